@@ -1,0 +1,48 @@
+"""installment-ledger: the event-sourced ledger of packages of shares that are bought in installments.
+
+Open a `Ledger`, describe plans with `PlanTerms`, record what happened, ask what everyone holds. Everything is bookkeeping
+of what was agreed and paid: the library promises no return and presses nobody.
+
+The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py` the door.
+"""
+
+from ledger.errors import CommandRefused as CommandRefused
+from ledger.errors import ConcurrentChange as ConcurrentChange
+from ledger.errors import Conflict as Conflict
+from ledger.errors import CorruptHistory as CorruptHistory
+from ledger.errors import InvalidArgument as InvalidArgument
+from ledger.errors import LedgerError as LedgerError
+from ledger.errors import NotFound as NotFound
+from ledger.errors import Overpayment as Overpayment
+from ledger.errors import PaymentNotFound as PaymentNotFound
+from ledger.errors import PaymentRefused as PaymentRefused
+from ledger.errors import PlanIsCancelled as PlanIsCancelled
+from ledger.errors import PlanIsCompleted as PlanIsCompleted
+from ledger.errors import PlanNotFound as PlanNotFound
+from ledger.errors import ReferenceConflict as ReferenceConflict
+from ledger.errors import ReinstatementRefused as ReinstatementRefused
+from ledger.errors import StoreUnavailable as StoreUnavailable
+from ledger.errors import TermsRefused as TermsRefused
+from ledger.events.recorded import RecordedEvent as RecordedEvent
+from ledger.money import Money as Money
+from ledger.plan import NextInstallment as NextInstallment
+from ledger.plan import Position as Position
+from ledger.projections.balances import BalanceRow as BalanceRow
+from ledger.projections.overdue import OverdueRow as OverdueRow
+from ledger.projections.portfolio import PortfolioRow as PortfolioRow
+from ledger.projections.statement import StatementLine as StatementLine
+from ledger.service import Ledger as Ledger
+from ledger.terms import Closed as Closed
+from ledger.terms import DoublePayment as DoublePayment
+from ledger.terms import EarlyRepayment as EarlyRepayment
+from ledger.terms import EveryDays as EveryDays
+from ledger.terms import ExplicitRelease as ExplicitRelease
+from ledger.terms import ExplicitSchedule as ExplicitSchedule
+from ledger.terms import FullCover as FullCover
+from ledger.terms import Monthly as Monthly
+from ledger.terms import OnTimeBonus as OnTimeBonus
+from ledger.terms import PackageBonus as PackageBonus
+from ledger.terms import PartialCover as PartialCover
+from ledger.terms import PerUnit as PerUnit
+from ledger.terms import PlanTerms as PlanTerms
+from ledger.terms import Portion as Portion

@@ -1,0 +1,207 @@
+"""Every error that the ledger raises, in one tree.
+
+    LedgerError
+    ├── CommandRefused            a rule says no: tell the user
+    │   ├── TermsRefused
+    │   ├── PaymentRefused
+    │   │   └── Overpayment
+    │   ├── PlanIsCancelled
+    │   ├── PlanIsCompleted
+    │   └── ReinstatementRefused
+    ├── Conflict                  somebody said something else before: load again
+    │   ├── ReferenceConflict
+    │   └── ConcurrentChange
+    ├── CorruptHistory            what is stored cannot have been written so: stop
+    ├── NotFound
+    │   ├── PlanNotFound
+    │   └── PaymentNotFound
+    ├── InvalidArgument           the call itself is wrong (also a ValueError)
+    └── StoreUnavailable          the database cannot be reached, read or written
+
+Each carries its facts as attributes and reads as one sentence: what was wrong, and what would be right.
+A command that raises has recorded nothing.
+"""
+
+from datetime import date, datetime
+from functools import partial
+from typing import Any, cast
+
+import attrs
+
+
+class LedgerError(Exception):
+    """The root of every error that this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, tuple[()]]:
+        """Pickle by keyword, so that an error survives the way back from another process."""
+        values = {field.name: getattr(self, field.name) for field in attrs.fields(cast(Any, type(self)))}
+        return partial(type(self), **values), ()
+
+
+@attrs.define(kw_only=True)
+class CommandRefused(LedgerError):
+    """A rule forbids the command; `plan_id` is None where it forbids it for the whole ledger."""
+
+    plan_id: str | None
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        subject = "Ledger" if self.plan_id is None else f"Plan {self.plan_id}"
+        return f"{subject}: {self.reason}; {self.remedy}."
+
+
+@attrs.define(kw_only=True)
+class TermsRefused(CommandRefused):
+    """The terms of a new plan do not make a schedule or a release of shares. Source: RULES.md sections 2 to 4."""
+
+
+@attrs.define(kw_only=True)
+class PaymentRefused(CommandRefused):
+    """A payment, or the reversal of one, that the rules do not allow. Source: RULES.md sections 5 and 10."""
+
+    reference: str
+
+
+@attrs.define(kw_only=True)
+class Overpayment(PaymentRefused):
+    """The money standing on the plan would exceed its price on `on`; both in minor units of `currency`.
+
+    Source: RULES.md section 5.
+    """
+
+    price: int
+    standing: int
+    currency: str
+    on: date
+
+
+@attrs.define(kw_only=True)
+class PlanIsCancelled(CommandRefused):
+    """The plan was cancelled on or before the date that the command states. Source: RULES.md sections 5 and 6."""
+
+    cancelled_on: date
+
+
+@attrs.define(kw_only=True)
+class PlanIsCompleted(CommandRefused):
+    """The plan was completed on or before the date that the command states. Source: RULES.md sections 5 and 8."""
+
+    completed_on: date
+
+
+@attrs.define(kw_only=True)
+class ReinstatementRefused(CommandRefused):
+    """The plan's policy, or the decision itself, does not allow the reinstatement. Source: RULES.md section 9."""
+
+    reference: str
+
+
+class Conflict(LedgerError):
+    """The command clashes with what is recorded: load again and decide anew."""
+
+
+@attrs.define(kw_only=True)
+class ReferenceConflict(Conflict):
+    """The key is taken by a command with other content; `field` is the first argument that differs."""
+
+    plan_id: str
+    reference: str
+    field: str
+    recorded: object
+    given: object
+
+    def __str__(self) -> str:
+        return (
+            f"Plan {self.plan_id}: {self.reference!r} is recorded with {self.field} {_said(self.recorded)}, not "
+            f"{_said(self.given)}; repeat it with the same content, or use a new reference."
+        )
+
+
+@attrs.define(kw_only=True)
+class ConcurrentChange(Conflict):
+    """Other writers changed the plan `attempts` times in a row while this command was being decided."""
+
+    plan_id: str
+    attempts: int
+
+    def __str__(self) -> str:
+        return (
+            f"Plan {self.plan_id} was changed by other writers during each of {self.attempts} attempts; "
+            "nothing was recorded, try again."
+        )
+
+
+@attrs.define(kw_only=True)
+class CorruptHistory(LedgerError):
+    """A recorded event cannot have been written by this ledger; `event` is its tag, `version` its place in the plan."""
+
+    plan_id: str
+    version: int
+    event: str
+    reason: str
+    remedy: str = "stop, and compare the stored history with a backup"
+
+    def __str__(self) -> str:
+        return f"Plan {self.plan_id}, version {self.version} ({self.event}): {self.reason}; {self.remedy}."
+
+
+class NotFound(LedgerError):
+    """What the caller names is not in the ledger."""
+
+
+@attrs.define(kw_only=True)
+class PlanNotFound(NotFound):
+    """No such plan; or none yet, on the date or at the instant asked about."""
+
+    plan_id: str
+    as_of: date | None = None
+    known_at: datetime | None = None
+    opened_on: date | None = None
+
+    def __str__(self) -> str:
+        if self.opened_on is not None:
+            return f"Plan {self.plan_id} was opened on {self.opened_on}; ask as of that day or later, not {self.as_of}."
+        if self.known_at is not None:
+            return f"Plan {self.plan_id} was not known at {self.known_at.isoformat()}; ask as known at a later instant."
+        return f"Plan {self.plan_id} is not in this ledger; check its id, or open it first."
+
+
+@attrs.define(kw_only=True)
+class PaymentNotFound(NotFound):
+    """The plan has no payment with this reference."""
+
+    plan_id: str
+    reference: str
+
+    def __str__(self) -> str:
+        return f"Plan {self.plan_id} has no payment {self.reference!r}; check the reference."
+
+
+@attrs.define(kw_only=True)
+class InvalidArgument(LedgerError, ValueError):
+    """An argument is not what the call takes, whatever the plan."""
+
+    argument: str
+    given: object
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.argument} is {_said(self.given)}; expected {self.expected}."
+
+
+@attrs.define(kw_only=True)
+class StoreUnavailable(LedgerError):
+    """The database behind the ledger did not do its part; what was not confirmed may be repeated safely."""
+
+    store: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.store}: {self.reason}; {self.remedy}."
+
+
+def _said(value: object) -> str:
+    """Render a value for a sentence: text quoted, everything else as it prints."""
+    return repr(value) if isinstance(value, str) else str(value)

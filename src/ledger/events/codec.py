@@ -1,0 +1,152 @@
+"""Canonical JSON of recorded events, under stable tags and versions.
+
+An event is decoded through its constructor and must re-encode to the very bytes that were stored, so an edited,
+truncated or padded one is refused and named. Keys are sorted; dates are ISO 8601, instants UTC; rates are strings.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ledger.errors import CorruptHistory
+from ledger.events.facts import CancellationRequested, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
+from ledger.events.outcomes import (
+    InstallmentSettled,
+    OutcomeVoided,
+    PaymentMissed,
+    PlanCancelled,
+    PlanCompleted,
+    PromoApplied,
+    ScheduleRevised,
+)
+from ledger.events.recorded import RecordedEvent
+from ledger.events.upcasters import RETIRED, Retired
+from ledger.terms import (
+    Closed,
+    DoublePayment,
+    EarlyRepayment,
+    EveryDays,
+    ExplicitRelease,
+    ExplicitSchedule,
+    FullCover,
+    Monthly,
+    OnTimeBonus,
+    PackageBonus,
+    PartialCover,
+    PerUnit,
+    Portion,
+    Promo,
+    Reinstatement,
+    Release,
+    Schedule,
+)
+
+CURRENT: Mapping[str, type[Any]] = {
+    "plan_opened.v1": PlanOpened,
+    "payment_made.v1": PaymentMade,
+    "payment_reversed.v1": PaymentReversed,
+    "cancellation_requested.v1": CancellationRequested,
+    "plan_reinstated.v1": PlanReinstated,
+    "installment_settled.v1": InstallmentSettled,
+    "payment_missed.v1": PaymentMissed,
+    "promo_applied.v1": PromoApplied,
+    "plan_cancelled.v1": PlanCancelled,
+    "plan_completed.v1": PlanCompleted,
+    "schedule_revised.v1": ScheduleRevised,
+    "outcome_voided.v1": OutcomeVoided,
+}
+"""Every event that is written today, by its tag."""
+
+KINDS: Mapping[type[Any], Mapping[str, type[Any]]] = {
+    Schedule: {"monthly": Monthly, "every_days": EveryDays, "explicit": ExplicitSchedule},
+    Release: {"per_unit": PerUnit, "portion": Portion, "explicit": ExplicitRelease},
+    Promo: {
+        "on_time": OnTimeBonus,
+        "package": PackageBonus,
+        "double_payment": DoublePayment,
+        "early_repayment": EarlyRepayment,
+    },
+    Reinstatement: {"closed": Closed, "full_cover": FullCover, "partial_cover": PartialCover},
+}
+"""The parts of terms that come in kinds, by the word under which each is stored."""
+
+E = TypeVar("E")
+
+
+class Stored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """The stored form: what the envelope adds, and the event. Plan, version, sequence and tag have columns."""
+
+    recorded_at: datetime
+    actor: str | None
+    correlation: str | None
+    key: str
+    event: E
+
+
+def _part_of_terms(base: type[Any], value: Any) -> Any:
+    """Decode a part of terms by its kind: msgspec knows no unions of attrs classes."""
+    kinds = KINDS[base]
+    kind = value.get("kind") if isinstance(value, dict) else None
+    shape = kinds.get(kind) if isinstance(kind, str) else None
+    if shape is None:
+        raise ValueError(f"unknown kind {kind!r} of {base.__name__.lower()}")
+    return msgspec.convert(value, shape)
+
+
+class Codec:
+    """Encodes recorded events, and decodes stored ones of every version that was ever written."""
+
+    def __init__(self, current: Mapping[str, type[Any]] = CURRENT, retired: Mapping[str, Retired] = RETIRED) -> None:
+        self._tags = {shape: tag for tag, shape in current.items()}
+        self._retired = retired
+        shapes = {**current, **{tag: old.shape for tag, old in retired.items()}}
+        self._decoders = {
+            tag: msgspec.json.Decoder(Stored[shape], dec_hook=_part_of_terms)  # type: ignore[valid-type]  # at run time
+            for tag, shape in shapes.items()
+        }
+        self._encode = msgspec.json.Encoder(order="sorted").encode
+
+    def encode(self, recorded: RecordedEvent) -> tuple[str, bytes]:
+        """Return the tag of the event and its stored form."""
+        stored = Stored(
+            recorded_at=recorded.recorded_at,
+            actor=recorded.actor,
+            correlation=recorded.correlation,
+            key=recorded.key,
+            event=recorded.event,
+        )
+        return self._tags[type(recorded.event)], self._encode(stored)
+
+    def decode(self, tag: str, state: bytes, *, plan_id: str, version: int, sequence: int) -> RecordedEvent:
+        """Return the event stored as `state`. Raises `CorruptHistory` for what this library cannot have written."""
+        decoder = self._decoders.get(tag)
+        if decoder is None:
+            raise CorruptHistory(
+                plan_id=plan_id,
+                version=version,
+                event=tag,
+                reason="this version of the library does not know the event",
+                remedy="read it with the version that wrote it, or a newer one",
+            )
+        try:
+            stored = decoder.decode(state)
+            if self._encode(stored) != state:
+                raise ValueError("its bytes are not those that this ledger writes")
+            event, event_tag = stored.event, tag
+            while event_tag in self._retired:
+                event = self._retired[event_tag].upcast(event)
+                event_tag = self._retired[event_tag].next_tag
+            return RecordedEvent(
+                plan_id=plan_id,
+                version=version,
+                sequence=sequence,
+                recorded_at=stored.recorded_at,
+                actor=stored.actor,
+                correlation=stored.correlation,
+                key=stored.key,
+                event=event,
+            )
+        except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors too
+            raise CorruptHistory(plan_id=plan_id, version=version, event=tag, reason=str(error)) from error

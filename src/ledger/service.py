@@ -1,0 +1,332 @@
+"""Ledger: the door to everything. Load, decide, append, retry; read. The only place that knows a clock."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from ledger.commands import CancelPlan, ClosePlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.dates import civil_date, day_in, instant
+from ledger.decide import decide
+from ledger.errors import CommandRefused, ConcurrentChange, PlanNotFound, StoreUnavailable
+from ledger.events import RecordedEvent
+from ledger.events.facts import PaymentKind, ReversalCause
+from ledger.money import Money
+from ledger.plan import Plan, Position, known
+from ledger.projections.balances import BalanceRow, balance_rows
+from ledger.projections.catch_up import ReadModel
+from ledger.projections.overdue import OverdueRow, overdue_rows
+from ledger.projections.phases import Phase, phase_on
+from ledger.projections.portfolio import PortfolioRow, portfolio_rows
+from ledger.projections.statement import StatementLine, statement_lines
+from ledger.state import Status
+from ledger.store import Store, open_store
+from ledger.terms import PlanTerms
+
+_ATTEMPTS = 30
+_PAGE = 5_000
+"""Events read at a time."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """A ledger of installment plans. Open it with `Ledger.open`; it may be shared by threads.
+
+    Every command takes `actor`, `correlation`, `recorded_at` (default: now) and `dry_run`, and returns the events that
+    it recorded, or would record; an empty tuple when this very command was recorded before. Every query takes `as_of`,
+    a date (default: today in the plan's time zone), and `known_at`, an instant (default: everything recorded so far).
+    """
+
+    def __init__(self, store: Store, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._open_store: Store | None = store
+        self._clock = clock
+        self._lock = Lock()
+        self._model: ReadModel | None = None
+
+    @classmethod
+    def open(cls, url: str, *, name: str = "ledger", clock: Callable[[], datetime] = _utc_now) -> Self:
+        """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
+
+        Raises `InvalidArgument` for another URL or name, `StoreUnavailable` if the store cannot be opened.
+        """
+        return cls(open_store(url, name), clock=clock)
+
+    def close(self) -> None:
+        """Release the store's connections. Closing twice is allowed."""
+        with self._lock:
+            store, self._open_store, self._model = self._open_store, None, None
+        if store is not None:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- commands
+
+    def open_plan(
+        self,
+        plan_id: str,
+        *,
+        investor: str,
+        partner: str | None,
+        terms: PlanTerms,
+        opened_at: date | datetime,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[RecordedEvent, ...]:
+        """Open a plan. Raises `TermsRefused`, or `ReferenceConflict` if the id is taken by another plan."""
+        command = OpenPlan(plan_id=plan_id, investor=investor, partner=partner, terms=terms, opened_at=opened_at)
+        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+
+    def record_payment(
+        self,
+        plan_id: str,
+        *,
+        reference: str,
+        amount: Money,
+        paid_at: date | datetime,
+        kind: PaymentKind = "regular",
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[RecordedEvent, ...]:
+        """Record a payment.
+
+        Raises `PaymentRefused`, `Overpayment`, `PlanIsCancelled`, `PlanIsCompleted`, `ReferenceConflict`,
+        `PlanNotFound`.
+        """
+        command = RecordPayment(plan_id=plan_id, reference=reference, amount=amount, paid_at=paid_at, kind=kind)
+        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+
+    def reverse_payment(
+        self,
+        plan_id: str,
+        *,
+        reference: str,
+        cause: ReversalCause,
+        on: date | None = None,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[RecordedEvent, ...]:
+        """Take a payment back: by `error` it was never made, by `chargeback` it is gone from the date `on`.
+
+        Raises `PaymentRefused`, `ReferenceConflict`, `PaymentNotFound`, `PlanNotFound`.
+        """
+        command = ReversePayment(plan_id=plan_id, reference=reference, cause=cause, on=on)
+        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+
+    def cancel_plan(
+        self,
+        plan_id: str,
+        *,
+        reference: str,
+        on: date,
+        reason: str,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[RecordedEvent, ...]:
+        """Cancel a plan by request, from a date that may lie in the past.
+
+        Raises `PlanIsCancelled`, `PlanIsCompleted`, `CommandRefused`, `ReferenceConflict`, `PlanNotFound`.
+        """
+        command = CancelPlan(plan_id=plan_id, reference=reference, on=on, reason=reason)
+        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+
+    def reinstate_plan(
+        self,
+        plan_id: str,
+        *,
+        on: date,
+        reference: str,
+        amount: Money,
+        approved_by: str,
+        reason: str,
+        revised_shares: int | None = None,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[RecordedEvent, ...]:
+        """Reinstate a cancelled plan with the payment that covers what is overdue.
+
+        Raises `ReinstatementRefused`, `Overpayment`, `ReferenceConflict`, `PlanNotFound`.
+        """
+        command = ReinstatePlan(
+            plan_id=plan_id,
+            on=on,
+            reference=reference,
+            amount=amount,
+            approved_by=approved_by,
+            reason=reason,
+            revised_shares=revised_shares,
+        )
+        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+
+    def close_books(
+        self,
+        *,
+        through: date,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[RecordedEvent, ...]:
+        """Record the outcomes that have come due by the end of the day `through`. Optional: no answer depends on it.
+
+        Raises `CommandRefused`, before anything is recorded, if the day has not come in the time zone of every plan.
+        """
+        note = self._note(actor, recorded_at, correlation)
+        model, through = self._caught_up(), civil_date("through", through)
+        for zone in model.zones():
+            today = day_in(zone, note.recorded_at)
+            if through > today and (plan_id := model.recorded_before(through, zone)) is not None:
+                reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
+                raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
+        closings = [ClosePlan(plan_id=plan_id, through=through) for plan_id in model.due(through)]
+        return tuple(event for closing in closings for event in self._execute(closing, note, dry_run=dry_run))
+
+    # ---- queries
+
+    def position(self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None) -> Position:
+        """Return what a plan comes to. Raises `PlanNotFound`, also for a date before the opening."""
+        plan = self._plan(plan_id, known_at)
+        return plan.position(self._day(plan, as_of))
+
+    def positions(
+        self,
+        *,
+        investor: str | None = None,
+        partner: str | None = None,
+        status: Status | None = None,
+        as_of: date | None = None,
+        known_at: datetime | None = None,
+    ) -> tuple[Position, ...]:
+        """Return the positions of the plans open on the date, of one investor, partner or status if given, by plan id."""
+        standing = self._standing(as_of, known_at, investor=investor, partner=partner, status=status)
+        return tuple(self._plan(phase.plan_id, known_at).position(day) for phase, day in standing)
+
+    def statement(
+        self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None
+    ) -> tuple[StatementLine, ...]:
+        """Return a plan's story up to the date, line by line, with running balances. Raises `PlanNotFound`."""
+        plan = self._plan(plan_id, known_at)
+        return statement_lines(plan, self._day(plan, as_of))
+
+    def overdue(
+        self, *, partner: str | None = None, as_of: date | None = None, known_at: datetime | None = None
+    ) -> tuple[OverdueRow, ...]:
+        """Return the plans in grace, the most urgent first: by end of grace, then plan id."""
+        return overdue_rows(self._standing(as_of, known_at, partner=partner, status="in_grace"))
+
+    def balances(
+        self, *, investor: str | None = None, as_of: date | None = None, known_at: datetime | None = None
+    ) -> tuple[BalanceRow, ...]:
+        """Return the share balances, one row per investor, by investor."""
+        return balance_rows(self._standing(as_of, known_at, investor=investor))
+
+    def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> tuple[PortfolioRow, ...]:
+        """Return the portfolio, one row per currency, by currency."""
+        return portfolio_rows(self._standing(as_of, known_at))
+
+    def history(self, plan_id: str) -> tuple[RecordedEvent, ...]:
+        """Return a plan's recorded events, oldest first. Raises `PlanNotFound`."""
+        return tuple(self._history(plan_id))
+
+    def events(self, *, after: int = 0) -> Iterator[RecordedEvent]:
+        """Yield the ledger's recorded events with a sequence above `after`, in order: for projections of your own."""
+        while page := self._store.events(after=after, limit=_PAGE):
+            yield from page
+            after = page[-1].sequence
+
+    # ---- load, decide, append, retry
+
+    @property
+    def _store(self) -> Store:
+        if self._open_store is None:
+            raise StoreUnavailable(store="Ledger", reason="it is closed", remedy="open it again")
+        return self._open_store
+
+    def _note(self, actor: str | None, recorded_at: datetime | None, correlation: str | None) -> Note:
+        at = instant("recorded_at", self._clock() if recorded_at is None else recorded_at)
+        return Note(recorded_at=at, actor=actor, correlation=correlation)
+
+    def _execute(self, command: Command, note: Note, *, dry_run: bool) -> tuple[RecordedEvent, ...]:
+        for attempt in range(_ATTEMPTS):
+            events = decide(self._store.history(command.plan_id), command, note)
+            if dry_run or not events:
+                return events
+            try:
+                return self._store.append(events)
+            except ConcurrentChange:
+                time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))
+        raise ConcurrentChange(plan_id=command.plan_id, attempts=_ATTEMPTS)
+
+    # ---- read
+
+    def _history(self, plan_id: str) -> list[RecordedEvent]:
+        if history := self._store.history(plan_id):
+            return history
+        raise PlanNotFound(plan_id=plan_id)
+
+    def _plan(self, plan_id: str, known_at: datetime | None) -> Plan:
+        at = None if known_at is None else instant("known_at", known_at)
+        if history := known(self._history(plan_id), at):
+            return Plan(history)
+        raise PlanNotFound(plan_id=plan_id, known_at=at)
+
+    def _day(self, plan: Plan, as_of: date | None) -> date:
+        return day_in(plan.opened.terms.timezone, self._clock()) if as_of is None else civil_date("as_of", as_of)
+
+    def _caught_up(self) -> ReadModel:
+        store = self._store
+        with self._lock:
+            self._model = self._model or ReadModel(store)
+            model = self._model
+        model.catch_up()
+        return model
+
+    def _standing(
+        self, as_of: date | None, known_at: datetime | None, **only: str | None
+    ) -> Sequence[tuple[Phase, date]]:
+        """Return the plans' phases on the date: from the read model, or from the events as they were known."""
+        day = None if as_of is None else civil_date("as_of", as_of)
+        if known_at is not None:
+            return self._standing_as_known(day, instant("known_at", known_at), only)
+        model = self._caught_up()
+        now, days = self._clock(), dict[date, list[str]]()
+        for zone in model.zones():
+            days.setdefault(day_in(zone, now) if day is None else day, []).append(zone)
+        return model.on(days, **only)
+
+    def _standing_as_known(
+        self, day: date | None, known_at: datetime, only: Mapping[str, str | None]
+    ) -> Sequence[tuple[Phase, date]]:
+        histories: dict[str, list[RecordedEvent]] = {}
+        for recorded in known(self.events(), known_at):
+            histories.setdefault(recorded.plan_id, []).append(recorded)
+        found = []
+        for _, history in sorted(histories.items()):
+            plan = Plan(history)
+            on = self._day(plan, day)
+            phase = phase_on(plan, on)
+            if phase and all(value in (None, getattr(phase, column)) for column, value in only.items()):
+                found.append((phase, on))
+        return found

@@ -1,0 +1,80 @@
+"""What the timeline yields: a plan at the end of a day, its steps, and its outcomes with their ends."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal, NamedTuple
+
+import attrs
+
+from ledger.events.facts import Fact, PaymentReversed
+from ledger.events.outcomes import Outcome
+from ledger.schedule import Installment
+
+Status = Literal["active", "in_grace", "cancelled", "completed"]
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """A plan at the end of the day `on`. Money in minor units of the price, shares whole.
+
+    `lines` is the schedule in force; `missing` the unpaid part of the oldest unsettled line. `overdue` is the open line
+    whose grace ends first, counted from `overdue_since`, and `amount_due` the unpaid part of all that is due: None, None
+    and 0 unless the plan is in grace. `package` is the package's shares after any revision.
+    """
+
+    on: date
+    status: Status
+    lines: tuple[Installment, ...]
+    settled: int
+    paid: int
+    missing: int
+    unapplied: int
+    overdue: Installment | None
+    overdue_since: date | None
+    grace_ends_on: date | None
+    amount_due: int
+    cancelled_on: date | None
+    completed_on: date | None
+    package: int
+    shares_credited: int
+    shares_promised: int
+    shares_forfeited: int
+    bonus_credited: int
+    bonus_promised: int
+
+
+class Step(NamedTuple):
+    """One thing that happened: a fact or, without one, the coming of a day; what it brought, what it ended.
+
+    `state` is the plan just after it.
+    """
+
+    fact: Fact | None
+    outcomes: tuple[Outcome, ...]
+    ended: tuple[Outcome, ...]
+    state: State
+
+
+class Peak(NamedTuple):
+    """The largest amount of money that ever stood on a plan at once, in minor units, and the first day on which."""
+
+    on: date
+    standing: int
+
+
+class Timeline(NamedTuple):
+    """What the facts come to.
+
+    `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those that
+    no longer hold, each with the chargeback that ended it and from whose date on it does not hold. An outcome that
+    never held for a day is not among them. `peak` exceeds the price in no history that this ledger records.
+    """
+
+    state: State
+    outcomes: tuple[Outcome, ...]
+    ended: Mapping[Outcome, PaymentReversed]
+    peak: Peak
+
+    def holding(self) -> list[Outcome]:
+        """Return the outcomes that hold at the end."""
+        return [outcome for outcome in self.outcomes if outcome not in self.ended]

@@ -1,0 +1,327 @@
+"""The terms of a plan: what was agreed at opening, frozen. Data only; `schedule` and `promos` compute with it.
+
+Source: RULES.md sections 2, 4, 7 and 9. Every class carries a `kind`: the word under which it is stored.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from fractions import Fraction
+from itertools import pairwise
+from typing import Literal
+
+import attrs
+
+from ledger import arguments
+from ledger.dates import civil_date, timezone
+from ledger.errors import InvalidArgument
+from ledger.money import Money
+
+MAX_INSTALLMENTS = 5_000
+MAX_GRACE_DAYS = 3_650
+MAX_RATE_BP = 1_000_000
+
+_MAX_BONUS = 2**62
+"""Largest number of bonus shares that terms may promise: read models keep it in 64 bits."""
+
+
+def _rate(value: str | int | Fraction) -> str:
+    """Return an exact rate in canonical form: `"98/2"` becomes `"49"`. A float is refused."""
+    expected = "an exact rate that is not negative, such as '49', '45/7' or '0.4'"
+    if isinstance(value, bool) or not isinstance(value, (str, int, Fraction)) or len(str(value)) > 40:
+        raise InvalidArgument(argument="rate", given=value, expected=expected)
+    try:
+        exact = Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        raise InvalidArgument(argument="rate", given=value, expected=expected) from None
+    if exact < 0:
+        raise InvalidArgument(argument="rate", given=value, expected=expected)
+    return str(exact)
+
+
+def _check_rate(name: str, rate: str) -> None:
+    """Refuse a stored rate that this library would have written otherwise."""
+    if rate != _rate(rate):
+        raise InvalidArgument(argument=name, given=rate, expected=f"the canonical form {_rate(rate)!r}")
+
+
+def _sealed_shares(value: Iterable[int]) -> tuple[int, ...]:
+    return tuple(arguments.instance("shares", value, (list, tuple), "a sequence of whole shares, one per installment"))
+
+
+def _sealed_promos(value: Iterable["Promo"]) -> tuple["Promo", ...]:
+    return tuple(arguments.instance("promos", value, (list, tuple), "a sequence of promotions"))
+
+
+def _lines(value: Iterable[tuple[date, int]]) -> tuple[tuple[date, int], ...]:
+    """Turn pairs of due date and amount into tuples of plain dates and ints. Raises `InvalidArgument`."""
+    pairs = "pairs of due date and amount in minor units"
+    for pair in arguments.instance("lines", value, (list, tuple), f"a sequence of {pairs}"):
+        if len(arguments.instance("lines", pair, (list, tuple), pairs)) != 2:
+            raise InvalidArgument(argument="lines", given=pair, expected=pairs)
+    return tuple(
+        (civil_date("due date", due_on), arguments.whole("amount", amount, minimum=1)) for due_on, amount in value
+    )
+
+
+def _plain_date(value: date | None) -> date | None:
+    return None if value is None else civil_date("first_due_on", value)
+
+
+class Schedule:
+    """When installments fall due: `Monthly`, `EveryDays` or `ExplicitSchedule`."""
+
+    __slots__ = ()
+
+
+@attrs.frozen
+class Monthly(Schedule):
+    """Due on the anchor's day of each month, clamped to the end of the month, never chained."""
+
+    kind: Literal["monthly"] = attrs.field(default="monthly", init=False, repr=False)
+
+
+@attrs.frozen
+class EveryDays(Schedule):
+    """Due every `days` calendar days."""
+
+    days: int
+    kind: Literal["every_days"] = attrs.field(default="every_days", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        arguments.whole("days", self.days, minimum=1, maximum=36_500)
+
+
+@attrs.frozen
+class ExplicitSchedule(Schedule):
+    """Lines taken as they are: pairs of due date and amount in minor units, dates strictly increasing."""
+
+    lines: tuple[tuple[date, int], ...] = attrs.field(converter=_lines)
+    kind: Literal["explicit"] = attrs.field(default="explicit", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for (before, _), (after, _) in pairwise(self.lines):
+            if after <= before:
+                raise InvalidArgument(argument="lines", given=after, expected=f"a due date after {before}")
+
+
+class Release:
+    """How shares are credited before completion: `PerUnit`, `Portion` or `ExplicitRelease`."""
+
+    __slots__ = ()
+
+
+@attrs.frozen
+class PerUnit(Release):
+    """Installment *i* credits `floor(amount_i in major units × rate)`. The rate is exact: `"49"`, `"45/7"`."""
+
+    rate: str = attrs.field(converter=_rate)
+    kind: Literal["per_unit"] = attrs.field(default="per_unit", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _check_rate("rate", self.rate)
+
+
+@attrs.frozen
+class Portion(Release):
+    """`fraction × shares` spread over the installments by cumulative rounding down; from `"0"` to `"1"`."""
+
+    fraction: str = attrs.field(converter=_rate)
+    kind: Literal["portion"] = attrs.field(default="portion", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _check_rate("fraction", self.fraction)
+        if Fraction(self.fraction) > 1:
+            raise InvalidArgument(argument="fraction", given=self.fraction, expected="a fraction from 0 to 1")
+
+
+@attrs.frozen
+class ExplicitRelease(Release):
+    """One number of shares per installment."""
+
+    shares: tuple[int, ...] = attrs.field(converter=_sealed_shares)
+    kind: Literal["explicit"] = attrs.field(default="explicit", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for number in self.shares:
+            arguments.whole("shares", number, minimum=0)
+
+
+class Promo:
+    """A promotion granted to a plan: `OnTimeBonus`, `PackageBonus`, `DoublePayment` or `EarlyRepayment`.
+
+    `code` names it in the plan. `rate_bp` is in basis points: 500 is 5 %.
+    """
+
+    __slots__ = ()
+
+    code: str
+    rate_bp: int
+
+    def __attrs_post_init__(self) -> None:
+        arguments.text("code", self.code)
+        arguments.whole("rate_bp", self.rate_bp, minimum=1, maximum=MAX_RATE_BP)
+
+
+@attrs.frozen(kw_only=True)
+class OnTimeBonus(Promo):
+    """On the package's shares, credited on completion, for a plan paid on time.
+
+    `within_grace`: the plan was never cancelled. `by_due_date`: every installment was settled, for the last time, no
+    later than its scheduled due date.
+    """
+
+    code: str
+    rate_bp: int
+    standard: Literal["within_grace", "by_due_date"] = "within_grace"
+    kind: Literal["on_time"] = attrs.field(default="on_time", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        Promo.__attrs_post_init__(self)
+        arguments.one_of("standard", self.standard, ("within_grace", "by_due_date"))
+
+
+@attrs.frozen(kw_only=True)
+class PackageBonus(Promo):
+    """On the package's shares, credited on completion: a campaign."""
+
+    code: str
+    rate_bp: int
+    kind: Literal["package"] = attrs.field(default="package", init=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class DoublePayment(Promo):
+    """Earned, once, by each regular payment that settles the next due installment in time and at least one more.
+
+    `base`: `package` (the package's shares) or `released` (the shares that the first extra installment releases).
+    `credit`: `at_once` or `on_completion`. The rules publish no rate and no base, so there is no default.
+    """
+
+    code: str
+    rate_bp: int
+    base: Literal["package", "released"]
+    credit: Literal["at_once", "on_completion"]
+    kind: Literal["double_payment"] = attrs.field(default="double_payment", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        Promo.__attrs_post_init__(self)
+        _check_award(self.base, self.credit)
+
+
+@attrs.frozen(kw_only=True)
+class EarlyRepayment(Promo):
+    """Earned by a payment marked as early repayment, growing with the installments that it prepays.
+
+    `base`: `package` (the package's shares times their count) or `released` (the shares that they release).
+    `credit`: `at_once` or `on_completion`. The rules publish no rate and no base, so there is no default.
+    """
+
+    code: str
+    rate_bp: int
+    base: Literal["package", "released"]
+    credit: Literal["at_once", "on_completion"]
+    kind: Literal["early_repayment"] = attrs.field(default="early_repayment", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        Promo.__attrs_post_init__(self)
+        _check_award(self.base, self.credit)
+
+
+def _check_award(base: str, credit: str) -> None:
+    arguments.one_of("base", base, ("package", "released"))
+    arguments.one_of("credit", credit, ("at_once", "on_completion"))
+
+
+class Reinstatement:
+    """Whether a cancelled plan may be reinstated: `Closed`, `FullCover` or `PartialCover`."""
+
+    __slots__ = ()
+
+
+@attrs.frozen
+class Closed(Reinstatement):
+    """Never. `PlanTerms(reinstatement="closed")` means this, and it is the default."""
+
+    kind: Literal["closed"] = attrs.field(default="closed", init=False, repr=False)
+
+
+@attrs.frozen
+class FullCover(Reinstatement):
+    """By a payment that covers every overdue installment."""
+
+    kind: Literal["full_cover"] = attrs.field(default="full_cover", init=False, repr=False)
+
+
+@attrs.frozen
+class PartialCover(Reinstatement):
+    """By a payment that covers at least `minimum` overdue installments, or all of them if they are fewer."""
+
+    minimum: int
+    kind: Literal["partial_cover"] = attrs.field(default="partial_cover", init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        arguments.whole("minimum", self.minimum, minimum=1, maximum=MAX_INSTALLMENTS)
+
+
+def _policy(value: Reinstatement | Literal["closed"]) -> Reinstatement:
+    return Closed() if isinstance(value, str) and value == "closed" else value
+
+
+@attrs.frozen(kw_only=True)
+class PlanTerms:
+    """Everything that was agreed about a plan, frozen at its opening. Source: RULES.md section 2.
+
+    `price` is money owed in all; `shares` whole shares in the package, the authority whatever a price list says.
+    `rounding_unit` is in minor units and says nothing about explicit lines. `first_due_on` None means the opening
+    date, or the first explicit line. `grace_days` are calendar days after a due date that still count.
+
+    Raises `InvalidArgument` for a value that no plan can have. What the terms produce together (a schedule, a release
+    of shares) is checked at opening, which raises `TermsRefused`.
+    """
+
+    price: Money
+    shares: int
+    installments: int
+    release: Release
+    timezone: str
+    rounding_unit: int = 1
+    schedule: Schedule = Monthly()
+    first_due_on: date | None = attrs.field(default=None, converter=_plain_date)
+    grace_days: int = 19
+    promos: tuple[Promo, ...] = attrs.field(default=(), converter=_sealed_promos)
+    stacking: Literal["additive", "exclusive", "compound"] = "additive"
+    reinstatement: Reinstatement = attrs.field(default=Closed(), converter=_policy)
+
+    def __attrs_post_init__(self) -> None:
+        arguments.instance("price", self.price, Money, "Money, such as Money.of('3000.00', 'USD')")
+        arguments.whole("price", self.price.minor, minimum=1)
+        arguments.whole("shares", self.shares, minimum=1)
+        arguments.whole("installments", self.installments, minimum=1, maximum=MAX_INSTALLMENTS)
+        arguments.whole("rounding_unit", self.rounding_unit, minimum=1)
+        arguments.whole("grace_days", self.grace_days, minimum=0, maximum=MAX_GRACE_DAYS)
+        arguments.instance("release", self.release, Release, "PerUnit, Portion or ExplicitRelease")
+        arguments.instance("schedule", self.schedule, Schedule, "Monthly, EveryDays or ExplicitSchedule")
+        arguments.instance("reinstatement", self.reinstatement, Reinstatement, "'closed', FullCover or PartialCover")
+        arguments.one_of("stacking", self.stacking, ("additive", "exclusive", "compound"))
+        timezone("timezone", self.timezone)
+        self._check_promos()
+
+    def _check_promos(self) -> None:
+        seen: set[str] = set()
+        for promo in self.promos:
+            arguments.instance("promos", promo, Promo, "OnTimeBonus, PackageBonus, DoublePayment or EarlyRepayment")
+            if promo.code in seen:
+                raise InvalidArgument(argument="promos", given=promo.code, expected="a code of its own per promotion")
+            seen.add(promo.code)
+        if _largest_bonus(self.shares, self.installments, self.promos) > _MAX_BONUS:
+            expected = f"promotions that together credit less than {_MAX_BONUS:,} shares"
+            raise InvalidArgument(argument="promos", given=[promo.code for promo in self.promos], expected=expected)
+
+
+def _largest_bonus(shares: int, installments: int, promos: Iterable[Promo]) -> int:
+    """Return a number of bonus shares that no history of such a plan can exceed, under any stacking."""
+    bonus = 0
+    for promo in promos:
+        times = 1 if isinstance(promo, (OnTimeBonus, PackageBonus)) else installments
+        bonus += (shares + bonus) * times * promo.rate_bp // 10_000
+    return bonus

@@ -1,0 +1,103 @@
+"""The timeline against the day-stepping referee, and its own promises, on random histories."""
+
+from datetime import date, timedelta
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.plan import Plan
+from ledger.state import State
+from ledger.timeline import steps
+from tests import referee
+from tests.strategies import History, histories
+from tests.translation import fact_of, outcome_of, terms_of
+
+
+def _dates(history: History) -> st.SearchStrategy[date]:
+    """Dates on which something may happen, and their neighbours."""
+    opened_on = history.opened.effective_on
+    marks = {event.event.effective_on for event in history.events} | {line.due_on for line in history.opened.lines}
+    grace = timedelta(days=history.opened.terms.grace_days)
+    marks |= {mark + grace for mark in marks}
+    around = sorted(mark + timedelta(days=shift) for mark in marks for shift in (-1, 0, 1))
+    return st.sampled_from([day for day in around if day >= opened_on])
+
+
+def _as_report(state: State, plan: Plan, as_of: date) -> dict[str, object]:
+    position = plan.position(as_of)
+    upcoming = position.next_installment
+    return {
+        "status": position.status,
+        "paid": position.paid.minor,
+        "outstanding": position.outstanding.minor,
+        "unapplied": position.unapplied.minor,
+        "settled": position.settled,
+        "next_number": upcoming and upcoming.number,
+        "next_due_on": upcoming and upcoming.due_on,
+        "next_amount": upcoming and upcoming.amount.minor,
+        "next_shares": upcoming and upcoming.shares,
+        "next_missing": upcoming and upcoming.missing.minor,
+        "overdue_number": state.overdue and state.overdue.number,
+        "overdue_due_on": state.overdue and state.overdue.due_on,
+        "days_past_due": position.days_past_due,
+        "days_left": state.grace_ends_on and (state.grace_ends_on - as_of).days,
+        "grace_ends_on": position.grace_ends_on,
+        "amount_due": state.amount_due,
+        "cancelled_on": position.cancelled_on,
+        "completed_on": position.completed_on,
+        "shares_credited": position.shares_credited,
+        "shares_promised": position.shares_promised,
+        "shares_forfeited": position.shares_forfeited,
+        "bonus_credited": position.bonus_credited,
+        "bonus_promised": position.bonus_promised,
+        "overpaid_on": None,
+    }
+
+
+@given(data=st.data())
+def test_timeline_agrees_with_the_referee(data: st.DataObject) -> None:
+    """At any date, state and outcomes are those of the model that steps day by day."""
+    history = data.draw(histories())
+    plan = Plan(history.events)
+    as_of = data.draw(_dates(history))
+    facts = [fact for event in history.events if (fact := fact_of(event.event)) is not None]
+    expected = vars(referee.referee(terms_of(history.opened), history.opened.effective_on, facts, as_of))
+
+    derived = plan.timeline(as_of)
+    holding = set(map(outcome_of, derived.holding()))
+
+    assert _as_report(derived.state, plan, as_of) | {"outcomes": holding} == expected
+
+
+@given(data=st.data())
+def test_a_timeline_seen_later_tells_the_same_of_every_earlier_date(data: st.DataObject) -> None:
+    """Cutting the spans of the whole history at a date gives the outcomes that held on it."""
+    history = data.draw(histories())
+    plan = Plan(history.events)
+    as_of = data.draw(_dates(history))
+    whole = plan.timeline(max(plan.horizon, as_of))
+    begun = {outcome for outcome in whole.outcomes if outcome.effective_on <= as_of}
+    over = {outcome for outcome, by in whole.ended.items() if by.effective_on <= as_of}
+    assert begun - over == set(plan.timeline(as_of).holding())
+
+
+@given(data=st.data())
+def test_between_two_steps_only_the_distance_to_the_date_changes(data: st.DataObject) -> None:
+    """The state at any date is that of the last step up to it, but for the date itself."""
+    history = data.draw(histories())
+    plan = Plan(history.events)
+    as_of = data.draw(_dates(history))
+    latest = [step.state for step in steps(plan.opened, plan.facts, date.max) if step.state.on <= as_of][-1]
+    assert attrs.evolve(latest, on=as_of) == plan.timeline(as_of).state
+
+
+@given(history=histories())
+def test_the_steps_bring_and_end_what_the_timeline_holds(history: History) -> None:
+    """Everything that the steps brought, less what they ended, is what the timeline says still holds."""
+    plan = Plan(history.events)
+    walked = list(steps(plan.opened, plan.facts, plan.horizon))
+    standing = [outcome for step in walked for outcome in step.outcomes]
+    for outcome in (outcome for step in walked for outcome in step.ended):
+        standing.remove(outcome)
+    assert standing == plan.timeline(plan.horizon).holding()
