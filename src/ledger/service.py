@@ -2,16 +2,18 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from itertools import count, islice
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
+from ledger import arguments
 from ledger.commands import CancelPlan, ClosePlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.dates import civil_date, day_in, instant
 from ledger.decide import decide
-from ledger.errors import CommandRefused, ConcurrentChange, PlanNotFound, StoreUnavailable
+from ledger.errors import CommandRefused, ConcurrentChange, LedgerError, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
@@ -19,8 +21,9 @@ from ledger.plan import Plan, Position, known
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.catch_up import ReadModel
 from ledger.projections.overdue import OverdueRow, overdue_rows
-from ledger.projections.phases import Phase, phase_on
+from ledger.projections.phases import Phase
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
+from ledger.projections.standing import standing_as_known, standing_now
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.state import Status
 from ledger.store import Store, open_store
@@ -33,6 +36,15 @@ _PAGE = 5_000
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class Noted(TypedDict, total=False):
+    """What every command takes besides its own arguments."""
+
+    actor: str | None
+    recorded_at: datetime | None
+    correlation: str | None
+    dry_run: bool
 
 
 class Ledger:
@@ -82,14 +94,11 @@ class Ledger:
         partner: str | None,
         terms: PlanTerms,
         opened_at: date | datetime,
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
+        **noted: Unpack[Noted],
     ) -> tuple[RecordedEvent, ...]:
         """Open a plan. Raises `TermsRefused`, or `ReferenceConflict` if the id is taken by another plan."""
         command = OpenPlan(plan_id=plan_id, investor=investor, partner=partner, terms=terms, opened_at=opened_at)
-        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+        return self._execute(command, **noted)
 
     def record_payment(
         self,
@@ -99,10 +108,7 @@ class Ledger:
         amount: Money,
         paid_at: date | datetime,
         kind: PaymentKind = "regular",
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
+        **noted: Unpack[Noted],
     ) -> tuple[RecordedEvent, ...]:
         """Record a payment.
 
@@ -110,45 +116,27 @@ class Ledger:
         `PlanNotFound`.
         """
         command = RecordPayment(plan_id=plan_id, reference=reference, amount=amount, paid_at=paid_at, kind=kind)
-        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+        return self._execute(command, **noted)
 
     def reverse_payment(
-        self,
-        plan_id: str,
-        *,
-        reference: str,
-        cause: ReversalCause,
-        on: date | None = None,
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
+        self, plan_id: str, *, reference: str, cause: ReversalCause, on: date | None = None, **noted: Unpack[Noted]
     ) -> tuple[RecordedEvent, ...]:
         """Take a payment back: by `error` it was never made, by `chargeback` it is gone from the date `on`.
 
         Raises `PaymentRefused`, `ReferenceConflict`, `PaymentNotFound`, `PlanNotFound`.
         """
         command = ReversePayment(plan_id=plan_id, reference=reference, cause=cause, on=on)
-        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+        return self._execute(command, **noted)
 
     def cancel_plan(
-        self,
-        plan_id: str,
-        *,
-        reference: str,
-        on: date,
-        reason: str,
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
+        self, plan_id: str, *, reference: str, on: date, reason: str, **noted: Unpack[Noted]
     ) -> tuple[RecordedEvent, ...]:
         """Cancel a plan by request, from a date that may lie in the past.
 
         Raises `PlanIsCancelled`, `PlanIsCompleted`, `CommandRefused`, `ReferenceConflict`, `PlanNotFound`.
         """
         command = CancelPlan(plan_id=plan_id, reference=reference, on=on, reason=reason)
-        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+        return self._execute(command, **noted)
 
     def reinstate_plan(
         self,
@@ -160,10 +148,7 @@ class Ledger:
         approved_by: str,
         reason: str,
         revised_shares: int | None = None,
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
+        **noted: Unpack[Noted],
     ) -> tuple[RecordedEvent, ...]:
         """Reinstate a cancelled plan with the payment that covers what is overdue.
 
@@ -178,30 +163,44 @@ class Ledger:
             reason=reason,
             revised_shares=revised_shares,
         )
-        return self._execute(command, self._note(actor, recorded_at, correlation), dry_run=dry_run)
+        return self._execute(command, **noted)
 
-    def close_books(
-        self,
-        *,
-        through: date,
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
-    ) -> tuple[RecordedEvent, ...]:
+    def close_books(self, *, through: date, **noted: Unpack[Noted]) -> tuple[RecordedEvent, ...]:
         """Record the outcomes that have come due by the end of the day `through`. Optional: no answer depends on it.
 
         Raises `CommandRefused`, before anything is recorded, if the day has not come in the time zone of every plan.
         """
-        note = self._note(actor, recorded_at, correlation)
         model, through = self._caught_up(), civil_date("through", through)
+        note = self._note(**noted)
         for zone in model.zones():
             today = day_in(zone, note.recorded_at)
             if through > today and (plan_id := model.recorded_before(through, zone)) is not None:
                 reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
                 raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
         closings = [ClosePlan(plan_id=plan_id, through=through) for plan_id in model.due(through)]
-        return tuple(event for closing in closings for event in self._execute(closing, note, dry_run=dry_run))
+        decided = self.execute_all([(closing, note) for closing in closings], dry_run=noted.get("dry_run", False))
+        for error in decided:
+            if isinstance(error, LedgerError):
+                raise error
+        return tuple(event for events in decided if not isinstance(events, LedgerError) for event in events)
+
+    def execute_all(
+        self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool = False
+    ) -> list[tuple[RecordedEvent, ...] | LedgerError]:
+        """Decide the commands in order and record all that they bring at once, or nothing.
+
+        Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
+        keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
+        """
+        for attempt in count(1):
+            decided = self._decide(commands)
+            try:
+                return decided if dry_run else self._append(decided)
+            except ConcurrentChange as error:
+                if attempt == _ATTEMPTS:
+                    raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error
+                time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311 - only to take turns
+        raise AssertionError  # count does not end
 
     # ---- queries
 
@@ -219,7 +218,7 @@ class Ledger:
         as_of: date | None = None,
         known_at: datetime | None = None,
     ) -> tuple[Position, ...]:
-        """Return the positions of the plans open on the date, of one investor, partner or status if given, by plan id."""
+        """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
         standing = self._standing(as_of, known_at, investor=investor, partner=partner, status=status)
         return tuple(self._plan(phase.plan_id, known_at).position(day) for phase, day in standing)
 
@@ -264,20 +263,48 @@ class Ledger:
             raise StoreUnavailable(store="Ledger", reason="it is closed", remedy="open it again")
         return self._open_store
 
-    def _note(self, actor: str | None, recorded_at: datetime | None, correlation: str | None) -> Note:
+    def _note(
+        self,
+        *,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> Note:
+        arguments.instance("dry_run", dry_run, bool, "True or False")
         at = instant("recorded_at", self._clock() if recorded_at is None else recorded_at)
         return Note(recorded_at=at, actor=actor, correlation=correlation)
 
-    def _execute(self, command: Command, note: Note, *, dry_run: bool) -> tuple[RecordedEvent, ...]:
-        for attempt in range(_ATTEMPTS):
-            events = decide(self._store.history(command.plan_id), command, note)
-            if dry_run or not events:
-                return events
+    def _execute(self, command: Command, **noted: Unpack[Noted]) -> tuple[RecordedEvent, ...]:
+        (decided,) = self.execute_all([(command, self._note(**noted))], dry_run=noted.get("dry_run", False))
+        if isinstance(decided, LedgerError):
+            raise decided
+        return decided
+
+    def _decide(self, commands: Sequence[tuple[Command, Note]]) -> list[tuple[RecordedEvent, ...] | LedgerError]:
+        histories: dict[str, Sequence[RecordedEvent]] = {}
+        decided: list[tuple[RecordedEvent, ...] | LedgerError] = []
+        for command, note in commands:
+            plan_id = command.plan_id
+            if plan_id not in histories:
+                histories[plan_id] = self._store.history(plan_id)
             try:
-                return self._store.append(events)
-            except ConcurrentChange:
-                time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))
-        raise ConcurrentChange(plan_id=command.plan_id, attempts=_ATTEMPTS)
+                events = decide(histories[plan_id], command, note)
+            except LedgerError as error:
+                decided.append(error)
+            else:
+                histories[plan_id] = [*histories[plan_id], *events]
+                decided.append(events)
+        return decided
+
+    def _append(
+        self, decided: Sequence[tuple[RecordedEvent, ...] | LedgerError]
+    ) -> list[tuple[RecordedEvent, ...] | LedgerError]:
+        brought = [events for events in decided if not isinstance(events, LedgerError)]
+        recorded = iter(self._store.append([event for events in brought for event in events]))
+        return [
+            events if isinstance(events, LedgerError) else tuple(islice(recorded, len(events))) for events in decided
+        ]
 
     # ---- read
 
@@ -303,30 +330,9 @@ class Ledger:
         model.catch_up()
         return model
 
-    def _standing(
-        self, as_of: date | None, known_at: datetime | None, **only: str | None
-    ) -> Sequence[tuple[Phase, date]]:
-        """Return the plans' phases on the date: from the read model, or from the events as they were known."""
-        day = None if as_of is None else civil_date("as_of", as_of)
-        if known_at is not None:
-            return self._standing_as_known(day, instant("known_at", known_at), only)
-        model = self._caught_up()
-        now, days = self._clock(), dict[date, list[str]]()
-        for zone in model.zones():
-            days.setdefault(day_in(zone, now) if day is None else day, []).append(zone)
-        return model.on(days, **only)
-
-    def _standing_as_known(
-        self, day: date | None, known_at: datetime, only: Mapping[str, str | None]
-    ) -> Sequence[tuple[Phase, date]]:
-        histories: dict[str, list[RecordedEvent]] = {}
-        for recorded in known(self.events(), known_at):
-            histories.setdefault(recorded.plan_id, []).append(recorded)
-        found = []
-        for _, history in sorted(histories.items()):
-            plan = Plan(history)
-            on = self._day(plan, day)
-            phase = phase_on(plan, on)
-            if phase and all(value in (None, getattr(phase, column)) for column, value in only.items()):
-                found.append((phase, on))
-        return found
+    def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Phase, date]]:
+        day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
+        if known_at is None:
+            return standing_now(self._caught_up(), as_of=day, now=now, only=only)
+        at = instant("known_at", known_at)
+        return standing_as_known(self.events(), known_at=at, as_of=day, now=now, only=only)

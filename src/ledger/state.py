@@ -18,8 +18,8 @@ class State:
     """A plan at the end of the day `on`. Money in minor units of the price, shares whole.
 
     `lines` is the schedule in force; `missing` the unpaid part of the oldest unsettled line. `overdue` is the open line
-    whose grace ends first, counted from `overdue_since`, and `amount_due` the unpaid part of all that is due: None, None
-    and 0 unless the plan is in grace. `package` is the package's shares after any revision.
+    whose grace ends first, counted from `overdue_since`, and `amount_due` the unpaid part of all that is due: None,
+    None and 0 unless the plan is in grace. `package` is the package's shares after any revision.
     """
 
     on: date
@@ -65,9 +65,9 @@ class Peak(NamedTuple):
 class Timeline(NamedTuple):
     """What the facts come to.
 
-    `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those that
-    no longer hold, each with the chargeback that ended it and from whose date on it does not hold. An outcome that
-    never held for a day is not among them. `peak` exceeds the price in no history that this ledger records.
+    `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those
+    that no longer hold, each with the chargeback that ended it and from whose date on it does not hold. An outcome
+    that never held for a day is not among them. `peak` exceeds the price in no history that this ledger records.
     """
 
     state: State

@@ -19,6 +19,7 @@ from ledger.money import Money
 MAX_INSTALLMENTS = 5_000
 MAX_GRACE_DAYS = 3_650
 MAX_RATE_BP = 1_000_000
+_LONGEST_RATE = 40
 
 _MAX_BONUS = 2**62
 """Largest number of bonus shares that terms may promise: read models keep it in 64 bits."""
@@ -27,7 +28,7 @@ _MAX_BONUS = 2**62
 def _rate(value: str | int | Fraction) -> str:
     """Return an exact rate in canonical form: `"98/2"` becomes `"49"`. A float is refused."""
     expected = "an exact rate that is not negative, such as '49', '45/7' or '0.4'"
-    if isinstance(value, bool) or not isinstance(value, (str, int, Fraction)) or len(str(value)) > 40:
+    if isinstance(value, bool) or not isinstance(value, (str, int, Fraction)) or len(str(value)) > _LONGEST_RATE:
         raise InvalidArgument(argument="rate", given=value, expected=expected)
     try:
         exact = Fraction(value)
@@ -56,7 +57,7 @@ def _lines(value: Iterable[tuple[date, int]]) -> tuple[tuple[date, int], ...]:
     """Turn pairs of due date and amount into tuples of plain dates and ints. Raises `InvalidArgument`."""
     pairs = "pairs of due date and amount in minor units"
     for pair in arguments.instance("lines", value, (list, tuple), f"a sequence of {pairs}"):
-        if len(arguments.instance("lines", pair, (list, tuple), pairs)) != 2:
+        if len(arguments.instance("lines", pair, (list, tuple), pairs)) != 2:  # noqa: PLR2004 - a pair
             raise InvalidArgument(argument="lines", given=pair, expected=pairs)
     return tuple(
         (civil_date("due date", due_on), arguments.whole("amount", amount, minimum=1)) for due_on, amount in value

@@ -274,7 +274,7 @@ class _Walk:
     # ---- what it comes to
 
     def _completion_bonuses(self, on: date, payment: str) -> list[Award]:
-        """Return what a completion on schedule would credit, as things stand on this day. Source: RULES.md section 7."""
+        """Return what a completion on schedule would credit, as things stand on a day. Source: RULES.md section 7."""
         if not self.bonuses_wait:
             return []
 

@@ -1,7 +1,7 @@
 """Retired event versions: how each was written, and how it reads today.
 
-A stored event is never edited. When an event changes shape, its old shape moves here under its old tag, with a function
-that turns it into the next version. No version has been retired yet; the tests retire one of their own to prove the way.
+A stored event is never edited. When an event changes shape, its old shape moves here under its old tag, with a
+function that turns it into the next version. No version has been retired yet; the tests retire one of their own.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Retired:
-    """A version that is still read and no longer written: its `shape`, an attrs class, and the way to the `next_tag`."""
+    """A version that is read and no longer written: its `shape`, an attrs class, and the way to the `next_tag`."""
 
     shape: type[Any]
     next_tag: str

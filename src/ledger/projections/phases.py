@@ -1,6 +1,6 @@
 """Phases: a plan's life cut into spans of dates within which nothing about it changes but the distance to the date.
 
-The spans run on past the last fact, into what comes if nothing more happens: the plan becomes overdue, and is cancelled.
+The spans run on past the last fact, into what comes if nothing more happens: the plan becomes overdue, is cancelled.
 A question about any date compares dates; no job has to have run.
 """
 
@@ -11,7 +11,6 @@ import attrs
 from ledger.dates import DAY
 from ledger.plan import Plan
 from ledger.state import State, Status
-from ledger.timeline import steps
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +42,7 @@ class Phase:
 def phases(plan: Plan) -> list[Phase]:
     """Return the phases of a plan, from its opening, without gaps; the last one never ends."""
     found: list[Phase] = []
-    for step in steps(plan.opened, plan.facts, date.max):
+    for step in plan.steps(date.max):
         phase = _phase(plan, step.state)
         if found and found[-1].from_on == phase.from_on:
             found.pop()  # the day went on

@@ -1,6 +1,6 @@
 """The statement: a plan's story in plain words, line by line, with running balances."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import attrs
@@ -22,7 +22,6 @@ from ledger.events import (
 from ledger.money import Money
 from ledger.plan import Plan
 from ledger.state import State, Step
-from ledger.timeline import steps
 
 _ENDED = ("cancelled", "completed")
 
@@ -57,10 +56,10 @@ class _Entry:
 
 
 def statement_lines(plan: Plan, as_of: date) -> tuple[StatementLine, ...]:
-    """Return the lines up to and including `as_of`, oldest first; a payment made in error has one line and no effect."""
+    """Return the lines up to and including `as_of`, oldest first; a payment in error has one line and no effect."""
     lines: list[StatementLine] = []
     shares = bonus = 0
-    for step in steps(plan.opened, plan.facts, as_of):
+    for step in plan.steps(as_of):
         for entry in _entries(plan, step):
             shares, bonus = shares + entry.shares, bonus + entry.bonus
             lines.append(_line(entry, step.state, plan.opened.terms.price.currency, shares, bonus))
@@ -97,8 +96,12 @@ def _entries(plan: Plan, step: Step) -> Iterator[_Entry]:
         yield _told_opening(plan.opened)
     for outcome in step.ended:
         yield _taken_back(outcome)
+    settled = [outcome for outcome in step.outcomes if isinstance(outcome, InstallmentSettled)]
+    if settled:
+        yield _settled(settled)
     for outcome in step.outcomes:
-        yield _brought(outcome, step.state)
+        if not isinstance(outcome, InstallmentSettled):
+            yield _brought(outcome, step.state)
 
 
 def _told_opening(opened: PlanOpened) -> _Entry:
@@ -131,11 +134,17 @@ def _told_fact(plan: Plan, fact: Fact, step: Step) -> _Entry:
     return _Entry(f"Payment {fact.reference}{early}.{idle}", money=fact.amount.minor)
 
 
+def _settled(outcomes: Sequence[InstallmentSettled]) -> _Entry:
+    """Say in one line what a payment settled."""
+    first, last, shares = outcomes[0].number, outcomes[-1].number, sum(outcome.shares for outcome in outcomes)
+    return _Entry(
+        f"Installment {first} settled." if first == last else f"Installments {first} to {last} settled.", shares=shares
+    )
+
+
 def _brought(outcome: Outcome, state: State) -> _Entry:
-    """Say what an outcome credits or means."""
+    """Say what another outcome credits or means."""
     match outcome:
-        case InstallmentSettled(number=number, shares=shares):
-            return _Entry(f"Installment {number} settled.", shares=shares)
         case PaymentMissed(number=number, due_on=due_on, grace_ends_on=last):
             return _Entry(f"Installment {number}, due {due_on}, is not paid. A payment until {last} keeps the plan.")
         case PromoApplied(code=code, shares=shares):
@@ -148,6 +157,7 @@ def _brought(outcome: Outcome, state: State) -> _Entry:
         case ScheduleRevised(lines=lines, shares=shares, shares_forfeited=lost):
             package = f" The package is now {shares:,} shares; {lost:,} are forfeited." if lost else ""
             return _Entry(f"Installment {lines[0].number} now falls due on {lines[0].due_on}.{package}")
+    return _Entry(type(outcome).__name__)
 
 
 def _taken_back(outcome: Outcome) -> _Entry:

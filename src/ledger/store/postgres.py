@@ -80,7 +80,7 @@ class _Postgres:
 
     def track(self, cursor: Any, tracking: Tracking) -> None:
         with cursor.connection.cursor() as inside:  # the library reads its rows by name
-            self._tracking._insert_tracking(inside, tracking)  # what the library's own views call
+            self._tracking._insert_tracking(inside, tracking)  # noqa: SLF001 - what the library's own views call
 
 
 def open_postgres(url: str, name: str) -> Store:

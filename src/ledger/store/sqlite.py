@@ -70,7 +70,7 @@ class _SQLite:
         return statement
 
     def track(self, cursor: Any, tracking: Tracking) -> None:
-        self._tracking._insert_tracking(cursor, tracking)  # what the library's own views call
+        self._tracking._insert_tracking(cursor, tracking)  # noqa: SLF001 - what the library's own views call
 
 
 def open_sqlite(path: str, name: str) -> Store:
@@ -105,10 +105,11 @@ def _use_write_ahead_log(path: str) -> None:
         while True:
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
-                return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+            else:
+                return
     finally:
         connection.close()

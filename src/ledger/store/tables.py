@@ -15,12 +15,15 @@ class Cursor(Protocol):
 
     def execute(self, sql: Any, parameters: Any = ..., /) -> Any:
         """Run a statement."""
+        ...
 
     def executemany(self, sql: Any, parameters: Any, /) -> Any:
         """Run a statement for each row of parameters."""
+        ...
 
     def fetchall(self) -> list[Any]:
         """Return all rows."""
+        ...
 
 
 class Dialect(Protocol):
@@ -28,15 +31,19 @@ class Dialect(Protocol):
 
     def transaction(self, *, commit: bool) -> AbstractContextManager[Cursor]:
         """Open a transaction that yields a cursor with tuple rows."""
+        ...
 
     def sql(self, statement: str) -> str:
         """Return the statement with the driver's own parameter marks."""
+        ...
 
     def creating(self) -> AbstractContextManager[Cursor]:
         """Open a transaction in which one process at a time creates tables."""
+        ...
 
     def track(self, cursor: Cursor, tracking: Tracking) -> None:
         """Write the tracking record with the library's own recorder."""
+        ...
 
     tracking_table: str
 

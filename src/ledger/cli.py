@@ -1,0 +1,327 @@
+"""The command line. Exit codes: 0 done, 1 refused or impossible, 2 not understood, 130 interrupted."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import attrs
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ledger import columns, tables
+from ledger.book import EXAMPLE, read_book, write_refused
+from ledger.errors import InvalidArgument, LedgerError
+from ledger.importing import ImportReport, import_book
+from ledger.service import Ledger
+
+Row = TypeVar("Row")
+
+_DEMO_DAY = date(2024, 6, 30)
+_DEMO_PLAN = "P-00003"
+_DEMO_ROWS = 10
+
+app = App(
+    name="installment-ledger",
+    help="The ledger of packages of shares that are bought in installments.",
+    version=version("installment-ledger"),
+    help_format="plaintext",
+)
+app.meta.group_parameters = "Database"
+
+
+@attrs.frozen
+class Database:
+    """Where the ledger is, as the command line names it."""
+
+    url: str
+    name: str
+
+    def open(self) -> Ledger:
+        """Open the ledger; an SQLite file has to be there, so that a mistyped name is not an empty ledger."""
+        path = self.url.removeprefix("sqlite:///")
+        if path != self.url and not Path(path).is_file():
+            raise InvalidArgument(argument="--db", given=self.url, expected="a file that is there; `import` creates it")
+        return self.create()
+
+    def create(self) -> Ledger:
+        """Open the ledger, and create what is missing."""
+        return Ledger.open(self.url, name=self.name)
+
+
+def _reader(read: Callable[[str], Any]) -> Callable[..., Any]:
+    """Return a converter that reads an option as the columns of a book are read."""
+
+    def convert(_: Any, tokens: Sequence[Any]) -> Any:
+        try:
+            return read(tokens[0].value)
+        except InvalidArgument as error:
+            raise ValueError(f"expected {error.expected}") from None
+
+    return convert
+
+
+Db = Annotated[Database, Parameter(parse=False)]
+Day = Annotated[date, Parameter(converter=_reader(columns.day))]
+Instant = Annotated[datetime, Parameter(converter=_reader(columns.moment))]
+AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_reader(columns.day))]
+KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_reader(columns.moment))]
+AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    db: Annotated[str, Parameter(name="--db", env_var="LEDGER_DB")] = "sqlite:///ledger.db",
+    name: Annotated[str, Parameter(name="--name")] = "ledger",
+) -> Any:
+    """Run a command.
+
+    Parameters
+    ----------
+    db
+        The database: sqlite:///PATH, postgresql://user@host/database or memory://.
+    name
+        The ledger in it; several can share a database.
+    """
+    command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    extra = {"database": Database(db, name)} if "database" in ignored else {}
+    return command(*bound.args, **bound.kwargs, **extra)
+
+
+@app.command
+def demo(*, json: AsJson = False) -> None:
+    """Do the whole job on the bundled book of 400 plans, in a temporary database that is removed afterwards.
+
+    Parameters
+    ----------
+    json
+        Print JSON instead of tables.
+    """
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(f"sqlite:///{folder}/demo.db") as ledger:
+        book = read_book(EXAMPLE)
+        with _progress("Importing the bundled book") as progress:
+            report = import_book(ledger, book, progress=progress)
+        overdue = ledger.overdue(as_of=_DEMO_DAY)
+        balances = ledger.balances(as_of=_DEMO_DAY)
+        portfolio = ledger.portfolio(as_of=_DEMO_DAY)
+        statement = ledger.statement(_DEMO_PLAN, as_of=_DEMO_DAY)
+    largest = sorted(balances, key=lambda row: (-row.shares_credited - row.bonus_credited, row.investor))[:_DEMO_ROWS]
+    if json:
+        shown = {"overdue": overdue, "balances": largest, "portfolio": portfolio, "statement": statement}
+        print(tables.to_json({"import": _counts(report), **shown}))
+        return
+    out = tables.console()
+    out.print(f"The bundled book, in a temporary database. {tables.report_text(report)}")
+    first = report.refused[0]
+    out.print(f"The first refused row is {first.file}, line {first.line}. {first.reason}\n")
+    out.print(
+        tables.overdue_table(
+            overdue[:_DEMO_ROWS], title=f"The most urgent of {len(overdue)} overdue plans on {_DEMO_DAY}"
+        )
+    )
+    out.print(tables.balances_table(largest, title=f"The largest of {len(balances)} share balances on {_DEMO_DAY}"))
+    out.print(tables.portfolio_table(portfolio, title="The portfolio"))
+    out.print(tables.statement_table(statement, title=f"The story of plan {_DEMO_PLAN}"))
+
+
+@app.command(name="import")
+def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson = False, database: Db) -> None:
+    """Record a book: plans.csv, payments.csv, reversals.csv and so on, in the order in which rows were recorded.
+
+    Importing the same book again records nothing. Rows that are refused do not stop the others.
+
+    Parameters
+    ----------
+    folder
+        The folder with the files.
+    rejected
+        Where refused rows go, with file, line and reason. Written only if there are any.
+    json
+        Print JSON instead of text.
+    """
+    book = read_book(folder)
+    with database.create() as ledger, _progress(f"Importing {folder}") as progress:
+        report = import_book(ledger, book, progress=progress)
+    if report.refused:
+        _write(rejected, report)
+    if json:
+        print(tables.to_json(_counts(report)))
+        return
+    print(tables.report_text(report))
+    if report.refused:
+        print(f"The refused rows are in {rejected}, with their reasons.")
+
+
+@app.command
+def close(*, through: Day, json: AsJson = False, database: Db) -> None:
+    """Record the outcomes that have come due by the end of a day. Optional: no answer depends on it.
+
+    Parameters
+    ----------
+    through
+        The day, such as 2024-06-30.
+    json
+        Print JSON instead of text.
+    """
+    with database.open() as ledger:
+        events = ledger.close_books(through=through)
+    plans = len({event.plan_id for event in events})
+    if json:
+        print(tables.to_json({"through": through, "outcomes": len(events), "plans": plans}))
+    else:
+        print(f"Closed through {through}: {len(events):,} outcomes recorded on {plans:,} plans.")
+
+
+@app.command
+def overdue(
+    *, partner: str | None = None, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, database: Db
+) -> None:
+    """List the plans in grace, the most urgent first.
+
+    Parameters
+    ----------
+    partner
+        Only the plans of this partner.
+    as_of
+        The day, such as 2024-06-30; default: today in each plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+    json
+        Print JSON instead of a table.
+    """
+    with database.open() as ledger:
+        rows = ledger.overdue(partner=partner, as_of=as_of, known_at=known_at)
+    _show(rows, tables.overdue_table, f"{_count(rows, 'overdue plan')}{_when(as_of, known_at)}", json=json)
+
+
+@app.command
+def balances(
+    *, investor: str | None = None, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, database: Db
+) -> None:
+    """Show what each investor holds, is promised and has lost, in shares.
+
+    Parameters
+    ----------
+    investor
+        Only this investor.
+    as_of
+        The day, such as 2024-06-30; default: today in each plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+    json
+        Print JSON instead of a table.
+    """
+    with database.open() as ledger:
+        rows = ledger.balances(investor=investor, as_of=as_of, known_at=known_at)
+    _show(rows, tables.balances_table, f"{_count(rows, 'share balance')}{_when(as_of, known_at)}", json=json)
+
+
+@app.command
+def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, database: Db) -> None:
+    """Show how many plans are where, and the share of money in cancelled ones.
+
+    Parameters
+    ----------
+    as_of
+        The day, such as 2024-06-30; default: today in each plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+    json
+        Print JSON instead of a table.
+    """
+    with database.open() as ledger:
+        rows = ledger.portfolio(as_of=as_of, known_at=known_at)
+    _show(rows, tables.portfolio_table, f"The portfolio{_when(as_of, known_at)}", json=json)
+
+
+@app.command
+def statement(plan: str, *, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, database: Db) -> None:
+    """Tell a plan's story, line by line, with running balances.
+
+    Parameters
+    ----------
+    plan
+        The plan's id.
+    as_of
+        The last day, such as 2024-06-30; default: today in the plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+    json
+        Print JSON instead of a table.
+    """
+    with database.open() as ledger:
+        lines = ledger.statement(plan, as_of=as_of, known_at=known_at)
+    _show(lines, tables.statement_table, f"The story of plan {plan}{_when(as_of, known_at)}", json=json)
+
+
+def _show(rows: Sequence[Row], table: Callable[..., Table], title: str, *, json: bool) -> None:
+    if json:
+        print(tables.to_json(rows))
+    else:
+        tables.console().print(table(rows, title=title))
+
+
+def _count(rows: Sequence[object], what: str) -> str:
+    return f"{len(rows):,} {what}{'' if len(rows) == 1 else 's'}"
+
+
+def _when(as_of: date | None, known_at: datetime | None) -> str:
+    known = f", as known at {known_at.isoformat()}" if known_at else ""
+    return f" on {as_of}{known}" if as_of else f" today{known}"
+
+
+def _counts(report: ImportReport) -> dict[str, object]:
+    return {
+        "recorded": report.recorded,
+        "repeated": report.repeated,
+        "refused": len(report.refused),
+        "rejected": report.refused,
+    }
+
+
+def _write(path: Path, report: ImportReport) -> None:
+    try:
+        write_refused(path, report.refused)
+    except OSError as error:
+        expected = f"a file that can be written ({error.strerror}); the rows that were not refused are recorded"
+        raise InvalidArgument(argument="--rejected", given=str(path), expected=expected) from None
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show progress on standard error, where it does not mix with what is printed."""
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: bad input is one sentence on standard error, never a traceback."""
+    try:
+        app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        return 2
+    except LedgerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: what was confirmed is recorded; run the command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nobody to tell
+        return 1
+    return 0
+
+
+def _sentence(error: CycloptsError) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,149 @@
+"""How the command line shows rows: as tables for people, as JSON for programs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any
+
+import attrs
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ledger.importing import ImportReport
+from ledger.projections.balances import BalanceRow
+from ledger.projections.overdue import OverdueRow
+from ledger.projections.portfolio import PortfolioRow
+from ledger.projections.statement import StatementLine
+
+
+def to_json(rows: Any) -> str:
+    """Return rows as JSON: money as minor units and currency, fractions as text, dates and instants in ISO 8601."""
+    return json.dumps(_plain(rows), indent=2, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if attrs.has(type(value)):
+        return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def overdue_table(rows: Sequence[OverdueRow], *, title: str) -> Table:
+    """Return the overdue list, the most urgent first."""
+    columns = ("Plan", "Investor", "Partner", "#Installment", "Due", "#Days past due", "#Days left", "Grace ends")
+    return _table(
+        title,
+        (*columns, "#Amount due", "#Shares at stake"),
+        (
+            (
+                row.plan_id,
+                row.investor,
+                row.partner or "",
+                str(row.number),
+                str(row.due_on),
+                str(row.days_past_due),
+                str(row.days_left),
+                str(row.grace_ends_on),
+                f"{row.amount_due:,}",
+                f"{row.shares_at_stake:,}",
+            )
+            for row in rows
+        ),
+    )
+
+
+def balances_table(rows: Sequence[BalanceRow], *, title: str) -> Table:
+    """Return the share balances."""
+    shares = ("#Credited", "#Promised", "#Forfeited", "#Bonus credited", "#Bonus promised")
+    return _table(
+        title,
+        ("Investor", "#Plans", *shares),
+        (
+            (
+                row.investor,
+                str(row.plans),
+                f"{row.shares_credited:,}",
+                f"{row.shares_promised:,}",
+                f"{row.shares_forfeited:,}",
+                f"{row.bonus_credited:,}",
+                f"{row.bonus_promised:,}",
+            )
+            for row in rows
+        ),
+    )
+
+
+def portfolio_table(rows: Sequence[PortfolioRow], *, title: str) -> Table:
+    """Return the portfolio, a column per currency: few currencies, many figures."""
+    figures: list[tuple[str, ...]] = [
+        ("As of", *(str(row.as_of) for row in rows)),
+        ("Plans", *(f"{row.plans:,}" for row in rows)),
+        ("  active", *(f"{row.active:,}" for row in rows)),
+        ("  in grace", *(f"{row.in_grace:,}" for row in rows)),
+        ("  cancelled", *(f"{row.cancelled:,}" for row in rows)),
+        ("  completed", *(f"{row.completed:,}" for row in rows)),
+        ("Paid", *(f"{row.paid:,}" for row in rows)),
+        ("  of it in cancelled plans", *(f"{row.paid_in_cancelled:,}" for row in rows)),
+        ("Cancelled plans hold", *("" for _ in rows)),
+        ("  of the money paid", *(_percent(row.cancelled_share_of_paid) for row in rows)),
+        ("  of the prices", *(_percent(row.cancelled_share_of_price) for row in rows)),
+        ("  of the plans", *(_percent(row.cancelled_share_of_plans) for row in rows)),
+    ]
+    return _table(title, ("", *(f"#{row.currency}" for row in rows)), figures)
+
+
+def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
+    """Return a plan's story with running balances."""
+    return _table(
+        title,
+        ("Date", "What happened", "#Money", "#Shares", "#Bonus", "#Paid", "#Unapplied", "#Shares held", "#Bonus held"),
+        (
+            (
+                str(line.on),
+                line.text,
+                "" if line.money is None else f"{line.money:,}",
+                f"{line.shares:+,}" if line.shares else "",
+                f"{line.bonus:+,}" if line.bonus else "",
+                f"{line.paid:,}",
+                f"{line.unapplied:,}" if line.unapplied.minor else "",
+                f"{line.shares_credited:,}",
+                f"{line.bonus_credited:,}",
+            )
+            for line in lines
+        ),
+    )
+
+
+def report_text(report: ImportReport) -> str:
+    """Return what an import did, in one line."""
+    counts = (report.recorded, "recorded"), (report.repeated, "repeated"), (len(report.refused), "refused")
+    return "Rows: " + ", ".join(f"{count:,} {what}" for count, what in counts) + "."
+
+
+def console() -> Console:
+    """Return where tables go: as wide as the terminal, or wide enough for every table where there is none."""
+    wide = Console()
+    return wide if wide.is_terminal else Console(width=160)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table; a column whose name begins with # holds numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        number = column.startswith("#")
+        table.add_column(column.removeprefix("#"), justify="right" if number else "left", no_wrap=number)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _percent(share: Fraction) -> str:
+    tenths = round(share * 1000)
+    return f"{tenths // 10}.{tenths % 10} %"
