@@ -299,7 +299,8 @@ def _write(path: Path, report: ImportReport) -> None:
 def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show progress on standard error, where it does not mix with what is printed."""
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

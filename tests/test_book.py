@@ -1,0 +1,298 @@
+"""Books: the bundled one whole, and one with every kind of bad row."""
+
+import csv
+import shutil
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ledger import InvalidArgument, Ledger
+from ledger.book import EXAMPLE, RefusedRow, read_book, write_refused
+from ledger.importing import import_book
+from ledger.plan import Plan
+from tests import referee
+from tests.translation import fact_of, terms_of
+
+PLANS = (
+    "plan_id,investor_id,partner_id,opened_at,price,currency,shares,installments,rounding_unit,release,timezone,"
+    "grace_days,promos"
+)
+PAYMENTS = "reference,plan_id,amount,currency,paid_at,kind,recorded_at"
+PLAN = "P-1,I-1,N-1,2023-04-10T12:00:00+03:00,3000.00,USD,351000,20,100,per_unit:49,Europe/Moscow,19,on_time:500"
+
+
+def _book(folder: Path, **files: str | bytes) -> Path:
+    for name, content in files.items():
+        raw = content if isinstance(content, bytes) else content.encode()
+        (folder / f"{name}.csv").write_bytes(raw)
+    return folder
+
+
+def _import(folder: Path) -> tuple[Ledger, dict[tuple[str, int], str], tuple[int, int, int]]:
+    ledger = Ledger.open("memory://")
+    report = import_book(ledger, read_book(folder))
+    reasons = {(row.file, row.line): row.reason for row in report.refused}
+    return ledger, reasons, (report.recorded, report.repeated, len(report.refused))
+
+
+# ---- the bundled book
+
+
+def test_the_bundled_book_is_imported_whole_and_only_once(ledger: Ledger) -> None:
+    """Every row is recorded, repeated or refused with a reason; importing it again records nothing."""
+    book = read_book(EXAMPLE)
+    assert (len(book.rows), book.malformed) == (4_366, ())
+    seen: list[tuple[int, int]] = []
+    report = import_book(ledger, book, progress=lambda done, total: seen.append((done, total)))
+    assert (report.recorded, report.repeated, len(report.refused)) == (4_050, 16, 300)
+    assert seen[-1] == (4_366, 4_366)
+    recorded = ledger._store.last_sequence()
+    again = import_book(ledger, book)
+    assert (again.recorded, again.repeated, again.refused) == (0, 4_066, report.refused)
+    assert ledger._store.last_sequence() == recorded
+    (row,) = ledger.portfolio(as_of=date(2024, 6, 30))
+    assert (row.plans, row.active, row.in_grace, row.cancelled, row.completed) == (400, 116, 9, 156, 119)
+
+
+def test_what_the_bundled_book_refuses_is_dated_after_a_cancellation() -> None:
+    """The book's refused rows are payments after a cancellation, with both dates, and the reversal of one of them."""
+    report = import_book(Ledger.open("memory://"), read_book(EXAMPLE))
+    *payments, reversal = report.refused
+    for row in payments:
+        assert row.file == "payments.csv"
+        words = row.reason.split("is dated ")[1]
+        dated, cancelled = words[:10], words.split("cancelled on ")[1][:10]
+        assert date.fromisoformat(dated) >= date.fromisoformat(cancelled)
+    assert reversal.reason == "Plan P-00005 has no payment 'P-00005-009'; check the reference."
+    assert any("'P-00005-009'" in row.reason for row in payments)
+
+
+def test_every_plan_of_the_bundled_book_is_as_the_referee_says() -> None:
+    """At the ends of all months of the book, every plan stands where stepping day by day brings it."""
+    with Ledger.open("memory://") as ledger:
+        import_book(ledger, read_book(EXAMPLE))
+        for position in ledger.positions(as_of=date(2024, 6, 30)):
+            plan = Plan(ledger.history(position.plan_id))
+            facts = [fact for item in ledger.history(position.plan_id) if (fact := fact_of(item.event))]
+            plan.check(plan.timeline(plan.horizon))
+            for as_of in (date(2022, 12, 31), date(2023, 12, 31), date(2024, 6, 30)):
+                if as_of < plan.opened.effective_on:
+                    continue
+                report = referee.referee(terms_of(plan.opened), plan.opened.effective_on, facts, as_of)
+                stands = plan.position(as_of)
+                assert (stands.status, stands.paid.minor, stands.unapplied.minor, stands.shares_credited) == (
+                    report.status,
+                    report.paid,
+                    report.unapplied,
+                    report.shares_credited,
+                )
+                assert (stands.bonus_credited, stands.bonus_promised) == (report.bonus_credited, report.bonus_promised)
+
+
+def test_rows_are_applied_in_the_order_in_which_they_were_recorded(tmp_path: Path) -> None:
+    """A book split into lines in any order is the same book: what counts is `recorded_at`."""
+    shutil.copytree(EXAMPLE, tmp_path / "book")
+    payments = (tmp_path / "book" / "payments.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "book" / "payments.csv").write_text("".join([payments[0], *reversed(payments[1:])]))
+    turned, straight = read_book(tmp_path / "book").rows, read_book(EXAMPLE).rows
+    assert [row.recorded_at for row in turned] == [row.recorded_at for row in straight]
+    assert Counter(row.command for row in turned) == Counter(row.command for row in straight)
+
+
+def test_late_rows_revive_a_plan_and_what_was_refused_is_offered_again(tmp_path: Path) -> None:
+    """A payment refused on a cancelled plan is recorded once a later row undoes the cancellation."""
+    folder = _book(
+        tmp_path,
+        plans=f"{PLANS}\n{PLAN}\n",
+        payments=f"{PAYMENTS}\n"
+        "b-3,P-1,150.00,USD,2023-06-09,regular,2023-06-09T12:00:00+00:00\n"
+        "b-2,P-1,150.00,USD,2023-05-10,regular,2023-07-02T12:00:00+00:00\n"
+        "b-1,P-1,150.00,USD,2023-04-20,regular,2023-07-01T12:00:00+00:00\n",
+    )
+    ledger, reasons, counts = _import(folder)
+    assert (reasons, counts) == ({}, (4, 0, 0))
+    assert ledger.position("P-1", as_of=date(2023, 6, 9)).settled == 3
+    assert [item.recorded_at.month for item in ledger.history("P-1") if item.key == "b-3"] == [7, 7]
+
+
+# ---- bad rows
+
+
+def test_every_kind_of_bad_row_is_refused_with_its_place_and_everything_good_is_recorded(tmp_path: Path) -> None:
+    """File, line, column and what was expected, or the sentence of the rule; nothing good is held up."""
+    good = "2023-04-10,regular,2023-04-10T12:00:00+00:00"
+    payments = [
+        PAYMENTS,
+        f"good-1,P-1,150.00,USD,{good}",
+        f"b-1,P-404,150.00,USD,{good}",
+        f"b-2,P-1,150.00,EUR,{good}",
+        f"b-3,P-1,-150.00,USD,{good}",
+        "b-4,P-1,150.00,USD,2023-04-10T12:00:00,regular,2023-04-10T12:00:00+00:00",
+        "b-5,P-1,150.00,USD,2023-02-30,regular,2023-04-10T12:00:00+00:00",
+        f"good-1,P-1,151.00,USD,{good}",
+        f"good-1,P-1,150.00,USD,{good}",
+        f"b-6,P-1,150.005,USD,{good}",
+        f"b-7,P-1,150.00,XXX,{good}",
+        "b-8,P-1,150.00,USD,2023-04-10,late,2023-04-10T12:00:00+00:00",
+        "b-9,P-1,150.00,USD,2023-04-10,regular,yesterday",
+        f"b-10,P-1,150.00,USD,{good},more",
+        f'b-11,P-1,"150.00,USD,{good}',
+        f",P-1,150.00,USD,{good}",
+        "",
+        f"good-2,P-1,1.00,USD,{good}",
+    ]
+    latin = f"b-12 caf\xe9,P-1,150.00,USD,{good}\n".encode("latin-1")
+    raw = "\n".join(payments).encode() + b"\n" + latin + b"b-13,P-1,150.00,USD,2023-04-1"
+    ledger, reasons, counts = _import(_book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", payments=raw))
+    expected = {
+        3: "Plan P-404 is not in this ledger; check its id, or open it first.",
+        4: "Plan P-1: 'b-2' is in EUR, the plan in USD; pay in USD.",
+        5: "column amount is '-150.00'; expected an amount above zero",
+        6: "column paid_at is '2023-04-10T12:00:00'; expected an instant with its offset, such as "
+        "2024-06-30T12:00:00+03:00",
+        7: "column paid_at is '2023-02-30'; expected a date of the calendar, such as 2024-06-30",
+        8: "Plan P-1: 'good-1' is recorded with amount 150.00 USD, not 151.00 USD; repeat it with the same content, or "
+        "use a new reference.",
+        10: "column amount is '150.005'; expected a plain amount with at most 2 decimals, such as '150.00'",
+        11: "column currency is 'XXX'; expected a currency code of ISO 4217, such as 'USD'",
+        12: "column kind is 'late'; expected regular or early_repayment",
+        13: "column recorded_at is 'yesterday'; expected an instant with its offset, such as 2024-06-30T12:00:00+03:00",
+        14: "the line has 8 columns; expected 7",
+        15: "the line is not CSV in UTF-8 (unexpected end of data)",
+        16: "column reference is ''; expected some text",
+        19: r"column reference is 'b-12 caf\\xe9'; expected printable text in UTF-8",
+        20: "the line ends after 5 of 7 columns; expected kind, recorded_at too",
+    }
+    assert reasons == {("payments.csv", line): reason for line, reason in expected.items()}
+    assert counts == (3, 1, len(expected))
+    assert ledger.position("P-1", as_of=date(2023, 4, 10)).paid.minor == 15_100
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("opened_at", "2023-04-10", "column opened_at is '2023-04-10'; expected an instant with its offset"),
+        ("price", "3,000.00", "column price is '3,000.00'; expected a plain amount"),
+        ("shares", "351000.5", "column shares is '351000.5'; expected a whole number"),
+        ("shares", "0", "shares is 0; expected a whole number from 1."),
+        ("release", "per_unit:x", "column release is 'per_unit:x'; expected an exact rate"),
+        ("release", "half", "column release is 'half'; expected per_unit:RATE, portion:FRACTION or explicit:a,b,"),
+        ("release", "per_unit:120", "Plan P-1: the installments would release 360,000 of 351,000 shares"),
+        ("timezone", "Moscow", "timezone is 'Moscow'; expected a time zone of the IANA database"),
+        ("promos", "on_time", "column promos is 'on_time'; expected on_time:BP[:by_due_date], campaign:BP,"),
+        ("promos", "on_time:0", "column promos is 'on_time:0'; expected a whole number from 1"),
+        ("plan_id", "", "column plan_id is ''; expected some text"),
+    ],
+)
+def test_a_bad_plan_is_refused_and_its_payments_with_it(tmp_path: Path, column: str, value: str, reason: str) -> None:
+    """A plan that cannot be opened leaves its payments without a plan; each says so."""
+    cells = dict(zip(PLANS.split(","), PLAN.split(","), strict=True)) | {column: value}
+    with (tmp_path / "plans.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, PLANS.split(","))
+        writer.writeheader()
+        writer.writerow(cells)
+    payment = "b-1,P-1,150.00,USD,2023-04-10,regular,2023-04-10T12:00:00+00:00"
+    _, reasons, counts = _import(_book(tmp_path, payments=f"{PAYMENTS}\n{payment}\n"))
+    assert reasons["plans.csv", 2].startswith(reason)
+    assert reasons["payments.csv", 2].startswith("Plan P-1 is not in this ledger")
+    assert counts == (0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (PAYMENTS.replace("amount,", ""), "column amount is missing, so no line is read; expected the columns"),
+        (PAYMENTS + ",note", "column 'note' is unknown, so no line is read; expected the columns"),
+        (PAYMENTS + ",amount", "column 'amount' stands twice, so no line is read; expected the columns"),
+        ("", "the file is empty; expected the columns reference, plan_id"),
+    ],
+)
+def test_a_file_whose_columns_leave_doubt_is_not_read(tmp_path: Path, header: str, reason: str) -> None:
+    """A missing, unknown or repeated column refuses its file; the other files are recorded."""
+    content = f"{header}\n1,2,3\n" if header else ""
+    _, reasons, counts = _import(_book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", payments=content))
+    assert reasons["payments.csv", 1].startswith(reason)
+    assert counts == (1, 0, 1)
+
+
+def test_a_file_in_another_encoding_is_not_read(tmp_path: Path) -> None:
+    """A file in UTF-16 has no column that is expected, and the reason names the encoding that is."""
+    _, reasons, _ = _import(_book(tmp_path, plans=f"{PLANS}\n{PLAN}\n".encode("utf-16")))
+    assert reasons["plans.csv", 1].endswith("in UTF-8")
+
+
+def test_a_folder_without_a_book_is_refused(tmp_path: Path) -> None:
+    """A folder with none of the files is an invalid argument that lists them."""
+    with pytest.raises(InvalidArgument, match=r"expected a folder with plans\.csv, payments\.csv"):
+        read_book(tmp_path)
+    with pytest.raises(InvalidArgument):
+        read_book(tmp_path / "missing")
+
+
+def test_partners_are_checked(tmp_path: Path) -> None:
+    """A partner stands once, and has an upline of the same file or none."""
+    partners = "partner_id,upline_id\nN-1,\nN-2,N-1\nN-2,N-1\nN-3,N-9\nN-4,N-4\n,N-1\nN-5\n"
+    book = read_book(_book(tmp_path, partners=partners))
+    assert [(row.line, row.reason) for row in book.malformed] == [
+        (4, "column partner_id is 'N-2'; expected each partner once"),
+        (5, "column upline_id is 'N-9'; expected another partner of this file"),
+        (6, "column upline_id is 'N-4'; expected another partner of this file"),
+        (7, "column partner_id is ''; expected some text"),
+        (8, "the line ends after 1 of 2 columns; expected upline_id too"),
+    ]
+
+
+# ---- every column
+
+
+def test_optional_files_and_columns(tmp_path: Path) -> None:
+    """Cancellations, reinstatements, and the optional columns of plans are read as they are written."""
+    plans = (
+        f"{PLANS},first_due_on,schedule,stacking,reinstatement\n"
+        f"{PLAN},2023-05-01,,compound,full_cover\n"
+        "P-2,I-1,,2023-04-10T12:00:00+03:00,1000,JPY,34000,2,1,portion:1/3,Europe/Moscow,0,,,every:30,,\n"
+        'P-3,I-1,,2023-04-10T12:00:00+03:00,10.00,USD,100,2,1,"explicit:10,20",Europe/Moscow,0,'
+        'on_time:500:by_due_date;campaign:1000;campaign:2000,,"lines:2023-05-01=4.00,2023-07-01=6.00",,'
+        "partial_cover:2\n"
+    )
+    folder = _book(
+        tmp_path,
+        plans=plans,
+        cancellations="reference,plan_id,effective_on,reason,recorded_at\n"
+        "crm-1,P-1,2023-04-20,asked,2023-04-21T00:00:00+00:00\n",
+        reinstatements="reference,plan_id,amount,currency,effective_on,approved_by,reason,recorded_at,revised_shares\n"
+        "b-9,P-1,150.00,USD,2023-05-05,head of sales,illness,2023-05-06T00:00:00+00:00,\n",
+        reversals="reference,plan_id,cause,effective_on,recorded_at\n"
+        "b-9,P-1,chargeback,2023-05-20,2023-05-21T00:00:00+00:00\n",
+    )
+    ledger, reasons, counts = _import(folder)
+    assert (reasons, counts) == ({}, (6, 0, 0))
+    kinds = [type(item.event).__name__ for item in ledger.history("P-1")]
+    assert kinds == [
+        *("PlanOpened", "CancellationRequested", "PlanCancelled"),
+        *("PlanReinstated", "InstallmentSettled", "ScheduleRevised"),
+        *("PaymentReversed", "OutcomeVoided"),
+    ]
+    one, two, three = (Plan(ledger.history(f"P-{number}")).opened for number in (1, 2, 3))
+    assert (one.terms.stacking, one.lines[0].due_on) == ("compound", date(2023, 5, 1))
+    assert [line.due_on for line in two.lines] == [date(2023, 4, 10), date(2023, 5, 10)]
+    assert [(line.due_on, line.amount, line.shares) for line in three.lines] == [
+        (date(2023, 5, 1), 400, 10),
+        (date(2023, 7, 1), 600, 20),
+    ]
+    assert [promo.code for promo in three.terms.promos] == ["on_time", "campaign", "campaign_2"]
+    assert ledger.history("P-1")[0].correlation == "plans.csv:2"
+
+
+def test_refused_rows_are_written_with_file_line_and_reason(tmp_path: Path) -> None:
+    """The rejected file is itself CSV, whatever the reasons contain."""
+    rows = (RefusedRow("payments.csv", 7, 'a "quoted", reason'), RefusedRow("plans.csv", 2, "ö"))
+    write_refused(tmp_path / "rejected.csv", rows)
+    with (tmp_path / "rejected.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["file", "line", "reason"],
+            ["payments.csv", "7", 'a "quoted", reason'],
+            ["plans.csv", "2", "ö"],
+        ]

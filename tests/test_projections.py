@@ -1,0 +1,206 @@
+"""Projections: incremental equals rebuilt equals replayed, exactly once, whoever catches up."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import CorruptHistory, Ledger, Money, PlanNotFound
+from ledger.events import PaymentMissed, RecordedEvent
+from ledger.plan import Plan
+from ledger.projections import catch_up
+from ledger.projections.catch_up import ReadModel
+from ledger.projections.phases import phases
+from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
+from tests.strategies import History, histories
+
+FAR = datetime(2040, 1, 1, tzinfo=UTC)
+"""Asking as known then is asking the events, not the read model."""
+
+
+@st.composite
+def ledgers(draw: st.DrawFn) -> list[RecordedEvent]:
+    """The events of up to four plans of two investors and two partners, interleaved as they might be recorded."""
+    plans: list[list[RecordedEvent]] = []
+    for number in range(draw(st.integers(1, 4))):
+        history = draw(histories(longest=8))
+        opened = attrs.evolve(history.opened, investor=f"I-{number % 2}", partner=f"N-{number // 2}")
+        events = [attrs.evolve(history.events[0], event=opened), *history.events[1:]]
+        plans.append([attrs.evolve(event, plan_id=f"P-{number}") for event in events])
+    merged: list[RecordedEvent] = []
+    while any(plans):
+        next_plan = draw(st.sampled_from([plan for plan in plans if plan]))
+        merged.append(next_plan.pop(0))
+    return merged
+
+
+def _append(ledger: Ledger, events: list[RecordedEvent]) -> None:
+    if events:
+        ledger._store.append(events)
+
+
+def _answers(ledger: Ledger, as_of: date, known_at: datetime | None) -> dict[str, Any]:
+    asked: dict[str, Any] = {"as_of": as_of, "known_at": known_at}
+    return {
+        "overdue": ledger.overdue(**asked),
+        "overdue of N-0": ledger.overdue(partner="N-0", **asked),
+        "balances": ledger.balances(**asked),
+        "balance of I-1": ledger.balances(investor="I-1", **asked),
+        "portfolio": ledger.portfolio(**asked),
+        "positions": ledger.positions(**asked),
+        "in grace": ledger.positions(status="in_grace", **asked),
+    }
+
+
+@given(data=st.data())
+def test_the_read_model_answers_as_a_replay_of_the_events(data: st.DataObject) -> None:
+    """At any date, rows from the read model, caught up in any steps, equal rows folded from all events."""
+    events = data.draw(ledgers())
+    cut = data.draw(st.integers(0, len(events)))
+    dates = sorted({event.event.effective_on + timedelta(days=shift) for event in events for shift in (0, 1, 19, 20)})
+    as_of = data.draw(st.sampled_from(dates))
+    with Ledger.open("memory://") as ledger:
+        _append(ledger, events[:cut])
+        ledger.overdue(as_of=as_of)  # catches up half way
+        _append(ledger, events[cut:])
+        caught_up = _answers(ledger, as_of, None)
+        assert caught_up == _answers(ledger, as_of, FAR)
+        ReadModel(ledger._store).rebuild()
+        assert _answers(ledger, as_of, None) == caught_up
+
+
+@given(events=ledgers())
+def test_incremental_rows_are_those_of_a_rebuild(events: list[RecordedEvent]) -> None:
+    """Taking in the events one at a time leaves the same tables as taking them in at once."""
+    with Ledger.open("memory://") as ledger:
+        model = ReadModel(ledger._store)
+        for event in events:
+            ledger._store.append([event])
+            assert model.catch_up() == ledger._store.last_sequence()
+        incremental = _tables(ledger)
+        assert model.rebuild() == ledger._store.last_sequence()
+        assert _tables(ledger) == incremental
+
+
+def _tables(ledger: Ledger) -> list[Any]:
+    tables = ledger._store.tables
+    return [
+        sorted(tables.query(f"SELECT * FROM {tables.prefix}_{table}"), key=str)
+        for table in ("phases", "plans", "zones")
+    ]
+
+
+@given(history=histories())
+def test_phases_cover_every_day_once(history: History) -> None:
+    """From the opening on, every date lies in exactly one phase, and neighbours differ."""
+    spans = phases(Plan(history.events))
+    assert spans[0].from_on == history.opened.effective_on
+    assert spans[-1].through_on == date.max
+    for before, after in pairwise(spans):
+        assert after.from_on == before.through_on + timedelta(days=1)
+        assert attrs.evolve(after, from_on=before.from_on, through_on=before.through_on) != before
+
+
+def test_a_batch_is_taken_in_once_however_many_catch_up(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight catch up at once while events arrive: every event is taken in exactly once."""
+    monkeypatch.setattr(catch_up, "_BATCH", 3)
+    taken: list[int] = []
+    advance = type(ledger._store.tables).advance
+
+    def counted(self: Any, view: str, *, expected: int, reached: int, changes: Any) -> bool:
+        done = bool(advance(self, view, expected=expected, reached=reached, changes=changes))
+        if done:
+            taken.append(reached)
+        return done
+
+    monkeypatch.setattr(type(ledger._store.tables), "advance", counted)
+    ReadModel(ledger._store)
+    for number in range(6):
+        open_plan(ledger, f"P-{number}")
+        pay(ledger, OPENED_ON, "bank-1", plan_id=f"P-{number}")
+    with ThreadPoolExecutor(8) as pool:
+        reached = set(pool.map(lambda _: ReadModel(ledger._store).catch_up(), range(8)))
+    assert reached == {ledger._store.last_sequence()}
+    assert sorted(taken) == [event.sequence for event in ledger.events()][2::3]
+
+
+def test_a_poisoned_event_stops_the_lists_and_names_itself(ledger: Ledger) -> None:
+    """A history that cannot be stops the projections with its plan and version; other plans answer on."""
+    open_plan(ledger)
+    open_plan(ledger, "P-2")
+    (opening,) = ledger.history("P-2")
+    ledger._store.append([attrs.evolve(opening, version=2)])
+    with pytest.raises(CorruptHistory, match="Plan P-2, version 2.*opened once") as caught:
+        ledger.overdue()
+    assert (caught.value.plan_id, caught.value.version, caught.value.event) == ("P-2", 2, "PlanOpened")
+    with pytest.raises(CorruptHistory):
+        pay(ledger, OPENED_ON, "bank-1", plan_id="P-2")
+    assert ledger.position("P-1", as_of=OPENED_ON).status == "active"
+
+
+def test_an_edited_outcome_is_found_by_the_next_command(ledger: Ledger) -> None:
+    """A recorded outcome that does not follow from the facts stops the plan: nothing is built on it."""
+    open_plan(ledger)
+    paid = pay(ledger, OPENED_ON, "bank-1", amount="1.00")
+    missed = ledger.close_books(through=OPENED_ON + timedelta(days=1), dry_run=True)[0]
+    assert isinstance(missed.event, PaymentMissed)
+    forged = attrs.evolve(missed, version=paid[-1].version + 1, event=attrs.evolve(missed.event, number=2))
+    ledger._store.append([forged])
+    with pytest.raises(CorruptHistory, match="does not follow from the facts"):
+        pay(ledger, OPENED_ON, "bank-2", amount="1.00")
+
+
+# ---- named examples
+
+
+@pytest.fixture
+def books() -> Iterator[Ledger]:
+    """Four plans: one completed, one paid on, one in grace, one cancelled, in two currencies."""
+    with Ledger.open("memory://") as opened:
+        for number, investor in enumerate(("I-1", "I-1", "I-2", "I-2")):
+            open_plan(opened, f"P-{number}")
+            assert opened.history(f"P-{number}")[0].key == f"P-{number}", investor
+        pay(opened, OPENED_ON, "bank-1", amount="3000.00", plan_id="P-0")
+        pay(opened, OPENED_ON, "bank-1", amount="300.00", plan_id="P-1")
+        pay(opened, OPENED_ON, "bank-1", amount="150.00", plan_id="P-2")
+        euros = attrs.evolve(TERMS, price=Money.of("3000.00", "EUR"))
+        opened.open_plan("P-9", investor="I-9", partner=None, terms=euros, opened_at=OPENED_ON, recorded_at=LEARNT)
+        yield opened
+
+
+def test_the_portfolio_counts_money_in_cancelled_plans(books: Ledger) -> None:
+    """One row per currency; shares of money, price and plans are exact fractions, and 0 of nothing."""
+    euro, dollar = books.portfolio(as_of=date(2023, 5, 11))
+    assert (dollar.plans, dollar.active, dollar.in_grace, dollar.cancelled, dollar.completed) == (4, 1, 1, 1, 1)
+    assert (dollar.paid, dollar.paid_in_cancelled) == (usd("3450.00"), usd("0.00"))
+    assert dollar.cancelled_share_of_plans == dollar.cancelled_share_of_price == Fraction(1, 4)
+    assert (euro.cancelled, euro.paid, euro.cancelled_share_of_paid) == (1, Money.of("0", "EUR"), Fraction(0))
+    later = books.portfolio(as_of=date(2023, 12, 1))[1]
+    assert (later.cancelled, later.paid_in_cancelled) == (3, usd("450.00"))
+    assert later.cancelled_share_of_paid == Fraction(45_000, 345_000)
+
+
+def test_balances_add_up_over_an_investors_plans(books: Ledger) -> None:
+    """One row per investor; what the package holds is credited, promised or forfeited, and bonuses stand apart."""
+    row, nobody = books.balances(as_of=date(2023, 5, 11))[0], books.balances(investor="nobody")
+    assert (row.investor, row.plans, nobody) == ("I-7", 4, ())
+    assert row.shares_credited + row.shares_promised + row.shares_forfeited == 4 * 351_000
+    assert [row.investor for row in books.balances(as_of=date(2023, 5, 11))] == ["I-7", "I-9"]
+    assert books.balances(as_of=OPENED_ON - timedelta(days=1)) == ()
+
+
+def test_a_plan_is_in_no_list_before_its_opening(books: Ledger) -> None:
+    """Before the opening date there is nothing to tell."""
+    before = OPENED_ON - timedelta(days=1)
+    assert (books.portfolio(as_of=before), books.positions(as_of=before)) == ((), ())
+    with pytest.raises(PlanNotFound):
+        books.statement("P-0", as_of=before)
+    assert books.positions(as_of=date.max)[0].status == "completed"
+    assert books.portfolio(as_of=date.max)[1].plans == 4
