@@ -163,7 +163,7 @@ class Promo:
         arguments.whole("rate_bp", self.rate_bp, minimum=1, maximum=MAX_RATE_BP)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class OnTimeBonus(Promo):
     """On the package's shares, credited on completion, for a plan paid on time.
 
@@ -172,8 +172,8 @@ class OnTimeBonus(Promo):
     """
 
     code: str
-    rate_bp: int
-    standard: Literal["within_grace", "by_due_date"] = "within_grace"
+    rate_bp: int = attrs.field(kw_only=True)
+    standard: Literal["within_grace", "by_due_date"] = attrs.field(default="within_grace", kw_only=True)
     kind: Literal["on_time"] = attrs.field(default="on_time", init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -181,16 +181,16 @@ class OnTimeBonus(Promo):
         arguments.one_of("standard", self.standard, ("within_grace", "by_due_date"))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class PackageBonus(Promo):
     """On the package's shares, credited on completion: a campaign."""
 
     code: str
-    rate_bp: int
+    rate_bp: int = attrs.field(kw_only=True)
     kind: Literal["package"] = attrs.field(default="package", init=False, repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class DoublePayment(Promo):
     """Earned, once, by each regular payment that settles the next due installment in time and at least one more.
 
@@ -199,9 +199,9 @@ class DoublePayment(Promo):
     """
 
     code: str
-    rate_bp: int
-    base: Literal["package", "released"]
-    credit: Literal["at_once", "on_completion"]
+    rate_bp: int = attrs.field(kw_only=True)
+    base: Literal["package", "released"] = attrs.field(kw_only=True)
+    credit: Literal["at_once", "on_completion"] = attrs.field(kw_only=True)
     kind: Literal["double_payment"] = attrs.field(default="double_payment", init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -209,7 +209,7 @@ class DoublePayment(Promo):
         _check_award(self.base, self.credit)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class EarlyRepayment(Promo):
     """Earned by a payment marked as early repayment, growing with the installments that it prepays.
 
@@ -218,9 +218,9 @@ class EarlyRepayment(Promo):
     """
 
     code: str
-    rate_bp: int
-    base: Literal["package", "released"]
-    credit: Literal["at_once", "on_completion"]
+    rate_bp: int = attrs.field(kw_only=True)
+    base: Literal["package", "released"] = attrs.field(kw_only=True)
+    credit: Literal["at_once", "on_completion"] = attrs.field(kw_only=True)
     kind: Literal["early_repayment"] = attrs.field(default="early_repayment", init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -257,7 +257,7 @@ class FullCover(Reinstatement):
 class PartialCover(Reinstatement):
     """By a payment that covers at least `minimum` overdue installments, or all of them if they are fewer."""
 
-    minimum: int
+    minimum: int = 1
     kind: Literal["partial_cover"] = attrs.field(default="partial_cover", init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:

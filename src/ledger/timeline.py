@@ -5,7 +5,7 @@ they were recorded (RULES.md section 6). It yields the end state and every outco
 and, where a chargeback ended it, until when. Every command, query, dry run and audit goes through it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 from operator import attrgetter
@@ -15,7 +15,6 @@ from ledger.dates import DAY
 from ledger.events.facts import Fact, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,
-    Outcome,
     PaymentMissed,
     PlanCancelled,
     PlanCompleted,
@@ -26,6 +25,7 @@ from ledger.events.outcomes import (
 from ledger.promos import Award, credited_at_once, earned, on_completion
 from ledger.schedule import Installment, redated
 from ledger.state import Peak, State, Step, Timeline
+from ledger.tally import Chronicle, Purse
 
 _effective_on = attrgetter("effective_on")
 
@@ -40,7 +40,7 @@ def timeline(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Timeline
         walk.pass_deadlines(fact.effective_on)
         walk.take(fact)
     walk.pass_deadlines(as_of)
-    return Timeline(walk.state(as_of), *walk.result(), Peak(walk.peak_on, walk.peak))
+    return Timeline(walk.state(as_of), *walk.chronicle.held(), Peak(walk.purse.peak_on, walk.purse.peak))
 
 
 def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[Step]:
@@ -83,20 +83,14 @@ class _Walk:
         self.status: Literal["active", "cancelled", "completed"] = "active"
         self.cancelled_on: date | None = None
         self.completed_on: date | None = None
-        self.standing: dict[str, int] = {}  # by reference, what was paid and not taken back
-        self.idle: dict[str, int] = {}  # the part of it that is unapplied, in the order in which it came
-        self.paid = self.unapplied = 0
-        self.peak, self.peak_on = 0, opened.effective_on
-
-        self.outcomes: list[Outcome] = []
-        self.ended: dict[int, PaymentReversed] = {}  # by index of the outcome
+        self.purse = Purse()
+        self.chronicle = Chronicle()
         self.settlements: list[int] = []  # per settled line, the index of its outcome
         self.completion: list[int] = []  # the indexes of what the completion brought
         self.at_once: dict[str, list[int]] = {}  # by payment, the indexes of its awards
         self.waiting: list[Award] = []  # earned, to be credited on completion
         self.bonuses_wait = True  # until a reinstatement
         self.bonus = 0
-        self.told = 0, 0  # how many outcomes, and how many endings, the last step had seen
 
     # ---- days
 
@@ -115,7 +109,7 @@ class _Walk:
         for clock, i in sorted((clock, i) for i, clock in enumerate(waiting, settled) if clock < last):
             if i not in self.missed:
                 self.missed.add(i)
-                self.outcomes.append(PaymentMissed(clock + DAY, i + 1, self.lines[i].due_on, clock + self.grace))
+                self.chronicle.add(PaymentMissed(clock + DAY, i + 1, self.lines[i].due_on, clock + self.grace))
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self.clock.index(first, settled) + 1)
 
@@ -153,7 +147,7 @@ class _Walk:
     def _pay(self, fact: PaymentMade | PlanReinstated) -> None:
         """Apply a payment to the oldest unsettled lines; on a plan that takes none it stays unapplied (section 5)."""
         active = self.status == "active"
-        self._receive(fact, applied=active)
+        self.purse.receive(fact.reference, fact.amount.minor, fact.effective_on, applied=active)
         if active:
             first = len(self.settlements)
             self._settle(fact.effective_on, fact.reference)
@@ -162,22 +156,11 @@ class _Walk:
             if len(self.settlements) == len(self.lines):
                 self._complete(fact.effective_on, fact.reference)
 
-    def _receive(self, fact: PaymentMade | PlanReinstated, *, applied: bool) -> None:
-        self.standing[fact.reference] = fact.amount.minor
-        if applied:
-            self.paid += fact.amount.minor
-        else:
-            self.idle[fact.reference] = fact.amount.minor
-            self.unapplied += fact.amount.minor
-        if self.paid + self.unapplied > self.peak:
-            self.peak, self.peak_on = self.paid + self.unapplied, fact.effective_on
-
     def _settle(self, on: date, payment: str) -> None:
         """Settle what the money covers, oldest first."""
         i = len(self.settlements)
-        while i < len(self.lines) and self.owed[i + 1] <= self.paid:
-            self.settlements.append(len(self.outcomes))
-            self.outcomes.append(InstallmentSettled(on, i + 1, self.lines[i].shares, payment))
+        while i < len(self.lines) and self.owed[i + 1] <= self.purse.paid:
+            self.settlements.append(self.chronicle.add(InstallmentSettled(on, i + 1, self.lines[i].shares, payment)))
             i += 1
 
     def _award(self, fact: PaymentMade | PlanReinstated, settled: Sequence[Installment]) -> None:
@@ -192,41 +175,33 @@ class _Walk:
         )
         for award in awards:
             if credited_at_once(award.promo):
-                self.at_once.setdefault(fact.reference, []).append(len(self.outcomes))
-                self._apply_promo(fact.effective_on, award)
+                self.at_once.setdefault(fact.reference, []).append(self._apply_promo(fact.effective_on, award))
             else:
                 self.waiting.append(award)
 
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
-        begin = len(self.outcomes)
-        self.outcomes.append(PlanCompleted(on, self.package - self.released[-1], payment))
-        for award in self._completion_bonuses(on, payment):
-            self._apply_promo(on, award)
-        self.completion = list(range(begin, len(self.outcomes)))
+        self.completion = [self.chronicle.add(PlanCompleted(on, self.package - self.released[-1], payment))]
+        self.completion += [self._apply_promo(on, award) for award in self._completion_bonuses(on, payment)]
         self.status, self.completed_on = "completed", on
 
-    def _apply_promo(self, on: date, award: Award) -> None:
-        self.outcomes.append(PromoApplied(on, award.promo.code, award.shares, award.payment))
+    def _apply_promo(self, on: date, award: Award) -> int:
         self.bonus += award.shares
+        return self.chronicle.add(PromoApplied(on, award.promo.code, award.shares, award.payment))
 
     def _cancel(self, on: date, *, number: int | None = None, request: str | None = None) -> None:
         self.status, self.cancelled_on = "cancelled", on
         forfeited = self.terms.shares - self.released[len(self.settlements)]
-        self.outcomes.append(
-            PlanCancelled(on, "requested" if number is None else "grace_ended", number, request, forfeited)
-        )
+        cause: Literal["grace_ended", "requested"] = "requested" if number is None else "grace_ended"
+        self.chronicle.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
         """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
-        amount = self.standing.pop(fact.reference)
-        if self.idle.pop(fact.reference, None) is not None:
-            self.unapplied -= amount
+        if not self.purse.return_payment(fact.reference):
             return
-        self.paid -= amount
         self.waiting = [award for award in self.waiting if award.payment != fact.reference]
         self._end(self.at_once.pop(fact.reference, ()), by=fact)
-        while self.owed[len(self.settlements)] > self.paid:
+        while self.owed[len(self.settlements)] > self.purse.paid:
             self._end([self.settlements.pop()], by=fact)
             i = len(self.settlements)
             self.clock[i] = max(self.lines[i].due_on, fact.effective_on)
@@ -235,28 +210,24 @@ class _Walk:
             self._end(self.completion, by=fact)
             self.status, self.completed_on = "active", None
 
-    def _end(self, outcomes: Iterable[int], *, by: PaymentReversed) -> None:
-        for index in outcomes:
-            self.ended[index] = by
-            outcome = self.outcomes[index]
-            if isinstance(outcome, PromoApplied):
-                self.bonus -= outcome.shares
+    def _end(self, indexes: Iterable[int], *, by: PaymentReversed) -> None:
+        for index in indexes:
+            ended = self.chronicle.end(index, by)
+            self.bonus -= ended.shares if isinstance(ended, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
         """Apply its payment, then what was unapplied; re-date what is still unsettled. Source: RULES.md section 9."""
         on = fact.effective_on
-        self._receive(fact, applied=True)
         self.status, self.cancelled_on = "active", None
         self.bonuses_wait = False
         self.package = self.package if fact.revised_shares is None else fact.revised_shares
+        self.purse.receive(fact.reference, fact.amount.minor, on, applied=True)
+        self._settle(on, fact.reference)
         last = fact.reference
-        self._settle(on, last)
-        for reference, amount in self.idle.items():
-            self.paid, self.unapplied = self.paid + amount, self.unapplied - amount
+        for reference in self.purse.apply_waiting():
             settled = len(self.settlements)
             self._settle(on, reference)
             last = reference if len(self.settlements) > settled else last
-        self.idle.clear()
         if len(self.settlements) == len(self.lines):
             self._complete(on, last)
         else:
@@ -269,7 +240,7 @@ class _Walk:
         self.clock[settled:] = [line.due_on for line in lines]
         self.missed.clear()
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
-        self.outcomes.append(ScheduleRevised(on, revised, self.package, self.terms.shares - self.package, payment))
+        self.chronicle.add(ScheduleRevised(on, revised, self.package, self.terms.shares - self.package, payment))
 
     # ---- what it comes to
 
@@ -279,7 +250,7 @@ class _Walk:
             return []
 
         def by_due_date() -> bool:
-            settled_on = (self.outcomes[index].effective_on for index in self.settlements)
+            settled_on = (self.chronicle.outcomes[index].effective_on for index in self.settlements)
             in_time = all(day <= line.due_on for day, line in zip(settled_on, self.lines, strict=False))
             return in_time and all(line.due_on >= on for line in self.lines[len(self.settlements) :])
 
@@ -292,27 +263,14 @@ class _Walk:
             stacking=self.terms.stacking,
         )
 
-    def result(self) -> tuple[tuple[Outcome, ...], Mapping[Outcome, PaymentReversed]]:
-        """Return the outcomes that hold, or held for at least a day, and the chargebacks that ended some of them."""
-        if not self.ended:
-            return tuple(self.outcomes), {}
-        held = [
-            (outcome, by)
-            for index, outcome in enumerate(self.outcomes)
-            if (by := self.ended.get(index)) is None or by.effective_on > outcome.effective_on
-        ]
-        return tuple(outcome for outcome, _ in held), {outcome: by for outcome, by in held if by is not None}
-
     def step(self, fact: Fact | None) -> Step:
         """Return what happened since the last step."""
-        outcomes, ended = self.outcomes[self.told[0] :], list(self.ended)[self.told[1] :]
-        self.told = len(self.outcomes), len(self.ended)
-        return Step(fact, tuple(outcomes), tuple(self.outcomes[index] for index in ended), self.state(self.today))
+        return Step(fact, *self.chronicle.news(), self.state(self.today))
 
     def state(self, on: date) -> State:
         """Return the plan as it stands at the end of this day."""
         settled, active = len(self.settlements), self.status == "active"
-        paid_ahead = self.paid - self.owed[settled]
+        paid_ahead = self.purse.paid - self.owed[settled]
         since = min(self.clock[settled:]) if active else on
         late = since < on
         due = sum(line.amount for line in self.lines[settled:] if line.due_on <= on) if late else 0
@@ -325,9 +283,9 @@ class _Walk:
             status="in_grace" if late else self.status,
             lines=self.lines,
             settled=settled,
-            paid=self.paid,
+            paid=self.purse.paid,
             missing=self.lines[settled].amount - paid_ahead if settled < len(self.lines) else 0,
-            unapplied=self.unapplied,
+            unapplied=self.purse.unapplied,
             overdue=self.lines[self.clock.index(since, settled)] if late else None,
             overdue_since=since if late else None,
             grace_ends_on=since + self.grace if late else None,
