@@ -1,0 +1,1 @@
+"""The tests: properties over random histories, stories with named examples, and a referee of its own."""

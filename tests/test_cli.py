@@ -133,7 +133,7 @@ def test_closing_records_what_has_come_due(capsys: pytest.CaptureFixture[str], t
     assert (tmp_path / "ledger.db").exists()
     assert not (tmp_path / "rejected.csv").exists()
     assert Run(capsys, "close", "--through", "2023-04-29").out == (
-        "Closed through 2023-04-29: 1 outcomes recorded on 1 plans.\n"
+        "Closed through 2023-04-29: 1 outcome recorded on 1 plan.\n"
     )
     again = Run(capsys, "close", "--through", "2023-04-29", "--json").json
     assert again == {"through": "2023-04-29", "outcomes": 0, "plans": 0}
@@ -151,7 +151,8 @@ def test_closing_records_what_has_come_due(capsys: pytest.CaptureFixture[str], t
         (["statement", "P-0", "--db", "DB"], 1, "Plan P-0 is not in this ledger"),
         (["statement", "P-00003", "--as-of", "2020-01-01", "--db", "DB"], 1, "was opened on 2022-04-30"),
         (["close", "--through", "9999-01-01", "--db", "DB"], 1, "the closing is dated 9999-01-01, after"),
-        (["overdue"], 1, "expected a file that is there"),
+        (["overdue"], 1, "there is no ledger 'ledger' in it"),
+        (["overdue", "--db", "DB", "--name", "other"], 1, "there is no ledger 'other' in it"),
         (["overdue", "--db", "mysql://x"], 1, "expected memory://, sqlite:///PATH or postgresql://"),
         (["overdue", "--db", "DB", "--name", "A B"], 1, "expected a lower-case word"),
         (["import", "nowhere"], 1, "expected a folder with plans.csv"),

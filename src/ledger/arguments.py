@@ -11,7 +11,7 @@ _TEXT_LIMIT = 200
 """Characters in an id or a reference; a reason may be longer."""
 
 WHOLE_LIMIT = 10**15
-"""Largest amount in minor units, and largest number of shares: sums of a million of them still fit in 64 bits."""
+"""Largest amount in minor units, and largest number of shares: what every store keeps in 64 bits, with room."""
 
 
 def whole(name: str, value: object, *, minimum: int, maximum: int = WHOLE_LIMIT) -> int:

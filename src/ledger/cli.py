@@ -45,11 +45,8 @@ class Database:
     name: str
 
     def open(self) -> Ledger:
-        """Open the ledger; an SQLite file has to be there, so that a mistyped name is not an empty ledger."""
-        path = self.url.removeprefix("sqlite:///")
-        if path != self.url and not Path(path).is_file():
-            raise InvalidArgument(argument="--db", given=self.url, expected="a file that is there; `import` creates it")
-        return self.create()
+        """Open the ledger, which has to be there: a mistyped name is not an empty ledger."""
+        return Ledger.open(self.url, name=self.name, create=False)
 
     def create(self) -> Ledger:
         """Open the ledger, and create what is missing."""
@@ -143,14 +140,14 @@ def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson
     folder
         The folder with the files.
     rejected
-        Where refused rows go, with file, line and reason. Written only if there are any.
+        Where refused rows go, with file, line and reason. Not created if there are none.
     json
         Print JSON instead of text.
     """
     book = read_book(folder)
     with database.create() as ledger, _progress(f"Importing {folder}") as progress:
         report = import_book(ledger, book, progress=progress)
-    if report.refused:
+    if report.refused or rejected.exists():  # what an earlier import left there is no longer true
         _write(rejected, report)
     if json:
         print(tables.to_json(_counts(report)))
@@ -177,7 +174,7 @@ def close(*, through: Day, json: AsJson = False, database: Db) -> None:
     if json:
         print(tables.to_json({"through": through, "outcomes": len(events), "plans": plans}))
     else:
-        print(f"Closed through {through}: {len(events):,} outcomes recorded on {plans:,} plans.")
+        print(f"Closed through {through}: {_count(events, 'outcome')} recorded on {plans:,} plan{'s' * (plans != 1)}.")
 
 
 @app.command

@@ -18,8 +18,8 @@
     ├── InvalidArgument           the call itself is wrong (also a ValueError)
     └── StoreUnavailable          the database cannot be reached, read or written
 
-Each carries its facts as attributes and reads as one sentence: what was wrong, and what would be right.
-A command that raises has recorded nothing.
+Each carries its facts as attributes and reads as one sentence: what was wrong, and what would be right. A command that
+is refused, that clashes or that names nothing has recorded nothing.
 """
 
 from datetime import date, datetime

@@ -1,7 +1,7 @@
 """Money: integer minor units and a currency. No float comes near it."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import attrs
 
@@ -26,7 +26,7 @@ EXPONENTS = {code: digits for digits, codes in _CURRENCIES_BY_EXPONENT.items() f
 """Digits of the minor unit by currency: 2 for USD (cents), 0 for JPY, 3 for KWD."""
 
 _LONGEST = 40
-_MAJOR = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_MAJOR = re.compile(r"(?P<whole>-?[0-9]+)(\.(?P<decimals>[0-9]+))?")
 
 
 def currency(name: str, value: object) -> str:
@@ -49,7 +49,7 @@ class Money:
     def __attrs_post_init__(self) -> None:
         if type(self.minor) is not int:
             raise InvalidArgument(argument="minor", given=self.minor, expected="a whole number of minor units")
-        if self.currency not in EXPONENTS:
+        if type(self.currency) is not str or self.currency not in EXPONENTS:
             currency("currency", self.currency)
 
     @classmethod
@@ -60,19 +60,12 @@ class Money:
         has: nothing is rounded.
         """
         exponent = EXPONENTS[currency("currency", currency_code)]
-        plain = f"a plain amount with at most {exponent} decimals, such as '{_example(exponent)}'"
-        if isinstance(major, bool) or not isinstance(major, (str, int, Decimal)):
-            raise InvalidArgument(argument="amount", given=major, expected=plain)
-        written = major if isinstance(major, str) else f"{major:f}" if isinstance(major, Decimal) else str(major)
-        if not _MAJOR.fullmatch(written) or len(written) > _LONGEST:
-            raise InvalidArgument(argument="amount", given=major, expected=plain)
-        try:
-            minor = Decimal(written).scaleb(exponent)
-        except InvalidOperation:
-            raise InvalidArgument(argument="amount", given=major, expected=plain) from None
-        if minor != minor.to_integral_value():
-            raise InvalidArgument(argument="amount", given=major, expected=plain)
-        return cls(int(minor), currency_code)
+        written = f"{major:f}" if isinstance(major, Decimal) else str(major)
+        amount = _MAJOR.fullmatch(written) if type(major) in (str, int, Decimal) and len(written) <= _LONGEST else None
+        if amount is None or len(decimals := amount["decimals"] or "") > exponent:
+            expected = f"a plain amount with at most {exponent} decimals, such as '{_example(exponent)}'"
+            raise InvalidArgument(argument="amount", given=major, expected=expected)
+        return cls(int(amount["whole"] + decimals.ljust(exponent, "0")), currency_code)
 
     def __str__(self) -> str:
         return format(self, "")

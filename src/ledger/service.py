@@ -62,12 +62,15 @@ class Ledger:
         self._model: ReadModel | None = None
 
     @classmethod
-    def open(cls, url: str, *, name: str = "ledger", clock: Callable[[], datetime] = _utc_now) -> Self:
+    def open(
+        cls, url: str, *, name: str = "ledger", create: bool = True, clock: Callable[[], datetime] = _utc_now
+    ) -> Self:
         """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
 
-        Raises `InvalidArgument` for another URL or name, `StoreUnavailable` if the store cannot be opened.
+        A ledger that is not there is created, empty, unless `create` is False. Raises `InvalidArgument` for another URL
+        or name, `StoreUnavailable` if the store cannot be opened or the ledger is not there.
         """
-        return cls(open_store(url, name), clock=clock)
+        return cls(open_store(url, name, create=create), clock=clock)
 
     def close(self) -> None:
         """Release the store's connections. Closing twice is allowed."""
@@ -219,6 +222,8 @@ class Ledger:
         known_at: datetime | None = None,
     ) -> tuple[Position, ...]:
         """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
+        if status is not None:
+            arguments.one_of("status", status, ("active", "in_grace", "cancelled", "completed"))
         standing = self._standing(as_of, known_at, investor=investor, partner=partner, status=status)
         return tuple(self._plan(phase.plan_id, known_at).position(day) for phase, day in standing)
 
@@ -250,7 +255,10 @@ class Ledger:
         return tuple(self._history(plan_id))
 
     def events(self, *, after: int = 0) -> Iterator[RecordedEvent]:
-        """Yield the ledger's recorded events with a sequence above `after`, in order: for projections of your own."""
+        """Return an iterator over the recorded events with a sequence above `after`: for projections of your own."""
+        return self._pages(arguments.whole("after", after, minimum=0, maximum=2**63 - 1))
+
+    def _pages(self, after: int) -> Iterator[RecordedEvent]:
         while page := self._store.events(after=after, limit=_PAGE):
             yield from page
             after = page[-1].sequence
@@ -331,6 +339,8 @@ class Ledger:
         return model
 
     def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Phase, date]]:
+        for column, value in only.items():
+            arguments.optional_text(column, value)
         day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
         if known_at is None:
             return standing_now(self._caught_up(), as_of=day, now=now, only=only)

@@ -149,4 +149,5 @@ class Codec:
                 event=event,
             )
         except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors too
-            raise CorruptHistory(plan_id=plan_id, version=version, event=tag, reason=str(error)) from error
+            reason = str(error).replace(". - at ", " - at ").rstrip(".")
+            raise CorruptHistory(plan_id=plan_id, version=version, event=tag, reason=reason) from error

@@ -35,6 +35,8 @@ class ReadModel:
         prefix = store.tables.prefix
         self._phases, self._plans, self._zones = f"{prefix}_phases", f"{prefix}_plans", f"{prefix}_zones"
         store.tables.create(_VIEW, self._ddl())
+        if store.tables.checkpoint(_VIEW) and not (self._has_rows(self._phases) and self._has_rows(self._plans)):
+            self._empty()  # a checkpoint without its rows, as a partial restore leaves it
 
     def _ddl(self) -> list[str]:
         columns = ", ".join(f"{name} {_TYPES.get(kind, 'TEXT NOT NULL')}" for name, kind in _COLUMNS.items())
@@ -66,9 +68,15 @@ class ReadModel:
 
     def rebuild(self) -> int:
         """Empty the tables and take in the whole ledger again; return the sequence reached."""
+        self._empty()
+        return self.catch_up()
+
+    def _has_rows(self, table: str) -> bool:
+        return bool(self._tables.query(f"SELECT 1 FROM {table} LIMIT 1"))
+
+    def _empty(self) -> None:
         tables = (self._phases, self._plans, self._zones)
         self._tables.reset(_VIEW, changes=[Statement(f"DELETE FROM {table}", [()]) for table in tables])
-        return self.catch_up()
 
     def _changes(self, batch: Sequence[RecordedEvent]) -> list[Statement]:
         touched: dict[str, list[RecordedEvent]] = {}

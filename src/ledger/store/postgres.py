@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from ledger.errors import InvalidArgument
 from ledger.store.port import Store
-from ledger.store.recording import RecorderStore, unavailable
+from ledger.store.recording import RecorderStore, missing, unavailable
 from ledger.store.tables import Cursor, TrackedTables
 
 _CREATING = 0x1ED6E5
@@ -83,8 +83,8 @@ class _Postgres:
             self._tracking._insert_tracking(inside, tracking)  # noqa: SLF001 - what the library's own views call
 
 
-def open_postgres(url: str, name: str) -> Store:
-    """Open the ledger `name` in the database that the URL names. Tables are created if they are missing."""
+def open_postgres(url: str, name: str, *, create: bool) -> Store:
+    """Open the ledger `name` in the database that the URL names; it is created if it is missing and may be."""
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
@@ -94,6 +94,8 @@ def open_postgres(url: str, name: str) -> Store:
         ) from None
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error), psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        if not create and connection.execute("SELECT to_regclass(%s)", (f"{name}_events",)).fetchone() == (None,):
+            raise missing(label, name)
         connection.execute("SELECT pg_advisory_lock(%s)", (_CREATING,))  # held until this connection closes
         datastore = _datastore(given, connection)
         recorder = PlanRecorder(datastore, events_table_name=f"{name}_events")

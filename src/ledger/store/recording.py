@@ -99,6 +99,15 @@ class RecorderStore:
         self._close()
 
 
+def missing(label: str, name: str) -> StoreUnavailable:
+    """Return the error for a ledger that is not in its database."""
+    return StoreUnavailable(
+        store=label,
+        reason=f"there is no ledger {name!r} in it",
+        remedy="check the URL and the name, or create it first",
+    )
+
+
 @contextmanager
 def unavailable(label: str, *also: type[Exception]) -> Iterator[None]:
     """Say in one sentence, as `StoreUnavailable`, what the library or a driver could not do."""

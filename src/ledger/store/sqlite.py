@@ -12,7 +12,7 @@ from eventsourcing.persistence import IntegrityError, Notification, StoredEvent,
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteTrackingRecorder
 
 from ledger.store.port import Store
-from ledger.store.recording import RecorderStore, unavailable
+from ledger.store.recording import RecorderStore, missing, unavailable
 from ledger.store.tables import Cursor, TrackedTables
 
 _PATIENCE = 60
@@ -73,9 +73,14 @@ class _SQLite:
         self._tracking._insert_tracking(cursor, tracking)  # noqa: SLF001 - what the library's own views call
 
 
-def open_sqlite(path: str, name: str) -> Store:
-    """Open the ledger `name` in the file at `path`, which is created if it is missing."""
+def open_sqlite(path: str, name: str, *, create: bool) -> Store:
+    """Open the ledger `name` in the file at `path`; both are created if they are missing and may be."""
     label = f"SQLite file {path}"
+    if not create:
+        with unavailable(label):
+            there = Path(path).exists() and _has_table(path, f"{name}_events")
+        if not there:
+            raise missing(label, name)
     with unavailable(label):
         _use_write_ahead_log(path)
     datastore = SQLiteDatastore(path, lock_timeout=_PATIENCE, pool_timeout=_PATIENCE, originator_id_type="text")
@@ -93,6 +98,14 @@ def tables_in_memory(name: str) -> tuple[TrackedTables, SQLiteDatastore]:
     dialect = _SQLite(datastore)
     dialect.create_tracking_table()
     return TrackedTables("memory", name, dialect), datastore
+
+
+def _has_table(path: str, table: str) -> bool:
+    connection = sqlite3.connect(path, timeout=_PATIENCE)
+    try:
+        return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone())
+    finally:
+        connection.close()
 
 
 def _use_write_ahead_log(path: str) -> None:
