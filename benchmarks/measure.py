@@ -1,0 +1,43 @@
+"""Measuring: the sides take turns, round by round, and the median round counts."""
+
+import gc
+from collections.abc import Callable, Mapping
+from statistics import median
+from time import perf_counter
+
+Work = Callable[[int], int]
+"""Does one round, whose number it is given, and returns how many operations that was."""
+
+_BATCH = 10
+"""Repetitions between two looks at the clock."""
+
+
+def interleaved(sides: Mapping[str, Work], *, rounds: int) -> dict[str, float]:
+    """Return each side's operations per second. Round 0 warms up and does not count.
+
+    What one side leaves to the garbage collector is collected before the next one's clock starts.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name, work in sides.items():
+            gc.collect()
+            started = perf_counter()
+            operations = work(number)
+            seconds = perf_counter() - started
+            if number:
+                rates[name].append(operations / seconds)
+    return {name: median(of_side) for name, of_side in rates.items()}
+
+
+def repeating(operation: Callable[[], object], *, seconds: float) -> Work:
+    """Return the work of repeating one short operation for about so long."""
+
+    def work(_round: int) -> int:
+        ends, count = perf_counter() + seconds, 0
+        while perf_counter() < ends:
+            for _ in range(_BATCH):
+                operation()
+            count += _BATCH
+        return count
+
+    return work

@@ -1,0 +1,27 @@
+"""What ours, stock and floor have in common, so that one loop can measure all three."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Side(Protocol):
+    """One of the three, in an empty place of its own. Plans are numbered from 0, payments from 1."""
+
+    def seed(self, payments: Sequence[int]) -> None:
+        """Open one plan per entry and record as many payments on it, all on time. Never measured."""
+
+    def pay(self, plan: int, number: int) -> int:
+        """Load a plan, record its payment `number` durably, on time; return the number of rows written."""
+
+    def read(self) -> int:
+        """Read everything stored into plan states (the floor: into tuples); return the number of rows read."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+class Credited(NamedTuple):
+    """Shares that a book has credited: of the packages, and by promotions."""
+
+    package: int
+    bonus: int
