@@ -151,7 +151,7 @@ def test_closing_records_what_has_come_due(capsys: pytest.CaptureFixture[str], t
         (["statement", "P-0", "--db", "DB"], 1, "Plan P-0 is not in this ledger"),
         (["statement", "P-00003", "--as-of", "2020-01-01", "--db", "DB"], 1, "was opened on 2022-04-30"),
         (["close", "--through", "9999-01-01", "--db", "DB"], 1, "the closing is dated 9999-01-01, after"),
-        (["overdue"], 1, "there is no ledger 'ledger' in it"),
+        (["overdue"], 1, "SQLite file ledger.db: the file does not exist"),
         (["overdue", "--db", "DB", "--name", "other"], 1, "there is no ledger 'other' in it"),
         (["overdue", "--db", "mysql://x"], 1, "expected memory://, sqlite:///PATH or postgresql://"),
         (["overdue", "--db", "DB", "--name", "A B"], 1, "expected a lower-case word"),

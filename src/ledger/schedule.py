@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
-from itertools import pairwise
 
 import attrs
 
@@ -120,15 +119,21 @@ def _released(terms: PlanTerms, amounts: Sequence[int]) -> tuple[int, ...]:
 
 def problems(lines: Sequence[Installment], terms: PlanTerms) -> Iterator[str]:
     """Yield what is wrong with recorded lines: what no terms can have produced."""
-    if [line.number for line in lines] != list(range(1, terms.installments + 1)):
+    amount = shares = 0
+    last = date.min
+    for number, line in enumerate(lines, 1):
+        if line.number != number or number > terms.installments:
+            yield "the installments are not numbered from 1 to the number of installments"
+        if line.due_on <= last:
+            yield "the due dates do not increase"
+        if line.amount <= 0 or line.shares < 0:
+            yield "an installment has no amount, or negative shares"
+        amount, shares, last = amount + line.amount, shares + line.shares, line.due_on
+    if len(lines) < terms.installments:
         yield "the installments are not numbered from 1 to the number of installments"
-    if any(after.due_on <= before.due_on for before, after in pairwise(lines)):
-        yield "the due dates do not increase"
-    if any(line.amount <= 0 or line.shares < 0 for line in lines):
-        yield "an installment has no amount, or negative shares"
-    if sum(line.amount for line in lines) != terms.price.minor:
+    if amount != terms.price.minor:
         yield "the installments do not add up to the price"
-    if sum(line.shares for line in lines) > terms.shares:
+    if shares > terms.shares:
         yield "the installments release more shares than the package has"
 
 

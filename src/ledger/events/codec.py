@@ -4,8 +4,9 @@ An event is decoded through its constructor and must re-encode to the very bytes
 truncated or padded one is refused and named. Keys are sorted; dates are ISO 8601, instants UTC; rates are strings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -87,9 +88,22 @@ class Stored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
 
 def _part_of_terms(base: type[Any], value: Any) -> Any:
     """Decode a part of terms by its kind: msgspec knows no unions of attrs classes."""
-    kinds = KINDS[base]
-    kind = value.get("kind") if isinstance(value, dict) else None
-    shape = kinds.get(kind) if isinstance(kind, str) else None
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object with the kind of {base.__name__.lower()}")
+    if any(isinstance(item, list) for item in value.values()):
+        return _part(base, value)  # explicit lines and releases are too varied to be kept
+    return _known_part(base, tuple(value.items()))  # type: ignore[arg-type]  # a class is hashable
+
+
+@lru_cache(maxsize=1024)
+def _known_part(base: Hashable, items: tuple[tuple[str, Any], ...]) -> Any:
+    """Decode once what many plans share. 1, True and 1.0 are one key here: re-encoding tells them apart."""
+    return _part(base, dict(items))
+
+
+def _part(base: Any, value: Mapping[str, Any]) -> Any:
+    kind = value.get("kind")
+    shape = KINDS[base].get(kind) if isinstance(kind, str) else None
     if shape is None:
         raise ValueError(f"unknown kind {kind!r} of {base.__name__.lower()}")
     return msgspec.convert(value, shape)

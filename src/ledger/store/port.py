@@ -3,7 +3,7 @@
 Adapters live beside this file; nothing outside the folder knows them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -78,7 +78,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Release connections; the store cannot be used afterwards."""
         ...
-
-
-StoreFactory = Callable[[str, str], Store]
-"""Opens the store that a URL names, for the ledger of a name."""

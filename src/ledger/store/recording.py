@@ -1,14 +1,12 @@
-"""The store on top of the `eventsourcing` library: its recorders keep the events, our mapper says in what form."""
+"""The store on top of a recorder of the `eventsourcing` library: rows in, recorded events out."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from eventsourcing.persistence import (
-    ApplicationRecorder,
-    EventStore,
     IntegrityError,
     JSONTranscoder,
     Mapper,
@@ -21,6 +19,7 @@ from ledger.errors import ConcurrentChange, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.port import Tables
+from ledger.store.sql import StoredRow
 
 
 class PlanMapper(Mapper[str]):
@@ -40,54 +39,69 @@ class PlanMapper(Mapper[str]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """Decode a stored event, with its sequence where it came as a notification."""
-        return self._codec.decode(
-            stored_event.topic,
-            bytes(stored_event.state),
-            plan_id=str(stored_event.originator_id),
-            version=stored_event.originator_version,
-            sequence=stored_event.id if isinstance(stored_event, Notification) else 0,
-        )
+        sequence = stored_event.id if isinstance(stored_event, Notification) else 0
+        plan_id, version = str(stored_event.originator_id), stored_event.originator_version
+        return self.read((sequence, plan_id, version, stored_event.topic, stored_event.state))
+
+    def read(self, row: StoredRow) -> RecordedEvent:
+        """Decode a row. Raises `CorruptHistory`."""
+        sequence, plan_id, version, tag, state = row
+        return self._codec.decode(tag, state, plan_id=plan_id, version=version, sequence=sequence)
+
+
+class Recorder(Protocol):
+    """What the ledger asks of a recorder: the library's insert, and rows."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Insert events, all or none, and return their sequences."""
+        ...
+
+    def stream(self, plan_id: str) -> Sequence[StoredRow]:
+        """Return a plan's rows in the order of version."""
+        ...
+
+    def log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
+        """Return rows with a sequence above `after`, in the order of sequence."""
+        ...
+
+    def max_notification_id(self) -> int | None:
+        """Return the highest sequence."""
+        ...
 
 
 class RecorderStore:
-    """A `Store` over one of the library's application recorders.
+    """A `Store` over one recorder."""
 
-    The recorder's `select_events` has to return notifications, so that histories carry sequences.
-    """
-
-    def __init__(self, label: str, recorder: ApplicationRecorder, tables: Tables, close: Callable[[], None]) -> None:
+    def __init__(self, label: str, recorder: Recorder, tables: Tables, close: Callable[[], None]) -> None:
         self.tables = tables
         self._label = label
         self._recorder = recorder
         self._mapper = PlanMapper(Codec())
-        self._events: EventStore[str] = EventStore(self._mapper, recorder)
         self._close = close
 
     def append(self, events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
         """Record the events, all or none, and return them with their sequences."""
         if not events:
             return ()
+        stored = [self._mapper.to_stored_event(event) for event in events]
         with unavailable(self._label):
             try:
-                recordings = self._events.put(events)  # type: ignore[arg-type]  # our mapper maps RecordedEvents
+                sequences = self._recorder.insert_events(stored) or ()
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].plan_id, attempts=1) from None
-        return tuple(
-            attrs.evolve(event, sequence=recording.notification.id)
-            for event, recording in zip(events, recordings, strict=True)
-        )
+        return tuple(attrs.evolve(event, sequence=sequence) for event, sequence in zip(events, sequences, strict=True))
 
     def history(self, plan_id: str) -> list[RecordedEvent]:
         """Return a plan's events, oldest first."""
         with unavailable(self._label):
-            stored = self._recorder.select_events(plan_id)
-        return list(map(self._mapper.to_domain_event, stored))
+            rows = self._recorder.stream(plan_id)
+        return list(map(self._mapper.read, rows))
 
     def events(self, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to `limit` events with a sequence above `after`."""
         with unavailable(self._label):
-            stored = self._recorder.select_notifications(after, limit, inclusive_of_start=False)
-        return list(map(self._mapper.to_domain_event, stored))
+            rows = self._recorder.log(after=after, limit=limit)
+        return list(map(self._mapper.read, rows))
 
     def last_sequence(self) -> int:
         """Return the highest sequence; 0 in an empty ledger."""
@@ -97,15 +111,6 @@ class RecorderStore:
     def close(self) -> None:
         """Release connections."""
         self._close()
-
-
-def missing(label: str, name: str) -> StoreUnavailable:
-    """Return the error for a ledger that is not in its database."""
-    return StoreUnavailable(
-        store=label,
-        reason=f"there is no ledger {name!r} in it",
-        remedy="check the URL and the name, or create it first",
-    )
 
 
 @contextmanager

@@ -3,115 +3,146 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from eventsourcing.persistence import IntegrityError, Notification, StoredEvent, Tracking
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteTrackingRecorder
+from eventsourcing.persistence import StoredEvent, Subscription, Tracking
+from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
+from ledger.store import schema
 from ledger.store.port import Store
-from ledger.store.recording import RecorderStore, missing, unavailable
-from ledger.store.tables import Cursor, TrackedTables
+from ledger.store.recording import RecorderStore, unavailable
+from ledger.store.sql import Cursor, SqlRecorder, as_the_librarys
+from ledger.store.tables import TrackedTables
 
 _PATIENCE = 60
 """Seconds that a writer waits for other processes before it gives up."""
 
 
-class PlanRecorder(SQLiteApplicationRecorder):
-    """The library's recorder, with the sequence beside each event of a plan."""
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """Return a plan's events as notifications."""
-        if (gt, lte, desc, limit) != (None, None, False, None):
-            return super().select_events(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
-        sql = f"SELECT rowid, * FROM {self.events_table_name} WHERE originator_id = ? ORDER BY originator_version"
-        with self.datastore.transaction(commit=False) as cursor:
-            cursor.execute(sql, [originator_id])
-            return [
-                Notification(id=sequence, originator_id=plan_id, originator_version=version, topic=topic, state=state)
-                for sequence, plan_id, version, topic, state in cursor.fetchall()
-            ]
+_EVENT_COLUMNS = (
+    "sequence INTEGER PRIMARY KEY AUTOINCREMENT, plan_id TEXT NOT NULL, version INTEGER NOT NULL, tag TEXT NOT NULL, "
+    "state BLOB NOT NULL"
+)
 
 
-class _SQLite:
-    """The dialect of the read-model tables."""
+class _Pool(SQLiteConnectionPool):
+    """The library's pool: one writer at a time, in turn. Every commit is on the disk before it returns."""
 
-    tracking_table = "tracking"
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        connection.cursor().execute("PRAGMA synchronous = FULL")
+        return connection
 
-    def __init__(self, datastore: SQLiteDatastore) -> None:
-        self._datastore = datastore
-        self._tracking = SQLiteTrackingRecorder(datastore)
 
-    @contextmanager
-    def transaction(self, *, commit: bool) -> Iterator[Cursor]:
-        with self._datastore.transaction(commit=commit) as cursor:
-            yield cursor
+class SqliteDatabase:
+    """An SQLite database, in a file or in memory."""
 
-    def creating(self) -> AbstractContextManager[Cursor]:
-        return self.transaction(commit=True)  # a writer is alone in the file
-
-    def create_tracking_table(self) -> None:
-        try:
-            self._tracking.create_table()
-        except IntegrityError:  # another process created it in between; now that is seen
-            self._tracking.create_table()
+    def __init__(self, db_name: str) -> None:
+        self._pool = _Pool(db_name=db_name, lock_timeout=_PATIENCE, pool_timeout=_PATIENCE)
 
     def sql(self, statement: str) -> str:
         return statement
 
-    def track(self, cursor: Any, tracking: Tracking) -> None:
-        self._tracking._insert_tracking(cursor, tracking)  # noqa: SLF001 - what the library's own views call
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with as_the_librarys(sqlite3.Error), self._cursor(is_writer=False) as cursor:
+            return cursor.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[Cursor]:
+        with as_the_librarys(sqlite3.Error), self._cursor(is_writer=True) as cursor:
+            cursor.execute(
+                "BEGIN IMMEDIATE"
+            )  # takes the lock now: a transaction that reads first could not wait for it
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if cursor.connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    creating = writing
+
+    def has_table(self, name: str) -> bool:
+        return bool(self.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
+
+    @contextmanager
+    def _cursor(self, *, is_writer: bool) -> Iterator[sqlite3.Cursor]:
+        connection = self._pool.get_connection(is_writer=is_writer)
+        try:
+            with connection.cursor() as cursor:
+                cursor.row_factory = None  # tuples
+                yield cursor
+        finally:
+            self._pool.put_connection(connection)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class SqliteRecorder(SqlRecorder):
+    """Events in SQLite. Sequences are never used again, not even those of a row that was deleted by hand."""
+
+    def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
+        rows = [(str(s.originator_id), s.originator_version, s.topic, s.state) for s in stored_events]
+        with self.database.writing() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {self.events_table} (plan_id, version, tag, state) VALUES (?, ?, ?, ?)", rows
+            )
+            cursor.execute("SELECT last_insert_rowid()")
+            ((last,),) = cursor.fetchall()
+            if tracking is not None:
+                self.track(cursor, tracking)
+        return list(range(last - len(rows) + 1, last + 1))  # one writer at a time: without gaps
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:
+        """Refuse: an SQLite file tells nobody that it was written. Projections pull."""
+        raise NotImplementedError("an SQLite file cannot be subscribed to: read on from a sequence instead")
+
+
+def tables(prefix: str) -> list[str]:
+    """Return the statements that create a ledger's tables."""
+    return [
+        f"CREATE TABLE {prefix}_events ({_EVENT_COLUMNS}, UNIQUE (plan_id, version))",
+        f"CREATE TABLE {prefix}_checkpoints (view TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
+    ]
 
 
 def open_sqlite(path: str, name: str, *, create: bool) -> Store:
     """Open the ledger `name` in the file at `path`; both are created if they are missing and may be."""
     label = f"SQLite file {path}"
-    if not create:
-        with unavailable(label):
-            there = Path(path).exists() and _has_table(path, f"{name}_events")
-        if not there:
-            raise missing(label, name)
     with unavailable(label):
-        _use_write_ahead_log(path)
-    datastore = SQLiteDatastore(path, lock_timeout=_PATIENCE, pool_timeout=_PATIENCE, originator_id_type="text")
-    recorder = PlanRecorder(datastore, events_table_name=f"{name}_events")
-    dialect = _SQLite(datastore)
-    with unavailable(label):
-        recorder.create_table()
-        dialect.create_tracking_table()
-    return RecorderStore(label, recorder, TrackedTables(label, name, dialect), datastore.close)
+        _check_path(path, create=create)
+        if create:
+            _use_write_ahead_log(path)
+        database = SqliteDatabase(path)
+        try:
+            schema.prepare(database, label, name, tables(name), create=create)
+        except BaseException:
+            database.close()
+            raise
+    recorder = SqliteRecorder(database, name)
+    return RecorderStore(label, recorder, TrackedTables(label, name, recorder), database.close)
 
 
-def tables_in_memory(name: str) -> tuple[TrackedTables, SQLiteDatastore]:
+def tables_in_memory(name: str) -> tuple[TrackedTables, SqliteDatabase]:
     """Return read-model tables for a ledger in memory, and what to close with it."""
-    datastore = SQLiteDatastore(f"file:{name}-{uuid4().hex}?mode=memory&cache=shared", pool_timeout=_PATIENCE)
-    dialect = _SQLite(datastore)
-    dialect.create_tracking_table()
-    return TrackedTables("memory", name, dialect), datastore
+    database = SqliteDatabase(f"file:{name}-{uuid4().hex}?mode=memory&cache=shared")
+    schema.prepare(database, "memory", name, tables(name), create=True)
+    return TrackedTables("memory", name, SqliteRecorder(database, name)), database
 
 
-def _has_table(path: str, table: str) -> bool:
-    connection = sqlite3.connect(path, timeout=_PATIENCE)
-    try:
-        return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone())
-    finally:
-        connection.close()
+def _check_path(path: str, *, create: bool) -> None:
+    if not create and not Path(path).exists():
+        raise FileNotFoundError("the file does not exist")
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"the folder {Path(path).parent} does not exist")
 
 
 def _use_write_ahead_log(path: str) -> None:
     """Switch the file to write-ahead logging, waiting for other processes that do the same: SQLite itself does not."""
-    if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"the folder {Path(path).parent} does not exist")
     deadline = time.monotonic() + _PATIENCE
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:

@@ -1,0 +1,203 @@
+"""What the SQL recorders share: the library's recorder interfaces on three tables, whatever the database.
+
+Of a ledger named `books`: `books_events` (a row per event, with its sequence in the ledger), `books_checkpoints` (how
+far each view has read) and the tables of its views. Beside them `installment_ledger_schema` holds versions.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+from uuid import UUID
+
+from eventsourcing import persistence
+from eventsourcing.persistence import IntegrityError, Notification, ProcessRecorder, StoredEvent, Tracking
+
+StoredRow = tuple[int, str, int, str, bytes]
+"""An event as a row: sequence, plan, version, tag, state."""
+
+_COLUMNS = "sequence, plan_id, version, tag, state"
+
+
+class Cursor(Protocol):
+    """What the cursors of all drivers have in common."""
+
+    def execute(self, sql: Any, parameters: Any = ..., /) -> Any:
+        """Run a statement."""
+        ...
+
+    def executemany(self, sql: Any, parameters: Any, /) -> Any:
+        """Run a statement for each row of parameters."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows."""
+        ...
+
+
+class Database(Protocol):
+    """Where the databases differ. Errors come as the library's own: `IntegrityError`, `OperationalError` and so on."""
+
+    def sql(self, statement: str) -> str:
+        """Return a statement with `?` for its parameters in the driver's own marks."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT with `?` for its parameters."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Cursor]:
+        """Open a transaction to write in, committed at the end of the block."""
+        ...
+
+    def creating(self) -> AbstractContextManager[Cursor]:
+        """Open a transaction in which one process at a time changes the schema."""
+        ...
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether there is such a table."""
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...
+
+
+class SqlRecorder(ProcessRecorder, ABC):
+    """A recorder of events and of how far views have read them; the library's conformance suites run on it."""
+
+    def __init__(self, database: Database, prefix: str) -> None:
+        self.database = database
+        self.events_table = f"{prefix}_events"
+        self.checkpoints_table = f"{prefix}_checkpoints"
+        self._stream = f"SELECT {_COLUMNS} FROM {self.events_table} WHERE plan_id = ? ORDER BY version"
+        self._log = f"SELECT {_COLUMNS} FROM {self.events_table} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        self._track = (
+            f"INSERT INTO {self.checkpoints_table} AS reached (view, sequence) VALUES (?, ?) ON CONFLICT (view) "
+            "DO UPDATE SET sequence = excluded.sequence WHERE reached.sequence < excluded.sequence RETURNING sequence"
+        )
+
+    # ---- as the ledger reads
+
+    def stream(self, plan_id: str) -> list[StoredRow]:
+        """Return a plan's rows in the order of version."""
+        return self.database.query(self._stream, (plan_id,))
+
+    def log(self, *, after: int, limit: int) -> list[StoredRow]:
+        """Return up to `limit` rows with a sequence above `after`, in the order of sequence."""
+        return self.database.query(self._log, (after, limit))
+
+    # ---- as the library writes and reads
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Insert events, with a tracking record if one is given: both or neither. Return their sequences."""
+        tracking: Tracking | None = kwargs.get("tracking")
+        if not stored_events:
+            if tracking is not None:
+                self.insert_tracking(tracking)
+            return None
+        return self._insert(stored_events, tracking)
+
+    @abstractmethod
+    def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
+        """Insert at least one event."""
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Return a plan's events."""
+        conditions, parameters = ["plan_id = ?"], [str(originator_id)]
+        found = self._select(
+            conditions,
+            parameters,
+            [("version > ?", gt), ("version <= ?", lte)],
+            order=f"version {'DESC' if desc else 'ASC'}",
+            limit=limit,
+        )
+        return [StoredEvent(plan_id, version, tag, state) for _, plan_id, version, tag, state in found]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Return events in the order of sequence."""
+        conditions, parameters = [], list[Any]()
+        if topics:
+            conditions.append(f"tag IN ({', '.join('?' for _ in topics)})")
+            parameters += topics
+        found = self._select(
+            conditions,
+            parameters,
+            [("sequence >= ?" if inclusive_of_start else "sequence > ?", start), ("sequence <= ?", stop)],
+            order="sequence",
+            limit=limit,
+        )
+        return [
+            Notification(id=sequence, originator_id=plan_id, originator_version=version, topic=tag, state=state)
+            for sequence, plan_id, version, tag, state in found
+        ]
+
+    def _select(
+        self,
+        conditions: list[str],
+        parameters: list[Any],
+        bounds: Sequence[tuple[str, int | None]],
+        *,
+        order: str,
+        limit: int | None,
+    ) -> list[tuple[Any, ...]]:
+        for condition, bound in bounds:
+            if bound is not None:
+                conditions.append(condition)
+                parameters.append(bound)
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        page = "" if limit is None else f" LIMIT {limit:d}"
+        return self.database.query(
+            f"SELECT {_COLUMNS} FROM {self.events_table}{where} ORDER BY {order}{page}", parameters
+        )
+
+    def max_notification_id(self) -> int | None:
+        """Return the highest sequence; None in an empty ledger."""
+        ((highest,),) = self.database.query(f"SELECT max(sequence) FROM {self.events_table}")
+        return highest if isinstance(highest, int) else None
+
+    def insert_tracking(self, tracking: Tracking) -> None:
+        """Move a checkpoint on. Raises `IntegrityError` if it is there already, or further."""
+        with self.database.writing() as cursor:
+            self.track(cursor, tracking)
+
+    def track(self, cursor: Cursor, tracking: Tracking) -> None:
+        """Move a checkpoint on within a transaction."""
+        cursor.execute(self.database.sql(self._track), (tracking.application_name, tracking.notification_id))
+        if not cursor.fetchall():
+            raise IntegrityError(f"{tracking.application_name} has reached {tracking.notification_id} before")
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        """Return how far a view has read; None if it has not begun."""
+        sql = f"SELECT sequence FROM {self.checkpoints_table} WHERE view = ?"
+        found = self.database.query(sql, (application_name,))
+        return int(found[0][0]) if found else None
+
+
+@contextmanager
+def as_the_librarys(base: type[Exception]) -> Iterator[None]:
+    """Raise a driver's error as the library's error of the same name."""
+    try:
+        yield
+    except base as error:
+        for kind in type(error).__mro__:
+            named = getattr(persistence, kind.__name__, None)
+            if isinstance(named, type) and issubclass(named, persistence.PersistenceError):
+                raise named(str(error)) from error
+        raise persistence.PersistenceError(str(error)) from error

@@ -1,0 +1,138 @@
+"""The conformance suites of the `eventsourcing` library, on our recorders."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import pytest
+from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.tests.persistence import (
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+    ProcessRecorderTestCase,
+    TrackingRecorderTestCase,
+)
+
+from ledger.store import schema, sqlite
+from ledger.store.sql import Database, SqlRecorder
+from ledger.store.sqlite import SqliteDatabase, SqliteRecorder
+
+_names = count(1)
+
+
+class OnSqlite:
+    """Fresh SQLite files."""
+
+    folder: ClassVar[Path]
+    databases: ClassVar[list[Database]]
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> Iterator[None]:
+        type(self).folder, type(self).databases = tmp_path, []
+        yield
+        for database in self.databases:
+            database.close()
+
+    def create_recorder(self) -> SqlRecorder:
+        path = str(self.folder / f"{next(_names)}.db")
+        sqlite._use_write_ahead_log(path)
+        database = SqliteDatabase(path)
+        self.databases.append(database)
+        schema.prepare(database, "test", "books", sqlite.tables("books"), create=True)
+        return SqliteRecorder(database, "books")
+
+    def new_originator_id(self) -> UUID | str:
+        return f"plan-{uuid4()}"
+
+
+class OnPostgres:
+    """Fresh ledgers in the session's server."""
+
+    url: ClassVar[str]
+    databases: ClassVar[list[Database]]
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres_url: str) -> Iterator[None]:
+        type(self).url, type(self).databases = postgres_url, []
+        yield
+        for database in self.databases:
+            database.close()
+
+    def create_recorder(self) -> SqlRecorder:
+        from ledger.store import postgres  # noqa: PLC0415 - needs the extra
+
+        name, database = f"conforms_{next(_names)}_{uuid4().hex[:6]}", postgres.PostgresDatabase(self.url)
+        self.databases.append(database)
+        schema.prepare(database, "test", name, postgres.tables(name), create=True)
+        return postgres.PostgresRecorder(database, name)
+
+    def new_originator_id(self) -> UUID | str:
+        return f"plan-{uuid4()}"
+
+
+class TestSqliteEvents(OnSqlite, ApplicationRecorderTestCase[Any]):
+    """Inserting, selecting, ten threads at once."""
+
+
+class TestSqliteSequences(OnSqlite, NonInterleavingNotificationIDsBaseCase):
+    """Sequences of two writers do not interleave within a save."""
+
+    insert_num = 1000
+
+
+class TestSqliteTracking(OnSqlite, TrackingRecorderTestCase):
+    """Checkpoints move forward only."""
+
+
+class TestSqliteProcess(OnSqlite, ProcessRecorderTestCase):
+    """Events and a checkpoint, both or neither."""
+
+
+class TestPostgresEvents(OnPostgres, ApplicationRecorderTestCase[Any]):
+    """Inserting, selecting, ten threads at once."""
+
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
+class TestPostgresSequences(OnPostgres, NonInterleavingNotificationIDsBaseCase):
+    """Sequences of two writers do not interleave within a save."""
+
+    insert_num = 1000
+
+
+class TestPostgresTracking(OnPostgres, TrackingRecorderTestCase):
+    """Checkpoints move forward only."""
+
+
+class TestPostgresProcess(OnPostgres, ProcessRecorderTestCase):
+    """Events and a checkpoint, both or neither."""
+
+
+@pytest.mark.parametrize("store", [OnSqlite, OnPostgres])
+@pytest.mark.parametrize("size", [1, 499, 500, 2_000])
+def test_a_save_of_any_size_is_whole_and_in_order(
+    store: type[OnSqlite | OnPostgres], size: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Parameters or COPY: sequences come back in the order of the events, with the checkpoint, or nothing is saved."""
+    OnSqlite.folder, OnSqlite.databases = tmp_path, []
+    OnPostgres.url, OnPostgres.databases = request.getfixturevalue("postgres_url"), []
+    recorder = store().create_recorder()
+    events = [StoredEvent(f"P-{number % 7}", number, "tag.v1", bytes([number % 256]) * 900) for number in range(size)]
+    try:
+        sequences = recorder.insert_events(events, tracking=Tracking("view", 5))
+        assert sequences == [row[0] for row in recorder.log(after=0, limit=size + 1)]
+        assert [(row[1], row[2], row[4]) for row in recorder.log(after=0, limit=size)] == [
+            (event.originator_id, event.originator_version, event.state) for event in events
+        ]
+        more = [StoredEvent("P-new", number, "tag.v1", b"x") for number in range(size)]
+        for tracking, saved in [(Tracking("view", 5), more), (Tracking("view", 6), [*more, events[0]])]:
+            with pytest.raises(Exception, match="before|UNIQUE|unique"):
+                recorder.insert_events(saved, tracking=tracking)
+        assert (recorder.max_notification_id(), recorder.max_tracking_id("view")) == (sequences[-1], 5)
+        assert recorder.stream("P-new") == []
+    finally:
+        for database in store.databases:
+            database.close()
