@@ -30,7 +30,7 @@ from ledger.events import (
 from ledger.events.facts import REASON_LIMIT, PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.schedule import installments
+from ledger.schedule import installments, redated
 from ledger.state import State
 from ledger.terms import Closed, PartialCover, PlanTerms
 
@@ -263,6 +263,10 @@ class ReinstatePlan(Change):
             reason = f"{self.amount} do not cover {demanded} overdue installments"
             self.refuse(reason, f"pay at least {Money(needed, self.amount.currency)}")
         self._check_shares(state, covered=self.amount.minor >= _cost(state, len(overdue)))
+        try:
+            redated(state.lines[state.settled :], plan.opened.terms.schedule, reinstated_on=self.on)
+        except OverflowError:
+            self.refuse("its schedule would run beyond the year 9999", "leave it cancelled")
 
     def _check_shares(self, state: State, *, covered: bool) -> None:
         released = sum(line.shares for line in state.lines)

@@ -1,6 +1,6 @@
-"""The decision: a command on a recorded history becomes events, or a refusal. Pure, like everything below it.
+"""The decision: commands on a recorded plan become events, or refusals. Pure, like everything below it.
 
-The command's fact is added to what is recorded, the timeline is derived again, and the fact is returned with the
+A command's fact is added to what is recorded, the timeline is derived again, and the fact is returned with the
 difference: first the fact, then voidings, then outcomes (RULES.md section 1).
 """
 
@@ -13,12 +13,26 @@ from ledger.commands import Change, ClosePlan, Command, Note, OpenPlan
 from ledger.dates import day_in
 from ledger.difference import difference
 from ledger.errors import CommandRefused, Overpayment, PlanNotFound, ReferenceConflict
-from ledger.events import Event, Fact, PaymentMade, PlanOpened, PlanReinstated, RecordedEvent
+from ledger.events import (
+    Event,
+    Fact,
+    Outcome,
+    OutcomeVoided,
+    PaymentMade,
+    PaymentReversed,
+    PlanOpened,
+    PlanReinstated,
+    RecordedEvent,
+)
+from ledger.events.outcomes import shares_of
 from ledger.money import Money
 from ledger.plan import Plan
 from ledger.state import Peak
 from ledger.terms import PlanTerms
-from ledger.timeline import timeline
+from ledger.timeline import Walk, timeline
+
+_NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
+"""The civil date stands for an instant, the terms for their lines; terms are compared field by field."""
 
 
 def decide(history: Sequence[RecordedEvent], command: Command, note: Note) -> tuple[RecordedEvent, ...]:
@@ -27,71 +41,140 @@ def decide(history: Sequence[RecordedEvent], command: Command, note: Note) -> tu
     `history` is the plan as recorded. Raises `CommandRefused`, `ReferenceConflict`, `NotFound`, and `CorruptHistory` if
     what is recorded does not follow from its own facts.
     """
-    plan = Plan(history) if history else None
-    if isinstance(command, OpenPlan):
-        return _open(plan, command, note)
-    if plan is None:
-        raise PlanNotFound(plan_id=command.plan_id)
-    if isinstance(command, ClosePlan):
-        return _close(plan, command, note)
-    assert isinstance(command, Change), command
-    return _change(plan, command, note)
+    return Clerk(history).decide(command, note)
+
+
+class Clerk:
+    """Decides the commands on one plan, one after another, each as if the ones before it had been recorded.
+
+    The clerk keeps a walk at the plan's latest day: a fact that comes in the order of the days costs one step, only one
+    that comes late a new derivation.
+    """
+
+    def __init__(self, history: Sequence[RecordedEvent]) -> None:
+        self._plan = Plan(history) if history else None
+        self._walk: Walk | None = None
+
+    def decide(self, command: Command, note: Note) -> tuple[RecordedEvent, ...]:
+        """Return the events that the command records. Raises as `decide` does, and then nothing has changed."""
+        plan = self._plan
+        if isinstance(command, OpenPlan):
+            events = _open(plan, command, note)
+        elif plan is None:
+            raise PlanNotFound(plan_id=command.plan_id)
+        elif isinstance(command, ClosePlan):
+            events = self._close(plan, command, note)
+        else:
+            assert isinstance(command, Change), command
+            events = self._change(plan, command, note)
+        if plan is None:
+            self._plan = Plan(events)
+        else:
+            for recorded in events:
+                plan.apply(recorded)
+        return events
+
+    def _close(self, plan: Plan, command: ClosePlan, note: Note) -> tuple[RecordedEvent, ...]:
+        recorded_at = max(note.recorded_at, plan.recorded_at)
+        _refuse_ahead(command.plan_id, "closing", command.through, plan.opened.terms.timezone, recorded_at)
+        self._walk_on(plan, max(plan.horizon, command.through))
+        assert self._walk is not None
+        outcomes, _ = self._walk.chronicle.news()
+        return _recorded(plan, outcomes, command.through.isoformat(), note, recorded_at)
+
+    def _change(self, plan: Plan, command: Change, note: Note) -> tuple[RecordedEvent, ...]:
+        fact = command.fact(plan)
+        if (recorded := command.recorded(plan)) is not None:
+            _compare(command.plan_id, command.reference, recorded, fact, dated=command.dated)
+            return ()
+        recorded_at = max(note.recorded_at, plan.recorded_at)
+        _check_day(plan, command, fact.effective_on, recorded_at)
+        in_order = self._walk_on(plan, fact.effective_on)
+        never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
+        late = not in_order or never_made
+        brought = self._step_back(plan, command, fact, note) if late else self._step(plan, command, fact, note)
+        return _recorded(plan, (fact, *brought), command.reference, note, recorded_at)
+
+    def _walk_on(self, plan: Plan, on: date) -> bool:
+        """Walk to this day and tell whether that was possible: a fact of a later day may have led further.
+
+        Whoever begins to walk finds out whether what is recorded follows from the facts. Raises `CorruptHistory`.
+        """
+        if self._walk is None or self._walk.today > max(on, plan.horizon):
+            self._walk = Walk(plan.opened, plan.facts, through=plan.horizon)
+            self._walk.chronicle.news()  # which is recorded
+            plan.check(self._walk.timeline())
+        if on < self._walk.today:
+            return False
+        self._walk.pass_deadlines(on)
+        return True
+
+    def _step(self, plan: Plan, command: Change, fact: Fact, note: Note) -> Sequence[Outcome | OutcomeVoided]:
+        """Return what a fact in the order of the days brings: voidings of what a chargeback ended, then outcomes."""
+        walk = self._walk
+        assert walk is not None
+        command.check(plan, fact, walk.state(), note.actor)
+        if isinstance(fact, (PaymentMade, PlanReinstated)):
+            _check_standing(plan, command, fact, Peak(fact.effective_on, walk.purse.standing + fact.amount.minor))
+        walk.take(fact)
+        outcomes, ended = walk.chronicle.news()
+        if any(outcome in plan.by_outcome for outcome in outcomes):  # it was voided, and holds again
+            return self._difference(plan, command, fact)
+        voided = sorted((plan.by_outcome[outcome] for outcome in ended), key=lambda item: item.version)
+        version = plan.version + 1
+        return [
+            *(OutcomeVoided(fact.effective_on, item.version, shares_of(item.outcome), version) for item in voided),
+            *outcomes,
+        ]
+
+    def _step_back(self, plan: Plan, command: Change, fact: Fact, note: Note) -> Sequence[Outcome | OutcomeVoided]:
+        """Return what a fact brings that is learnt of late: the difference that it makes."""
+        command.check(plan, fact, plan.timeline(fact.effective_on).state, note.actor)
+        return self._difference(plan, command, fact)
+
+    def _difference(self, plan: Plan, command: Change, fact: Fact) -> Sequence[Outcome | OutcomeVoided]:
+        self._walk = None
+        derived = timeline(plan.opened, [*plan.facts, fact], max(plan.horizon, fact.effective_on))
+        if isinstance(fact, (PaymentMade, PlanReinstated)):
+            _check_standing(plan, command, fact, derived.peak)
+        version = plan.version + 1
+        return difference(
+            plan.outcomes,
+            derived,
+            because=version,
+            reversal_versions={**plan.reversal_versions, command.reference: version},
+            next_version=version + 1,
+        )
 
 
 def _open(plan: Plan | None, command: OpenPlan, note: Note) -> tuple[RecordedEvent, ...]:
     opened = command.fact()
     if plan is not None:
-        _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
+        _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         return ()
     _refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, note.recorded_at)
-    first = timeline(opened, (), opened.effective_on)
-    events = (opened, *first.outcomes)
-    return _recorded(command.plan_id, 1, events, command.plan_id, note)
+    return (
+        RecordedEvent(
+            plan_id=command.plan_id,
+            version=1,
+            recorded_at=note.recorded_at,
+            actor=note.actor,
+            correlation=note.correlation,
+            key=command.plan_id,
+            event=opened,
+        ),
+    )
 
 
-def _close(plan: Plan, command: ClosePlan, note: Note) -> tuple[RecordedEvent, ...]:
-    recorded_at = max(note.recorded_at, plan.recorded_at)
-    _refuse_ahead(command.plan_id, "closing", command.through, plan.opened.terms.timezone, recorded_at)
-    derived = plan.timeline(max(plan.horizon, command.through))
-    plan.check(derived)
-    recorded = {item.outcome for item in plan.outcomes}
-    events = [outcome for outcome in derived.outcomes if outcome not in recorded]
-    return _recorded(plan.plan_id, plan.version + 1, events, command.through.isoformat(), note, not_before=recorded_at)
-
-
-def _change(plan: Plan, command: Change, note: Note) -> tuple[RecordedEvent, ...]:
-    fact = command.fact(plan)
-    if (recorded := command.recorded(plan)) is not None:
-        _compare(command.plan_id, command.reference, recorded, fact, dated=command.dated)
-        return ()
-    recorded_at, on = max(note.recorded_at, plan.recorded_at), fact.effective_on
-    zone = plan.opened.terms.timezone
-    if on > (today := day_in(zone, recorded_at)):
-        command.refuse(
-            f"{command.reference!r} is dated {on}, after {today}, the day of its recording", "date it by then"
-        )
+def _check_day(plan: Plan, command: Change, on: date, recorded_at: datetime) -> None:
+    """Refuse a fact dated after the day of its recording, or before the opening. Source: RULES.md sections 1 and 5."""
+    if on > (today := day_in(plan.opened.terms.timezone, recorded_at)):
+        reason = f"{command.reference!r} is dated {on}, after {today}, the day of its recording"
+        command.refuse(reason, "date it by then")
     if on < plan.opened.effective_on:
         reason = f"{command.reference!r} is dated {on}, before the opening on {plan.opened.effective_on}"
         command.refuse(reason, "date it on the opening day or later")
-    horizon = max(plan.horizon, on)
-    standing = plan.timeline(horizon)
-    plan.check(standing)
-    before = standing.state if on == horizon else plan.timeline(on).state
-    command.check(plan, fact, before, note.actor)
-    derived = timeline(plan.opened, [*plan.facts, fact], horizon)
-    if derived.peak.standing > plan.opened.terms.price.minor:
-        raise _overpayment(plan, command, fact, derived.peak)
-    version = plan.version + 1
-    voids_and_outcomes = difference(
-        plan.outcomes,
-        derived,
-        because=version,
-        reversal_versions={**plan.reversal_versions, command.reference: version},
-        next_version=version + 1,
-    )
-    events = (fact, *voids_and_outcomes)
-    return _recorded(plan.plan_id, version, events, command.reference, note, not_before=recorded_at)
 
 
 def _compare(
@@ -111,7 +194,7 @@ def _compare(
         )
     for field in sorted(attrs.fields(type(recorded)), key=lambda field: field.name == "effective_on"):
         before, after = getattr(recorded, field.name), getattr(given, field.name)
-        if before != after and field.name not in ("paid_at", "opened_at", "lines"):  # the civil date decides
+        if before != after and field.name not in _NOT_COMPARED:
             name = dated if field.name == "effective_on" else prefix + field.name
             raise ReferenceConflict(plan_id=plan_id, reference=reference, field=name, recorded=before, given=after)
 
@@ -123,13 +206,14 @@ def _refuse_ahead(plan_id: str, what: str, on: date, zone: str, recorded_at: dat
         raise CommandRefused(plan_id=plan_id, reason=reason, remedy="date it by then")
 
 
-def _overpayment(plan: Plan, command: Change, fact: Fact, peak: Peak) -> Overpayment:
-    """Return the refusal of money with which more than the price would stand. Source: RULES.md section 5."""
+def _check_standing(plan: Plan, command: Change, fact: PaymentMade | PlanReinstated, peak: Peak) -> None:
+    """Refuse money with which more than the price would stand at once. Source: RULES.md section 5."""
     price = plan.opened.terms.price
-    assert isinstance(fact, (PaymentMade, PlanReinstated)), fact
+    if peak.standing <= price.minor:
+        return
     standing = Money(peak.standing, price.currency)
     most = Money(fact.amount.minor - (peak.standing - price.minor), price.currency)
-    return Overpayment(
+    raise Overpayment(
         plan_id=plan.plan_id,
         reference=command.reference,
         reason=f"with {command.reference!r} {standing} would stand on {peak.on}, more than its price of {price}",
@@ -142,24 +226,18 @@ def _overpayment(plan: Plan, command: Change, fact: Fact, peak: Peak) -> Overpay
 
 
 def _recorded(
-    plan_id: str,
-    version: int,
-    events: Sequence[Event],
-    key: str,
-    note: Note,
-    *,
-    not_before: datetime | None = None,
+    plan: Plan, events: Sequence[Event], key: str, note: Note, recorded_at: datetime
 ) -> tuple[RecordedEvent, ...]:
-    """Put the events of a command into their envelopes, numbered from `version`."""
+    """Put the events of a command into their envelopes, numbered on from the plan's version."""
     return tuple(
         RecordedEvent(
-            plan_id=plan_id,
-            version=version + index,
-            recorded_at=note.recorded_at if not_before is None else not_before,
+            plan_id=plan.plan_id,
+            version=version,
+            recorded_at=recorded_at,
             actor=note.actor,
             correlation=note.correlation,
             key=key,
             event=event,
         )
-        for index, event in enumerate(events)
+        for version, event in enumerate(events, plan.version + 1)
     )

@@ -14,6 +14,7 @@ from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
     CancellationRequested,
     Fact,
+    Outcome,
     OutcomeVoided,
     PaymentMade,
     PaymentReversed,
@@ -83,11 +84,13 @@ class Plan:
         self.reversals: dict[str, PaymentReversed] = {}
         self.requests: dict[str, CancellationRequested] = {}
         self.reversal_versions: dict[str, int] = {}
+        self.by_outcome: dict[Outcome, RecordedOutcome] = {}
         self._by_version: dict[int, RecordedOutcome] = {}
         for recorded in history:
-            self._apply(recorded)
+            self.apply(recorded)
 
-    def _apply(self, recorded: RecordedEvent) -> None:
+    def apply(self, recorded: RecordedEvent) -> None:
+        """Take in the plan's next event. Raises `CorruptHistory`."""
         event = recorded.event
         if recorded.version != self.version + 1:
             raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
@@ -111,7 +114,7 @@ class Plan:
         else:
             item = RecordedOutcome(recorded.version, event)
             self.outcomes.append(item)
-            self._by_version[recorded.version] = item
+            self.by_outcome[event] = self._by_version[recorded.version] = item
 
     def _fact(self, recorded: RecordedEvent, fact: Fact) -> None:
         if isinstance(fact, PaymentReversed):

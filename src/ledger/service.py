@@ -12,7 +12,7 @@ from typing import Self, TypedDict, Unpack
 from ledger import arguments
 from ledger.commands import CancelPlan, ClosePlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.dates import civil_date, day_in, instant
-from ledger.decide import decide
+from ledger.decide import Clerk
 from ledger.errors import CommandRefused, ConcurrentChange, LedgerError, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
@@ -290,19 +290,16 @@ class Ledger:
         return decided
 
     def _decide(self, commands: Sequence[tuple[Command, Note]]) -> list[tuple[RecordedEvent, ...] | LedgerError]:
-        histories: dict[str, Sequence[RecordedEvent]] = {}
+        clerks: dict[str, Clerk] = {}
         decided: list[tuple[RecordedEvent, ...] | LedgerError] = []
         for command, note in commands:
             plan_id = command.plan_id
-            if plan_id not in histories:
-                histories[plan_id] = self._store.history(plan_id)
+            history = () if plan_id in clerks else self._store.history(plan_id)
             try:
-                events = decide(histories[plan_id], command, note)
+                clerk = clerks[plan_id] if plan_id in clerks else clerks.setdefault(plan_id, Clerk(history))
+                decided.append(clerk.decide(command, note))
             except LedgerError as error:
                 decided.append(error)
-            else:
-                histories[plan_id] = [*histories[plan_id], *events]
-                decided.append(events)
         return decided
 
     def _append(

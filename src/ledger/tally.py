@@ -18,6 +18,11 @@ class Purse:
         self._applied: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
 
+    @property
+    def standing(self) -> int:
+        """Everything that was paid and not taken back."""
+        return self.paid + self.unapplied
+
     def receive(self, reference: str, amount: int, on: date, *, applied: bool) -> None:
         """Add a payment."""
         if applied:
@@ -26,8 +31,8 @@ class Purse:
         else:
             self._waiting[reference] = amount
             self.unapplied += amount
-        if self.paid + self.unapplied > self.peak:
-            self.peak, self.peak_on = self.paid + self.unapplied, on
+        if self.standing > self.peak:
+            self.peak, self.peak_on = self.standing, on
 
     def return_payment(self, reference: str) -> bool:
         """Take a payment out, and tell whether it was applied."""

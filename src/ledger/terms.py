@@ -59,9 +59,7 @@ def _lines(value: Iterable[tuple[date, int]]) -> tuple[tuple[date, int], ...]:
     for pair in arguments.instance("lines", value, (list, tuple), f"a sequence of {pairs}"):
         if len(arguments.instance("lines", pair, (list, tuple), pairs)) != 2:  # noqa: PLR2004 - a pair
             raise InvalidArgument(argument="lines", given=pair, expected=pairs)
-    return tuple(
-        (civil_date("due date", due_on), arguments.whole("amount", amount, minimum=1)) for due_on, amount in value
-    )
+    return tuple((civil_date("due date", due_on), amount) for due_on, amount in value)
 
 
 def _plain_date(value: date | None) -> date | None:
@@ -100,6 +98,8 @@ class ExplicitSchedule(Schedule):
     kind: Literal["explicit"] = attrs.field(default="explicit", init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        for _, amount in self.lines:
+            arguments.whole("amount", amount, minimum=1)
         for (before, _), (after, _) in pairwise(self.lines):
             if after <= before:
                 raise InvalidArgument(argument="lines", given=after, expected=f"a due date after {before}")

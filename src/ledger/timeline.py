@@ -35,12 +35,7 @@ def timeline(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Timeline
 
     `facts` are in the order in which they were recorded; `as_of` is not before the opening. Source: RULES.md.
     """
-    walk = _Walk(opened)
-    for fact in _in_force(facts, as_of):
-        walk.pass_deadlines(fact.effective_on)
-        walk.take(fact)
-    walk.pass_deadlines(as_of)
-    return Timeline(walk.state(as_of), *walk.chronicle.held(), Peak(walk.purse.peak_on, walk.purse.peak))
+    return Walk(opened, facts, through=as_of).timeline()
 
 
 def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[Step]:
@@ -49,7 +44,7 @@ def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[St
     The first step is the opening. A step without a fact is a day on which something comes due by itself: between two
     steps only the distance to the date changes. Source: RULES.md.
     """
-    walk = _Walk(opened)
+    walk = Walk(opened)
     yield walk.step(None)
     for fact in _in_force(facts, as_of):
         yield from walk.by_itself(through=fact.effective_on)
@@ -66,10 +61,13 @@ def _in_force(facts: Iterable[Fact], as_of: date) -> list[Fact]:
     return counting
 
 
-class _Walk:
-    """A plan on its way through the days. Lines are indexed from 0 here and numbered from 1 in what it returns."""
+class Walk:
+    """A plan on its way through the days: `today` is the day whose deadlines have passed.
 
-    def __init__(self, opened: PlanOpened) -> None:
+    Lines are indexed from 0 here and numbered from 1 in what it returns.
+    """
+
+    def __init__(self, opened: PlanOpened, facts: Sequence[Fact] = (), *, through: date | None = None) -> None:
         self.terms = opened.terms
         self.package = opened.terms.shares
         self.lines = opened.lines
@@ -91,6 +89,12 @@ class _Walk:
         self.waiting: list[Award] = []  # earned, to be credited on completion
         self.bonuses_wait = True  # until a reinstatement
         self.bonus = 0
+
+        if through is not None:
+            for fact in _in_force(facts, through):
+                self.pass_deadlines(fact.effective_on)
+                self.take(fact)
+            self.pass_deadlines(through)
 
     # ---- days
 
@@ -263,13 +267,17 @@ class _Walk:
             stacking=self.terms.stacking,
         )
 
+    def timeline(self) -> Timeline:
+        """Return what it has come to."""
+        return Timeline(self.state(), *self.chronicle.held(), Peak(self.purse.peak_on, self.purse.peak))
+
     def step(self, fact: Fact | None) -> Step:
         """Return what happened since the last step."""
-        return Step(fact, *self.chronicle.news(), self.state(self.today))
+        return Step(fact, *self.chronicle.news(), self.state())
 
-    def state(self, on: date) -> State:
-        """Return the plan as it stands at the end of this day."""
-        settled, active = len(self.settlements), self.status == "active"
+    def state(self) -> State:
+        """Return the plan as it stands today."""
+        on, settled, active = self.today, len(self.settlements), self.status == "active"
         paid_ahead = self.purse.paid - self.owed[settled]
         since = min(self.clock[settled:]) if active else on
         late = since < on

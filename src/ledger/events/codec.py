@@ -162,6 +162,6 @@ class Codec:
                 key=stored.key,
                 event=event,
             )
-        except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors too
+        except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
             raise CorruptHistory(plan_id=plan_id, version=version, event=tag, reason=reason) from error

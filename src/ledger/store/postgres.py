@@ -1,9 +1,9 @@
 """The store in PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, ListenNotifySubscription, StoredEvent, Subscription, Tracking
@@ -18,6 +18,11 @@ from ledger.store.port import Store
 from ledger.store.recording import RecorderStore, unavailable
 from ledger.store.sql import Cursor, SqlRecorder, as_the_librarys
 from ledger.store.tables import TrackedTables
+
+T = TypeVar("T")
+
+_PATIENCE = 30
+"""Seconds that a call waits for a server that is away, as while it restarts."""
 
 _CREATING = 0x1ED6E5
 """Key of the advisory lock under which the schema changes: IF NOT EXISTS is not safe in two sessions."""
@@ -34,7 +39,7 @@ _EVENT_COLUMNS = (
 
 
 class PostgresDatabase:
-    """A PostgreSQL database, reached through a pool of connections."""
+    """A PostgreSQL database, reached through a pool of connections; one that broke is replaced, and asked again."""
 
     def __init__(self, url: str) -> None:
         self._pool = ConnectionPool(
@@ -42,6 +47,7 @@ class PostgresDatabase:
             kwargs={"autocommit": True, "row_factory": tuple_row},
             min_size=1,
             max_size=_CONNECTIONS,
+            timeout=_PATIENCE,
             open=True,
         )
 
@@ -49,36 +55,43 @@ class PostgresDatabase:
         return statement.replace("?", "%s")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with as_the_librarys(psycopg.Error), self.connection() as connection, connection.cursor(binary=True) as cursor:
-            return cursor.execute(self.sql(sql), parameters, prepare=True).fetchall()
+        return self.run(lambda cursor: cursor.execute(self.sql(sql), parameters, prepare=True).fetchall())
 
-    @contextmanager
-    def writing(self) -> Iterator[Cursor]:
-        with (
-            as_the_librarys(psycopg.Error),
-            self.connection() as connection,
-            connection.transaction(),
-            connection.cursor() as cursor,
-        ):
-            yield cursor
+    def write(self, change: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
+        def transaction(cursor: psycopg.Cursor[TupleRow]) -> T:
+            with cursor.connection.transaction():
+                return change(cursor)
 
-    @contextmanager
-    def creating(self) -> Iterator[Cursor]:
-        with self.writing() as cursor:
+        return self.run(transaction, cut_off=cut_off)
+
+    def create(self, change: Callable[[Cursor], T]) -> T:
+        def alone(cursor: Cursor) -> T:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATING,))
-            yield cursor
+            return change(cursor)
+
+        return self.write(alone)
 
     def has_table(self, name: str) -> bool:
         return self.query("SELECT to_regclass(?) IS NOT NULL", (name,)) == [(True,)]
 
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[TupleRow]]:
-        """Lend a connection; one that broke is replaced."""
-        connection = self._pool.getconn()
-        try:
-            yield connection
-        finally:
-            self._pool.putconn(connection)
+    def run(self, task: Callable[[psycopg.Cursor[TupleRow]], T], *, cut_off: Callable[[], None] | None = None) -> T:
+        """Run a task on a connection, and again on another if that broke, as when the server restarts.
+
+        `cut_off` is told of each time: what was cut off may have been committed nevertheless.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            with as_the_librarys(psycopg.Error):
+                connection = self._pool.getconn()
+                try:
+                    return task(connection.cursor(binary=True))
+                except psycopg.OperationalError:
+                    if not connection.closed or time.monotonic() > deadline:
+                        raise
+                    if cut_off is not None:
+                        cut_off()
+                finally:
+                    self._pool.putconn(connection)
 
     def close(self) -> None:
         self._pool.close()
@@ -111,8 +124,29 @@ class PostgresRecorder(SqlRecorder):
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
 
     def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
-        if len(stored_events) >= _MANY:
-            return self._copy_in(stored_events, tracking)
+        cuts: list[None] = []
+        save = self._copy_in if len(stored_events) >= _MANY else self._save_at_once
+        try:
+            return save(stored_events, tracking, lambda: cuts.append(None))
+        except IntegrityError:
+            if cuts and (sequences := self._saved_before(stored_events)):
+                return sequences  # the answer was lost, the save was not
+            raise
+
+    def _saved_before(self, stored_events: Sequence[StoredEvent]) -> list[int]:
+        """Return the sequences of these events if they are saved, each to the byte; otherwise an empty list."""
+        saved = {
+            (plan_id, version, tag, state): sequence
+            for plan in {str(stored.originator_id) for stored in stored_events}
+            for sequence, plan_id, version, tag, state in self.stream(plan)
+        }
+        found = [saved.get((str(s.originator_id), s.originator_version, s.topic, s.state), 0) for s in stored_events]
+        return found if all(found) else []
+
+    def _save_at_once(
+        self, stored_events: Sequence[StoredEvent], tracking: Tracking | None, cut_off: Callable[[], None]
+    ) -> list[int]:
+        """Save some events in one statement."""
         columns: tuple[object, ...] = (
             [str(stored.originator_id) for stored in stored_events],
             [stored.originator_version for stored in stored_events],
@@ -122,16 +156,19 @@ class PostgresRecorder(SqlRecorder):
         sql, parameters = self._save, columns
         if tracking is not None:
             sql, parameters = self._save_tracked, (tracking.application_name, tracking.notification_id, *columns)
-        with as_the_librarys(psycopg.Error), self.database.connection() as connection:
-            cursor = connection.cursor(binary=True)
-            found = cursor.execute(sql, parameters, prepare=True).fetchall()
+        found = self.database.run(
+            lambda cursor: cursor.execute(sql, parameters, prepare=True).fetchall(), cut_off=cut_off
+        )
         if len(found) != len(stored_events):
             raise IntegrityError(f"{tracking} was recorded before")
         return [sequence for (sequence,) in found]
 
-    def _copy_in(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
+    def _copy_in(
+        self, stored_events: Sequence[StoredEvent], tracking: Tracking | None, cut_off: Callable[[], None]
+    ) -> list[int]:
         """Save many events in one transaction, with sequences reserved under the lock."""
-        with self.database.writing() as cursor:
+
+        def change(cursor: Cursor) -> list[int]:
             assert isinstance(cursor, psycopg.Cursor)
             cursor.execute(self._lock)
             sequences = [sequence for (sequence,) in cursor.execute(self._reserve, (len(stored_events),)).fetchall()]
@@ -142,7 +179,9 @@ class PostgresRecorder(SqlRecorder):
             if tracking is not None:
                 self.track(cursor, tracking)
             cursor.execute(f"NOTIFY {self.events_table}")
-        return sequences
+            return sequences
+
+        return self.database.write(change, cut_off=cut_off)
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:
         """Return an iterator over events as they are recorded."""
@@ -163,15 +202,18 @@ class _Subscription(ListenNotifySubscription[PostgresRecorder]):
 
     def _listen(self) -> None:
         try:
-            with self._recorder.database.connection() as connection:
-                connection.execute(SQL("LISTEN {}").format(Identifier(self._recorder.events_table)))
-                while not self._has_been_stopped:
-                    for _ in connection.notifies(timeout=0.1, stop_after=1):
-                        self._has_been_notified.set()
-                connection.execute("UNLISTEN *")
+            self._recorder.database.run(self._wait_on)
         except BaseException as error:  # noqa: BLE001 - it is raised where the subscription is read
             self._thread_error = self._thread_error or error
             self.stop()
+
+    def _wait_on(self, cursor: psycopg.Cursor[TupleRow]) -> None:
+        connection = cursor.connection
+        connection.execute(SQL("LISTEN {}").format(Identifier(self._recorder.events_table)))
+        while not self._has_been_stopped:
+            for _ in connection.notifies(timeout=0.1, stop_after=1):
+                self._has_been_notified.set()
+        connection.execute("UNLISTEN *")
 
 
 def tables(prefix: str) -> list[str]:

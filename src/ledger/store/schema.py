@@ -7,7 +7,7 @@ brought up to date where the caller allows it: by `installment-ledger migrate`, 
 from collections.abc import Sequence
 
 from ledger.errors import StoreUnavailable
-from ledger.store.sql import Database
+from ledger.store.sql import Cursor, Database
 
 VERSION = 1
 """What this library reads and writes."""
@@ -30,13 +30,16 @@ def prepare(database: Database, label: str, name: str, tables: Sequence[str], *,
     """
     found = version(database, name)
     if found == 0 and create:
-        with database.creating() as cursor:
+        insert = f"INSERT INTO {_TABLE} (ledger, version) VALUES (?, ?) ON CONFLICT (ledger) DO NOTHING RETURNING 1"
+
+        def change(cursor: Cursor) -> None:
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (ledger TEXT PRIMARY KEY, version INTEGER NOT NULL)")
-            insert = f"INSERT INTO {_TABLE} (ledger, version) VALUES (?, ?) ON CONFLICT (ledger) DO NOTHING RETURNING 1"
             cursor.execute(database.sql(insert), (name, VERSION))
             if cursor.fetchall():  # otherwise another process was faster, and has committed
                 for statement in tables:
                     cursor.execute(statement)
+
+        database.create(change)
         found = version(database, name)
     if found == 0:
         reason, remedy = f"there is no ledger {name!r} in it", "check the URL and the name, or create it first"

@@ -5,13 +5,15 @@ far each view has read) and the tables of its views. Beside them `installment_le
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from eventsourcing import persistence
 from eventsourcing.persistence import IntegrityError, Notification, ProcessRecorder, StoredEvent, Tracking
+
+T = TypeVar("T")
 
 StoredRow = tuple[int, str, int, str, bytes]
 """An event as a row: sequence, plan, version, tag, state."""
@@ -46,12 +48,15 @@ class Database(Protocol):
         """Return the rows of a SELECT with `?` for its parameters."""
         ...
 
-    def writing(self) -> AbstractContextManager[Cursor]:
-        """Open a transaction to write in, committed at the end of the block."""
+    def write(self, change: Callable[[Cursor], T]) -> T:
+        """Make a change in a transaction and return what it returns.
+
+        A change that was cut off is made again, so it has to notice if the first time went through after all.
+        """
         ...
 
-    def creating(self) -> AbstractContextManager[Cursor]:
-        """Open a transaction in which one process at a time changes the schema."""
+    def create(self, change: Callable[[Cursor], T]) -> T:
+        """Change the schema in a transaction, one process at a time."""
         ...
 
     def has_table(self, name: str) -> bool:
@@ -174,8 +179,7 @@ class SqlRecorder(ProcessRecorder, ABC):
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move a checkpoint on. Raises `IntegrityError` if it is there already, or further."""
-        with self.database.writing() as cursor:
-            self.track(cursor, tracking)
+        self.database.write(lambda cursor: self.track(cursor, tracking))
 
     def track(self, cursor: Cursor, tracking: Tracking) -> None:
         """Move a checkpoint on within a transaction."""

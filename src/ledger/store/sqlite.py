@@ -2,10 +2,10 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent, Subscription, Tracking
@@ -16,6 +16,8 @@ from ledger.store.port import Store
 from ledger.store.recording import RecorderStore, unavailable
 from ledger.store.sql import Cursor, SqlRecorder, as_the_librarys
 from ledger.store.tables import TrackedTables
+
+T = TypeVar("T")
 
 _PATIENCE = 60
 """Seconds that a writer waits for other processes before it gives up."""
@@ -49,21 +51,19 @@ class SqliteDatabase:
         with as_the_librarys(sqlite3.Error), self._cursor(is_writer=False) as cursor:
             return cursor.execute(sql, parameters).fetchall()
 
-    @contextmanager
-    def writing(self) -> Iterator[Cursor]:
+    def write(self, change: Callable[[Cursor], T]) -> T:
         with as_the_librarys(sqlite3.Error), self._cursor(is_writer=True) as cursor:
-            cursor.execute(
-                "BEGIN IMMEDIATE"
-            )  # takes the lock now: a transaction that reads first could not wait for it
+            cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
             try:
-                yield cursor
+                result = change(cursor)
                 cursor.execute("COMMIT")
             except BaseException:
                 if cursor.connection.in_transaction:
                     cursor.execute("ROLLBACK")
                 raise
+            return result
 
-    creating = writing
+    create = write
 
     def has_table(self, name: str) -> bool:
         return bool(self.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
@@ -87,14 +87,17 @@ class SqliteRecorder(SqlRecorder):
 
     def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
         rows = [(str(s.originator_id), s.originator_version, s.topic, s.state) for s in stored_events]
-        with self.database.writing() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {self.events_table} (plan_id, version, tag, state) VALUES (?, ?, ?, ?)", rows
-            )
+        insert = f"INSERT INTO {self.events_table} (plan_id, version, tag, state) VALUES (?, ?, ?, ?)"
+
+        def change(cursor: Cursor) -> int:
+            cursor.executemany(insert, rows)
             cursor.execute("SELECT last_insert_rowid()")
             ((last,),) = cursor.fetchall()
             if tracking is not None:
                 self.track(cursor, tracking)
+            return int(last)
+
+        last = self.database.write(change)
         return list(range(last - len(rows) + 1, last + 1))  # one writer at a time: without gaps
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:

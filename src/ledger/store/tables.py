@@ -21,10 +21,14 @@ class TrackedTables:
     def create(self, view: str, statements: Sequence[str]) -> None:
         """Create a view's tables where they are missing, and its checkpoint at 0."""
         begin = f"INSERT INTO {self._recorder.checkpoints_table} VALUES (?, 0) ON CONFLICT (view) DO NOTHING"
-        with unavailable(self._label), self._database.creating() as cursor:
+
+        def change(cursor: Cursor) -> None:
             cursor.execute(self._database.sql(begin), (view,))
             for statement in statements:
                 cursor.execute(statement)
+
+        with unavailable(self._label):
+            self._database.create(change)
 
     def checkpoint(self, view: str) -> int:
         """Return the sequence that the view has reached."""
@@ -35,7 +39,8 @@ class TrackedTables:
         """Apply the changes and move the checkpoint; False, and nothing done, if it was not `expected` any more."""
         table = self._recorder.checkpoints_table
         lock = f"UPDATE {table} SET sequence = sequence WHERE view = ? AND sequence = ? RETURNING sequence"
-        with unavailable(self._label), self._database.writing() as cursor:
+
+        def change(cursor: Cursor) -> bool:
             cursor.execute(self._database.sql(lock), (view, expected))  # from here on one writer of this view at a time
             if not cursor.fetchall():
                 return False
@@ -43,12 +48,19 @@ class TrackedTables:
             self._recorder.track(cursor, Tracking(view, reached))
             return True
 
+        with unavailable(self._label):
+            return self._database.write(change)
+
     def reset(self, view: str, *, changes: Sequence[Statement]) -> None:
         """Apply the changes and put the checkpoint back to 0."""
         back = f"UPDATE {self._recorder.checkpoints_table} SET sequence = 0 WHERE view = ?"
-        with unavailable(self._label), self._database.writing() as cursor:
+
+        def change(cursor: Cursor) -> None:
             cursor.execute(self._database.sql(back), (view,))
             self._apply(cursor, changes)
+
+        with unavailable(self._label):
+            self._database.write(change)
 
     def query(self, sql: str, parameters: Row = ()) -> list[tuple[Value, ...]]:
         """Return the rows of a SELECT."""

@@ -1,0 +1,354 @@
+"""Civil dates: months counted from their anchor, and the plan's own day of an instant."""
+
+import calendar
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo, available_timezones
+
+import pendulum
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ledger import dates
+from ledger.commands import CancelPlan, ClosePlan, Note, OpenPlan, RecordPayment, ReversePayment
+from ledger.dates import civil_date, day_in, instant, moment, months_from
+from ledger.decide import decide
+from ledger.errors import InvalidArgument, LedgerError, PlanIsCancelled
+from ledger.events import PaymentMade, RecordedEvent
+from ledger.money import Money
+from ledger.service import Ledger
+from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion
+from tests.strategies import LEARNT, ZONES
+
+ALL_ZONES = st.sampled_from(sorted(available_timezones()))
+INSTANTS = st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+"""From 1900 to 2100."""
+
+SECOND = timedelta(seconds=1)
+
+MIDNIGHT_CHANGES = [
+    ("Europe/Berlin", date(2023, 3, 26)),  # 23 hours: 2:00 is 3:00
+    ("Europe/Berlin", date(2023, 10, 29)),  # 25 hours: 3:00 is 2:00
+    ("Africa/Cairo", date(2023, 4, 27)),  # the next day begins at 1:00
+    ("Africa/Cairo", date(2023, 10, 26)),  # 24:00 is 23:00 once more: the day has two last hours
+    ("America/Asuncion", date(2023, 3, 25)),
+    ("America/Asuncion", date(2023, 9, 30)),
+    ("America/Havana", date(2023, 11, 4)),
+    ("America/Havana", date(2023, 11, 5)),  # 1:00 is 0:00: the day has two first hours
+    ("America/Sao_Paulo", date(2018, 2, 17)),
+    ("Asia/Beirut", date(2022, 3, 26)),
+    ("Australia/Lord_Howe", date(2023, 4, 2)),  # half an hour
+    ("Pacific/Apia", date(2011, 12, 29)),  # the day after it never was
+    ("Pacific/Apia", date(2011, 12, 30)),  # that day
+    ("Asia/Kathmandu", date(2023, 5, 29)),
+    ("America/St_Johns", date(2023, 11, 5)),
+]
+"""Days at whose ends the clocks of a zone do something, and two zones with odd offsets."""
+
+
+def last_second(zone: str, day: date) -> datetime:
+    """Return the last whole second, UTC, before the civil date in the zone is later than `day`."""
+    second = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=40)
+    while second.astimezone(ZoneInfo(zone)).date() > day:
+        second -= timedelta(hours=1)
+    while (second + SECOND).astimezone(ZoneInfo(zone)).date() <= day:
+        second += SECOND
+    return second
+
+
+# ---- months
+
+
+@given(
+    anchor=st.dates(date(1990, 1, 1), date(2100, 12, 31)) | st.dates(date(2023, 1, 28), date(2023, 1, 31)),
+    months=st.integers(0, 600),
+)
+@example(anchor=date(2024, 1, 31), months=1)
+@example(anchor=date(2024, 2, 29), months=12)
+def test_months_keep_the_day_or_clamp_to_the_end_of_the_month(anchor: date, months: int) -> None:
+    """The month is so many later, and the day that of the anchor or the month's last, whichever comes first."""
+    moved = months_from(anchor, months)
+    assert (moved.year * 12 + moved.month) - (anchor.year * 12 + anchor.month) == months
+    assert moved.day == min(anchor.day, calendar.monthrange(moved.year, moved.month)[1])
+    assert type(moved) is date
+
+
+@pytest.mark.parametrize(
+    ("anchor", "expected"),
+    [
+        (date(2023, 1, 28), ["2023-01-28", "2023-02-28", "2023-03-28", "2023-04-28"]),
+        (date(2023, 1, 29), ["2023-01-29", "2023-02-28", "2023-03-29", "2023-04-29"]),
+        (date(2023, 1, 30), ["2023-01-30", "2023-02-28", "2023-03-30", "2023-04-30"]),
+        (date(2023, 1, 31), ["2023-01-31", "2023-02-28", "2023-03-31", "2023-04-30"]),
+        (date(2024, 1, 28), ["2024-01-28", "2024-02-28", "2024-03-28", "2024-04-28"]),
+        (date(2024, 1, 29), ["2024-01-29", "2024-02-29", "2024-03-29", "2024-04-29"]),
+        (date(2024, 1, 30), ["2024-01-30", "2024-02-29", "2024-03-30", "2024-04-30"]),
+        (date(2024, 1, 31), ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"]),
+        (date(2023, 11, 30), ["2023-11-30", "2023-12-30", "2024-01-30", "2024-02-29"]),
+    ],
+)
+def test_months_are_never_chained(anchor: date, expected: list[str]) -> None:
+    """31 January, 28 February, 31 March: each month is counted from the anchor, not from the month before it."""
+    assert [months_from(anchor, months).isoformat() for months in range(4)] == expected
+
+
+def test_a_leap_day_comes_back_every_four_years() -> None:
+    """A year after 29 February is 28 February, four years after it is 29 February, in 2100 there is none."""
+    leap = date(2096, 2, 29)
+    assert [months_from(leap, 12 * years) for years in (0, 1, 4, 8)] == [
+        leap,
+        date(2097, 2, 28),
+        date(2100, 2, 28),
+        date(2104, 2, 29),
+    ]
+
+
+def test_months_end_with_the_calendar() -> None:
+    """December 9999 is the last month; what lies beyond it overflows."""
+    assert months_from(date(9999, 10, 31), 1) == date(9999, 11, 30)
+    assert months_from(date(9999, 10, 31), 2) == date(9999, 12, 31)
+    with pytest.raises(OverflowError):
+        months_from(date(9999, 10, 31), 3)
+
+
+def test_months_from_a_pendulum_date_are_plain_dates() -> None:
+    """Whatever date comes in, a plain one comes out."""
+    assert type(months_from(pendulum.date(2023, 1, 31), 1)) is date
+
+
+# ---- the day of an instant
+
+
+@given(zone=ALL_ZONES, at=INSTANTS)
+def test_the_day_of_an_instant_is_that_of_the_clocks_there(zone: str, at: datetime) -> None:
+    """In every zone of the database, the day of an instant is the civil date there."""
+    assert day_in(zone, at) == at.astimezone(ZoneInfo(zone)).date()
+    assert type(day_in(zone, at)) is date
+
+
+@given(zone=ALL_ZONES, at=INSTANTS, elsewhere=st.integers(-14, 14))
+def test_the_day_of_an_instant_is_the_same_wherever_it_was_noted(zone: str, at: datetime, elsewhere: int) -> None:
+    """An instant written with another offset is the same instant and falls on the same day."""
+    assert day_in(zone, at.astimezone(timezone(timedelta(hours=elsewhere)))) == day_in(zone, at)
+
+
+@pytest.mark.parametrize(("zone", "day"), MIDNIGHT_CHANGES)
+def test_a_day_ends_with_its_last_second(zone: str, day: date) -> None:
+    """The last second of a day belongs to it and the next one does not, whatever the clocks do around midnight."""
+    last = last_second(zone, day)
+    assert day_in(zone, last) <= day < day_in(zone, last + SECOND)
+    local = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=ZoneInfo(zone), fold=1)
+    assert instant("paid_at", local) == last or day == date(2011, 12, 30)  # which nobody in Apia ever dated
+
+
+def test_a_day_that_never_was_has_no_seconds() -> None:
+    """Samoa left out 30 December 2011: 23:59:59 on the 29th is followed by the 31st."""
+    last = last_second("Pacific/Apia", date(2011, 12, 29))
+    assert [day_in("Pacific/Apia", last), day_in("Pacific/Apia", last + SECOND)] == [
+        date(2011, 12, 29),
+        date(2011, 12, 31),
+    ]
+
+
+def test_the_same_second_on_the_clock_can_come_twice_in_a_day() -> None:
+    """When 24:00 is put back to 23:00, both 23:59:59 belong to the day that is ending."""
+    zone, day = "America/Asuncion", date(2023, 3, 25)
+    first, second = (datetime(2023, 3, 25, 23, 59, 59, tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
+    for at, later in ((first, day), (second, day + timedelta(days=1))):
+        assert day_in(zone, at.astimezone(UTC)) == day
+        assert day_in(zone, at.astimezone(UTC) + SECOND) == later
+
+
+# ---- a payment at the end of the last day of grace
+
+NOTE = Note(recorded_at=LEARNT)
+
+
+def _opened(zone: str, due: date, grace_days: int = 19) -> tuple[RecordedEvent, ...]:
+    terms = PlanTerms(
+        price=Money.of("300.00", "USD"),
+        shares=300,
+        installments=3,
+        schedule=EveryDays(365),
+        release=Portion("1/3"),
+        timezone=zone,
+        grace_days=grace_days,
+    )
+    return decide((), OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=due), NOTE)
+
+
+def _pay(history: tuple[RecordedEvent, ...], paid_at: date | datetime) -> tuple[RecordedEvent, ...]:
+    amount = Money.of("100.00", "USD")
+    payment = RecordPayment(plan_id="P-1", reference="bank-1", amount=amount, paid_at=paid_at, kind="regular")
+    return decide(history, payment, NOTE)
+
+
+@pytest.mark.parametrize(
+    ("zone", "last_day"), [*MIDNIGHT_CHANGES[:-4], *[(zone, date(2024, 2, 29)) for zone in sorted({*ZONES})]]
+)
+def test_a_payment_in_the_last_second_of_grace_saves_the_plan(zone: str, last_day: date) -> None:
+    """At 23:59:59 local time on the last day of grace a payment saves the plan; a second later it is refused."""
+    history, last = _opened(zone, last_day - timedelta(days=19)), last_second(zone, last_day)
+    saved = _pay(history, last)
+    assert saved[0].event.effective_on == last_day
+    assert [type(event.event).__name__ for event in saved] == ["PaymentMade", "PaymentMissed", "InstallmentSettled"]
+    with pytest.raises(PlanIsCancelled) as refused:
+        _pay(history, last + SECOND)
+    assert refused.value.cancelled_on == last_day + timedelta(days=1)
+
+
+@given(zone=ALL_ZONES, last_day=st.dates(date(2011, 12, 1), date(2030, 12, 31)), grace_days=st.integers(0, 45))
+def test_in_every_zone_grace_ends_with_the_last_second_of_its_last_day(
+    zone: str, last_day: date, grace_days: int
+) -> None:
+    """Wherever a plan lives, the last second of the last day of grace saves it and the next one does not."""
+    history, last = _opened(zone, last_day - timedelta(days=grace_days), grace_days), last_second(zone, last_day)
+    assert _pay(history, last)[-1].event.effective_on == day_in(zone, last)
+    with pytest.raises(PlanIsCancelled):
+        _pay(history, last + SECOND)
+
+
+# ---- what a caller may give
+
+
+@given(at=INSTANTS, zone=st.sampled_from(ZONES))
+def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
+    """An aware datetime of any zone, pendulum's included, becomes the same instant as a plain datetime in UTC."""
+    for noted in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
+        for plain in (instant("paid_at", noted), moment("paid_at", noted)):
+            assert isinstance(plain, datetime)
+            assert (plain, type(plain), plain.tzinfo) == (at, datetime, UTC)
+
+
+@given(day=st.dates())
+def test_a_date_becomes_a_plain_date(day: date) -> None:
+    """A date, pendulum's included, becomes the same day as a plain date."""
+    for noted in (day, pendulum.date(day.year, day.month, day.day)):
+        for plain in (civil_date("on", noted), moment("paid_at", noted)):
+            assert plain == day
+            assert type(plain) is date
+
+
+@given(at=st.datetimes())
+def test_a_naive_instant_is_refused(at: datetime) -> None:
+    """A datetime without a zone is no instant, and no date either."""
+    checks: tuple[Callable[[str, object], object], ...] = (instant, moment, civil_date)
+    for check in checks:
+        for naive in (at, pendulum.naive(at.year, at.month, at.day, at.hour)):
+            with pytest.raises(InvalidArgument) as refused:
+                check("paid_at", naive)
+            assert (refused.value.argument, refused.value.given) == ("paid_at", naive)
+
+
+@pytest.mark.parametrize("value", [None, "2023-05-10", 20230510, 1683676800.0, (2023, 5, 10), timedelta(1)])
+def test_what_is_no_date_is_refused(value: object) -> None:
+    """Text and numbers are not read as dates: nothing is guessed."""
+    checks: tuple[Callable[[str, object], object], ...] = (instant, moment, civil_date)
+    for check in checks:
+        with pytest.raises(InvalidArgument, match="expected a"):
+            check("paid_at", value)
+
+
+def test_an_instant_is_no_civil_date_and_a_date_no_instant() -> None:
+    """Where a date is asked for an instant is refused, and the other way round: the zone would have to be guessed."""
+    with pytest.raises(InvalidArgument, match=r"on is .*; expected a datetime\.date"):
+        civil_date("on", LEARNT)
+    with pytest.raises(InvalidArgument, match="recorded_at is 2023-05-10; expected a datetime with a time zone"):
+        instant("recorded_at", date(2023, 5, 10))
+
+
+def test_commands_take_pendulum_and_keep_plain_values() -> None:
+    """Dates and instants of pendulum are recorded as plain ones, the civil date in the plan's zone."""
+    paid_at = pendulum.datetime(2023, 5, 29, 23, 59, 59, tz="America/Mexico_City")
+    fact = _pay(_opened("Asia/Kolkata", date(2023, 5, 29)), paid_at)[0].event
+    assert (fact.effective_on, type(fact.effective_on)) == (date(2023, 5, 30), date)
+    assert isinstance(fact, PaymentMade)
+    assert fact.paid_at == datetime(2023, 5, 30, 5, 59, 59, tzinfo=UTC)
+    assert (type(fact.paid_at), fact.paid_at.tzinfo) == (datetime, UTC)
+    closing = ClosePlan(plan_id="P-1", through=pendulum.date(2023, 5, 29))
+    request = CancelPlan(plan_id="P-1", reference="crm-1", on=pendulum.date(2023, 5, 29), reason="asked")
+    assert (type(closing.through), type(request.on)) == (date, date)
+    lines = ExplicitSchedule(((pendulum.date(2023, 5, 29), 100),)).lines
+    assert (lines, type(lines[0][0])) == (((date(2023, 5, 29), 100),), date)
+    reversal = ReversePayment(plan_id="P-1", reference="bank-1", cause="chargeback", on=pendulum.date(2023, 5, 31))
+    history = _opened("Asia/Kolkata", date(2023, 5, 29))
+    history += _pay(history, paid_at)
+    assert type(decide(history, reversal, NOTE)[0].event.effective_on) is date
+
+
+def test_commands_refuse_naive_instants() -> None:
+    """Neither an opening, nor a payment, nor the instant of recording may leave its zone to be guessed."""
+    naive = datetime(2023, 5, 29, 12)  # noqa: DTZ001  # that is the point
+    opened = _opened("UTC", date(2023, 5, 29))
+    assert _pay(opened, naive.replace(tzinfo=UTC))
+    with pytest.raises(InvalidArgument) as payment:
+        _pay(opened, naive)
+    assert payment.value.argument == "paid_at"
+    terms = PlanTerms(price=Money(1, "USD"), shares=1, installments=1, release=Portion("0"), timezone="UTC")
+    with pytest.raises(InvalidArgument) as opening:
+        OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=naive)
+    assert opening.value.argument == "opened_at"
+    with Ledger.open("memory://") as ledger, pytest.raises(InvalidArgument) as recording:
+        ledger.open_plan(
+            "P-1", investor="I-1", partner=None, terms=terms, opened_at=date(2023, 5, 29), recorded_at=naive
+        )
+    assert recording.value.argument == "recorded_at"
+
+
+# ---- zones
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Mars/Olympus",
+        "",
+        "Europe",
+        "Europe/",
+        "../UTC",
+        "/etc/localtime",
+        "Europe/Moscow ",
+        "+03:00",
+        "MSK+3",
+        "local",
+        None,
+        3,
+        UTC,
+        ZoneInfo("UTC"),
+    ],
+)
+def test_an_unknown_zone_is_refused(zone: object) -> None:
+    """A zone is a name of the IANA database, and the refusal shows one."""
+    with pytest.raises(InvalidArgument, match="a time zone of the IANA database, such as 'Europe/Moscow'") as refused:
+        dates.timezone("timezone", zone)
+    assert (refused.value.argument, refused.value.given) == ("timezone", zone)
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "posix/UTC", "right/UTC"])
+def test_a_zone_of_the_machine_is_refused(zone: str) -> None:
+    """Files that lie beside the database are not in it: a plan's day never depends on the machine that asks."""
+    with pytest.raises(InvalidArgument, match="IANA"):
+        dates.timezone("timezone", zone)
+
+
+@given(zone=ALL_ZONES)
+def test_every_zone_of_the_database_is_taken(zone: str) -> None:
+    """All names of the database are taken as they are."""
+    assert dates.timezone("timezone", zone) == zone
+
+
+@pytest.mark.parametrize(
+    ("zone", "beyond", "within"),
+    [
+        ("Pacific/Kiritimati", datetime(9999, 12, 31, 10, tzinfo=UTC), datetime(9999, 12, 31, 9, 59, 59, tzinfo=UTC)),
+        ("America/Mexico_City", datetime(1, 1, 1, 6, tzinfo=UTC), datetime(1, 1, 1, 7, tzinfo=UTC)),
+    ],
+)
+def test_an_instant_beyond_the_calendar_of_the_zone_is_refused(zone: str, beyond: datetime, within: datetime) -> None:
+    """An instant whose local day is no date of the years 1 to 9999 is refused as every bad argument is."""
+    history = _opened(zone, date(2023, 5, 29))
+    for paid_at in (beyond, within):
+        with pytest.raises(LedgerError):
+            _pay(history, paid_at)

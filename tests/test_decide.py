@@ -1,0 +1,43 @@
+"""Deciding one command after another is deciding each on what is recorded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.commands import ClosePlan, Command, Note
+from ledger.decide import Clerk, decide
+from ledger.errors import LedgerError
+from ledger.events import PlanOpened, RecordedEvent
+from tests.strategies import LEARNT, changes, days, openings
+
+
+def _outcome(decided: tuple[RecordedEvent, ...] | LedgerError) -> object:
+    return (type(decided), str(decided)) if isinstance(decided, LedgerError) else decided
+
+
+@given(data=st.data())
+def test_a_clerk_decides_as_one_who_reads_the_whole_history(data: st.DataObject) -> None:
+    """A clerk who keeps the plan at hand brings the same events and the same refusals, command by command."""
+    note = Note(recorded_at=LEARNT, actor="clerk")
+    opening = data.draw(openings())
+    clerk = Clerk(())
+    history = list(clerk.decide(opening, note))
+    opened = history[0].event
+    assert isinstance(opened, PlanOpened)
+    assert tuple(history) == decide((), opening, note)
+    paid: list[object] = []
+    for number in range(data.draw(st.integers(1, 14))):
+        command: Command = data.draw(changes(opened, number, paid))  # type: ignore[arg-type]  # filled below
+        if data.draw(st.integers(0, 4)) == 0:
+            command = ClosePlan(plan_id="P-1", through=data.draw(days(opened)))
+        at_hand, read = _attempt(clerk, command, note), _attempt(Clerk(history), command, note)
+        assert _outcome(at_hand) == _outcome(read)
+        if not isinstance(read, LedgerError):
+            history += read
+            paid += [command] if hasattr(command, "amount") else []
+
+
+def _attempt(clerk: Clerk, command: Command, note: Note) -> tuple[RecordedEvent, ...] | LedgerError:
+    try:
+        return clerk.decide(command, note)
+    except LedgerError as error:
+        return error
