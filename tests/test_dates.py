@@ -21,7 +21,7 @@ from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion
 from tests.strategies import LEARNT, ZONES
 
-ALL_ZONES = st.sampled_from(sorted(available_timezones()))
+ALL_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))  # Debian adds the machine's own
 INSTANTS = st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 """From 1900 to 2100."""
 
