@@ -14,6 +14,13 @@ settings.register_profile("default", deadline=None, max_examples=200, suppress_h
 settings.register_profile("long", parent=settings.get_profile("default"), max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the long form of a property take its time."""
+    if os.environ.get("HYPOTHESIS_PROFILE") == "long":
+        config.option.timeout = 0
+
+
 STORES = ("memory", "sqlite", "postgres")
 _names = count(1)
 
