@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 from eventsourcing.persistence import IntegrityError, ListenNotifySubscription, StoredEvent, Subscription, Tracking
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow, tuple_row
+from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import ConnectionPool
 
@@ -55,10 +55,11 @@ class PostgresDatabase:
         return statement.replace("?", "%s")
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self.run(lambda cursor: cursor.execute(self.sql(sql), parameters, prepare=True).fetchall())
+        return self.run(lambda cursor: list(cursor.execute(self.sql(sql), parameters).fetchall()))
 
     def write(self, change: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
-        def transaction(cursor: psycopg.Cursor[TupleRow]) -> T:
+        def transaction(cursor: Cursor) -> T:
+            assert isinstance(cursor, psycopg.Cursor)
             with cursor.connection.transaction():
                 return change(cursor)
 
@@ -74,7 +75,7 @@ class PostgresDatabase:
     def has_table(self, name: str) -> bool:
         return self.query("SELECT to_regclass(?) IS NOT NULL", (name,)) == [(True,)]
 
-    def run(self, task: Callable[[psycopg.Cursor[TupleRow]], T], *, cut_off: Callable[[], None] | None = None) -> T:
+    def run(self, task: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
         """Run a task on a connection, and again on another if that broke, as when the server restarts.
 
         `cut_off` is told of each time: what was cut off may have been committed nevertheless.
@@ -156,9 +157,7 @@ class PostgresRecorder(SqlRecorder):
         sql, parameters = self._save, columns
         if tracking is not None:
             sql, parameters = self._save_tracked, (tracking.application_name, tracking.notification_id, *columns)
-        found = self.database.run(
-            lambda cursor: cursor.execute(sql, parameters, prepare=True).fetchall(), cut_off=cut_off
-        )
+        found = self.database.run(lambda cursor: cursor.execute(sql, parameters).fetchall(), cut_off=cut_off)
         if len(found) != len(stored_events):
             raise IntegrityError(f"{tracking} was recorded before")
         return [sequence for (sequence,) in found]
@@ -169,16 +168,17 @@ class PostgresRecorder(SqlRecorder):
         """Save many events in one transaction, with sequences reserved under the lock."""
 
         def change(cursor: Cursor) -> list[int]:
-            assert isinstance(cursor, psycopg.Cursor)
             cursor.execute(self._lock)
-            sequences = [sequence for (sequence,) in cursor.execute(self._reserve, (len(stored_events),)).fetchall()]
-            with cursor.copy(self._copy) as copy:
+            cursor.execute(self._reserve, (len(stored_events),))
+            sequences = [sequence for (sequence,) in cursor.fetchall()]
+            assert isinstance(cursor, psycopg.Cursor)
+            with cursor.copy(self._copy.encode()) as copy:
                 copy.set_types(("int8", "text", "int8", "text", "bytea"))
                 for sequence, s in zip(sequences, stored_events, strict=True):
                     copy.write_row((sequence, str(s.originator_id), s.originator_version, s.topic, s.state))
             if tracking is not None:
                 self.track(cursor, tracking)
-            cursor.execute(f"NOTIFY {self.events_table}")
+            cursor.execute(f"NOTIFY {self.events_table}".encode())
             return sequences
 
         return self.database.write(change, cut_off=cut_off)
@@ -207,7 +207,8 @@ class _Subscription(ListenNotifySubscription[PostgresRecorder]):
             self._thread_error = self._thread_error or error
             self.stop()
 
-    def _wait_on(self, cursor: psycopg.Cursor[TupleRow]) -> None:
+    def _wait_on(self, cursor: Cursor) -> None:
+        assert isinstance(cursor, psycopg.Cursor)
         connection = cursor.connection
         connection.execute(SQL("LISTEN {}").format(Identifier(self._recorder.events_table)))
         while not self._has_been_stopped:
