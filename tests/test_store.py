@@ -224,8 +224,11 @@ def test_a_store_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 def test_importing_loads_no_store() -> None:
     """`import ledger` loads attrs, msgspec, pendulum and the standard library only; `open` imports the named store."""
     program = (
-        "import sys, ledger\n"
-        "theirs = {name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)\n"
+        "import sys\n"
+        "before = set(sys.modules)\n"  # what the interpreter's own start-up loads
+        "import ledger\n"
+        "loaded = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "theirs = loaded - set(sys.stdlib_module_names)\n"
         "print(*sorted(name for name in theirs if not name.startswith('_')))\n"
         "print('sqlite3' in sys.modules)\n"
         "ledger.Ledger.open('memory://').close()\n"
