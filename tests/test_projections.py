@@ -18,6 +18,7 @@ from ledger.plan import Plan
 from ledger.projections import catch_up
 from ledger.projections.catch_up import ReadModel
 from ledger.projections.phases import phases
+from ledger.projections.rows import Rows
 from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
 from tests.strategies import History, histories
 
@@ -85,15 +86,21 @@ def test_incremental_rows_are_those_of_a_rebuild(events: list[RecordedEvent]) ->
             ledger._store.append([event])
             assert model.catch_up() == ledger._store.last_sequence()
         incremental = _tables(ledger)
-        assert model.rebuild() == ledger._store.last_sequence()
+        verification = model.rebuild()
+        assert (verification.differences, verification.reached) == ((), ledger._store.last_sequence())
         assert _tables(ledger) == incremental
 
 
 def _tables(ledger: Ledger) -> list[Any]:
     tables = ledger._store.tables
+    (live,) = tables.views()
+    rows = Rows(tables, live.name)
     return [
-        sorted(tables.query(f"SELECT * FROM {tables.prefix}_{table}"), key=str)
-        for table in ("phases", "plans", "zones")
+        rows.daily_totals(),
+        *(
+            sorted(tables.query(f"SELECT * FROM {tables.prefix}_{live.name}{table}"), key=str)
+            for table in ("", "_plans", "_zones")
+        ),
     ]
 
 

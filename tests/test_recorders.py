@@ -17,7 +17,6 @@ from eventsourcing.tests.persistence import (
 
 from ledger.store import schema, sqlite
 from ledger.store.sql import Database, SqlRecorder
-from ledger.store.sqlite import SqliteDatabase, SqliteRecorder
 
 _names = count(1)
 
@@ -36,12 +35,11 @@ class OnSqlite:
             database.close()
 
     def create_recorder(self) -> SqlRecorder:
-        path = str(self.folder / f"{next(_names)}.db")
-        sqlite._use_write_ahead_log(path)
-        database = SqliteDatabase(path)
-        self.databases.append(database)
-        schema.prepare(database, "test", "books", sqlite.tables("books"), create=True)
-        return SqliteRecorder(database, "books")
+        connected = sqlite.connect(str(self.folder / f"{next(_names)}.db"), create=True)
+        self.databases.append(connected.database)
+        recorder = connected.recorder(connected.database, "books")
+        schema.prepare(connected.database, "test", "books", recorder.ddl(), create=True)
+        return recorder
 
     def new_originator_id(self) -> UUID | str:
         return f"plan-{uuid4()}"
@@ -63,10 +61,11 @@ class OnPostgres:
     def create_recorder(self) -> SqlRecorder:
         from ledger.store import postgres  # noqa: PLC0415 - needs the extra
 
-        name, database = f"conforms_{next(_names)}_{uuid4().hex[:6]}", postgres.PostgresDatabase(self.url)
-        self.databases.append(database)
-        schema.prepare(database, "test", name, postgres.tables(name), create=True)
-        return postgres.PostgresRecorder(database, name)
+        name, connected = f"conforms_{next(_names)}_{uuid4().hex[:6]}", postgres.connect(self.url)
+        self.databases.append(connected.database)
+        recorder = connected.recorder(connected.database, name)
+        schema.prepare(connected.database, "test", name, recorder.ddl(), create=True)
+        return recorder
 
     def new_originator_id(self) -> UUID | str:
         return f"plan-{uuid4()}"

@@ -15,7 +15,7 @@ import pytest
 from ledger import ConcurrentChange, InvalidArgument, Ledger, PlanNotFound, StoreUnavailable
 from ledger.commands import ClosePlan, Note, RecordPayment
 from ledger.decide import decide
-from ledger.store import Statement, open_store
+from ledger.store import Insert, Statement, View, open_store
 from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
 
 
@@ -111,13 +111,50 @@ def test_tables_apply_changes_and_checkpoint_together(url: str, name: str) -> No
         tables.create("things", [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
         insert = f"INSERT INTO {table} VALUES (?)"
         assert tables.advance("things", expected=0, reached=5, changes=[Statement(insert, [("a",), ("b",)])])
-        assert not tables.advance("things", expected=0, reached=6, changes=[Statement(insert, [("c",)])])
+        assert not tables.advance("things", expected=0, reached=6, changes=[Insert(table, ["thing"], [("c",)])])
         with pytest.raises(StoreUnavailable):
-            tables.advance("things", expected=5, reached=7, changes=[Statement(insert, [("d",), ("a",)])])
+            tables.advance("things", expected=5, reached=7, changes=[Insert(table, ["thing"], [("d",), ("a",)])])
         assert tables.checkpoint("things") == 5
         assert tables.query(f"SELECT thing FROM {table} ORDER BY thing") == [("a",), ("b",)]
-        tables.reset("things", changes=[Statement(f"DELETE FROM {table}", [()])])
-        assert (tables.checkpoint("things"), tables.query(f"SELECT thing FROM {table}")) == (0, [])
+    finally:
+        store.close()
+
+
+def test_one_view_is_live_and_another_takes_over(url: str, name: str) -> None:
+    """The first view is live; another takes over once, and the tables of the one before are gone."""
+    store = open_store(url, name)
+    try:
+        tables = store.tables
+        for number in (1, 2, 3):
+            tables.create(f"things_{number}", [f"CREATE TABLE IF NOT EXISTS {name}_things_{number} (thing TEXT)"])
+        drop = [f"DROP TABLE IF EXISTS {name}_things_1"]
+        assert [view.live for view in tables.views()] == [True, False, False]
+        assert not tables.take_over("things_3", of="things_2", drop=drop)
+        assert not tables.take_over("things_4", of="things_1", drop=drop)
+        tables.remove("things_1", drop=drop)
+        assert [view.live for view in tables.views()] == [True, False, False], "a live view stays"
+        assert tables.take_over("things_2", of="things_1", drop=drop)
+        assert not tables.take_over("things_2", of="things_1", drop=drop)
+        tables.remove("things_3", drop=[f"DROP TABLE IF EXISTS {name}_things_3"])
+        assert tables.views() == [View("things_2", 0, live=True, stopped_by=None)]
+        for gone in (1, 3):
+            with pytest.raises(StoreUnavailable):
+                tables.query(f"SELECT * FROM {name}_things_{gone}")
+    finally:
+        store.close()
+
+
+def test_a_snapshot_stands_still(shared_url: str, name: str) -> None:
+    """What is read inside a snapshot is one moment, whatever is written meanwhile."""
+    store = open_store(shared_url, name)
+    try:
+        tables, table = store.tables, f"{name}_things"
+        tables.create("things", [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
+        with tables.snapshot() as query:
+            assert query(f"SELECT thing FROM {table}", ()) == []
+            assert tables.advance("things", expected=0, reached=1, changes=[Insert(table, ["thing"], [("a",)])])
+            assert query(f"SELECT thing FROM {table} WHERE thing = ?", ("a",)) == []
+        assert tables.query(f"SELECT thing FROM {table}") == [("a",)]
     finally:
         store.close()
 

@@ -12,6 +12,7 @@ from ledger.errors import Conflict as Conflict
 from ledger.errors import CorruptHistory as CorruptHistory
 from ledger.errors import InvalidArgument as InvalidArgument
 from ledger.errors import LedgerError as LedgerError
+from ledger.errors import NotCaughtUp as NotCaughtUp
 from ledger.errors import NotFound as NotFound
 from ledger.errors import Overpayment as Overpayment
 from ledger.errors import PaymentNotFound as PaymentNotFound
@@ -28,9 +29,12 @@ from ledger.money import Money as Money
 from ledger.plan import NextInstallment as NextInstallment
 from ledger.plan import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
+from ledger.projections.health import Health as Health
+from ledger.projections.health import ViewHealth as ViewHealth
 from ledger.projections.overdue import OverdueRow as OverdueRow
 from ledger.projections.portfolio import PortfolioRow as PortfolioRow
 from ledger.projections.statement import StatementLine as StatementLine
+from ledger.projections.verify import Verification as Verification
 from ledger.service import Ledger as Ledger
 from ledger.terms import Closed as Closed
 from ledger.terms import DoublePayment as DoublePayment

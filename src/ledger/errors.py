@@ -16,7 +16,8 @@
     │   ├── PlanNotFound
     │   └── PaymentNotFound
     ├── InvalidArgument           the call itself is wrong (also a ValueError)
-    └── StoreUnavailable          the database cannot be reached, read or written
+    ├── StoreUnavailable          the database cannot be reached, read or written
+    └── NotCaughtUp               the read model has not come as far as the caller wants to read
 
 Each carries its facts as attributes and reads as one sentence: what was wrong, and what would be right. A command that
 is refused, that clashes or that names nothing has recorded nothing.
@@ -200,6 +201,21 @@ class StoreUnavailable(LedgerError):
 
     def __str__(self) -> str:
         return f"{self.store}: {self.reason}; {self.remedy}."
+
+
+@attrs.define(kw_only=True)
+class NotCaughtUp(LedgerError):
+    """The read model has `reached` a sequence below the one that is `wanted`, after waiting for `seconds`."""
+
+    wanted: int
+    reached: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"The read model has reached {self.reached}, not {self.wanted}, after {self.seconds:g} seconds; "
+            "wait longer, or check that a follower is running."
+        )
 
 
 def _said(value: object) -> str:

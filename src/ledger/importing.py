@@ -1,19 +1,20 @@
 """Importing a book: every row in the order in which it was recorded, some hundreds in a transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
 
 from ledger.book import Book, RefusedRow, Row
 from ledger.commands import Command, Note
 from ledger.errors import LedgerError
+from ledger.progress import Progress
 from ledger.service import Ledger
 
-_CHUNK = 500
+_CHUNK = 2_000
 """Rows that are recorded in one transaction."""
 
-Progress = Callable[[int, int], None]
-"""Told the number of rows done, and of all rows."""
+_KEPT = 50_000
+"""Plans kept at hand: of these, each is loaded and derived once, however many rows it has."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,14 +32,14 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
     A row that is recorded late can revive a plan, so the refused ones are offered again, in order, until a pass records
     none. Rows are recorded some hundreds at a time: an import that was cut off can simply be repeated.
     """
-    recorded = repeated = 0
+    desk, recorded, repeated = ledger.desk(keep=_KEPT), 0, 0
     pending: Sequence[Row] = book.rows
     while True:
         refused: list[tuple[Row, LedgerError]] = []
         news = 0
         for begin in range(0, len(pending), _CHUNK):
             chunk = pending[begin : begin + _CHUNK]
-            for row, decided in zip(chunk, ledger.execute_all([_noted(row) for row in chunk]), strict=True):
+            for row, decided in zip(chunk, desk.execute([_noted(row) for row in chunk]), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.append((row, decided))
                 else:

@@ -1,35 +1,44 @@
-"""Ledger: the door to everything. Load, decide, append, retry; read. The only place that knows a clock."""
+"""Ledger: the door to everything. Commands, queries, operations. The only place that knows a clock."""
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from itertools import count, islice
-from threading import Lock
+from threading import Event, Lock
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Self, TypedDict, TypeVar, Unpack
 
 from ledger import arguments
-from ledger.commands import CancelPlan, ClosePlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.closing import close, closings
+from ledger.commands import CancelPlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.dates import civil_date, day_in, instant
-from ledger.decide import Clerk
-from ledger.errors import CommandRefused, ConcurrentChange, LedgerError, PlanNotFound, StoreUnavailable
+from ledger.desk import Decided, Desk
+from ledger.errors import LedgerError, NotCaughtUp, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.plan import Plan, Position, known
+from ledger.progress import Progress
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.catch_up import ReadModel
+from ledger.projections.follow import follow
+from ledger.projections.health import Health, health
 from ledger.projections.overdue import OverdueRow, overdue_rows
 from ledger.projections.phases import Phase
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
-from ledger.projections.standing import standing_as_known, standing_now
+from ledger.projections.rows import Rows
+from ledger.projections.standing import days_of, standing_as_known
 from ledger.projections.statement import StatementLine, statement_lines
+from ledger.projections.totals import total
+from ledger.projections.verify import Verification
 from ledger.state import Status
 from ledger.store import Store, open_store
 from ledger.terms import PlanTerms
 
-_ATTEMPTS = 30
+T = TypeVar("T")
+
+_GLANCE = 0.01
+"""Seconds between two looks at how far the read model has come."""
+
 _PAGE = 5_000
 """Events read at a time."""
 
@@ -55,22 +64,33 @@ class Ledger:
     a date (default: today in the plan's time zone), and `known_at`, an instant (default: everything recorded so far).
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, store: Store, *, catch_up: bool = True, clock: Callable[[], datetime] = _utc_now) -> None:
         self._open_store: Store | None = store
+        self._catches_up = catch_up
         self._clock = clock
         self._lock = Lock()
         self._model: ReadModel | None = None
 
     @classmethod
     def open(
-        cls, url: str, *, name: str = "ledger", create: bool = True, clock: Callable[[], datetime] = _utc_now
+        cls,
+        url: str,
+        *,
+        name: str = "ledger",
+        create: bool = True,
+        views: str | None = None,
+        catch_up: bool = True,
+        clock: Callable[[], datetime] = _utc_now,
     ) -> Self:
         """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
 
-        A ledger that is not there is created, empty, unless `create` is False. Raises `InvalidArgument` for another URL
-        or name, `StoreUnavailable` if the store cannot be opened or the ledger is not there.
+        A ledger that is not there is created, empty, unless `create` is False. `views` is the URL of another database
+        for the tables that lists and totals are read from. They are caught up with the ledger when they are asked;
+        without `catch_up` they answer as far as a follower has brought them, and `wait` says when that is far enough.
+        Raises `InvalidArgument` for another URL or name, `StoreUnavailable` if the store cannot be opened or the ledger
+        is not there.
         """
-        return cls(open_store(url, name, create=create), clock=clock)
+        return cls(open_store(url, name, create=create, views=views), catch_up=catch_up, clock=clock)
 
     def close(self) -> None:
         """Release the store's connections. Closing twice is allowed."""
@@ -168,42 +188,32 @@ class Ledger:
         )
         return self._execute(command, **noted)
 
-    def close_books(self, *, through: date, **noted: Unpack[Noted]) -> tuple[RecordedEvent, ...]:
+    def close_books(
+        self, *, through: date, progress: Progress | None = None, **noted: Unpack[Noted]
+    ) -> tuple[RecordedEvent, ...]:
         """Record the outcomes that have come due by the end of the day `through`. Optional: no answer depends on it.
 
-        Raises `CommandRefused`, before anything is recorded, if the day has not come in the time zone of every plan.
+        Touches only plans with something due, some hundreds in a transaction, and tells `progress` how many are done of
+        how many: a closing that was cut off goes on where it stopped when it is called again. Raises `CommandRefused`,
+        before anything is recorded, if the day has not come in the time zone of every plan.
         """
-        model, through = self._caught_up(), civil_date("through", through)
-        note = self._note(**noted)
-        for zone in model.zones():
-            today = day_in(zone, note.recorded_at)
-            if through > today and (plan_id := model.recorded_before(through, zone)) is not None:
-                reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
-                raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
-        closings = [ClosePlan(plan_id=plan_id, through=through) for plan_id in model.due(through)]
-        decided = self.execute_all([(closing, note) for closing in closings], dry_run=noted.get("dry_run", False))
-        for error in decided:
-            if isinstance(error, LedgerError):
-                raise error
-        return tuple(event for events in decided if not isinstance(events, LedgerError) for event in events)
+        note, through = self._note(**noted), civil_date("through", through)
+        model = self._read_model()
+        model.catch_up()
+        commands = model.ask(lambda rows: closings(rows, through=through, note=note))
+        return close(self.desk(), commands, note, dry_run=noted.get("dry_run", False), progress=progress)
 
-    def execute_all(
-        self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool = False
-    ) -> list[tuple[RecordedEvent, ...] | LedgerError]:
+    def execute_all(self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all that they bring at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
         keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
         """
-        for attempt in count(1):
-            decided = self._decide(commands)
-            try:
-                return decided if dry_run else self._append(decided)
-            except ConcurrentChange as error:
-                if attempt == _ATTEMPTS:
-                    raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error
-                time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311 - only to take turns
-        raise AssertionError  # count does not end
+        return self.desk().execute(commands, dry_run=dry_run)
+
+    def desk(self, *, keep: int = 0) -> Desk:
+        """Return a desk, which executes commands by the thousand; it keeps so many plans at hand for the next ones."""
+        return Desk(self._store, keep=keep)
 
     # ---- queries
 
@@ -248,7 +258,12 @@ class Ledger:
 
     def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> tuple[PortfolioRow, ...]:
         """Return the portfolio, one row per currency, by currency."""
-        return portfolio_rows(self._standing(as_of, known_at))
+        day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
+        if known_at is None:
+            places = self._ask(lambda rows: rows.totals(days_of(rows, as_of=day, now=now)))
+            return portfolio_rows((place.currency, place.day, total) for place, total in places)
+        standing = self._standing(as_of, known_at)
+        return portfolio_rows((phase.currency, on, total(phase)) for phase, on in standing)
 
     def history(self, plan_id: str) -> tuple[RecordedEvent, ...]:
         """Return a plan's recorded events, oldest first. Raises `PlanNotFound`."""
@@ -263,7 +278,48 @@ class Ledger:
             yield from page
             after = page[-1].sequence
 
-    # ---- load, decide, append, retry
+    # ---- operations
+
+    def wait(self, sequence: int, *, timeout: float = 10) -> int:
+        """Wait until lists and totals contain everything up to `sequence`, and return the sequence that they reach.
+
+        So a service reads what it wrote, on any node: it passes on the last sequence that a command returned. Raises
+        `NotCaughtUp` after `timeout` seconds.
+        """
+        arguments.whole("sequence", sequence, minimum=0, maximum=2**63 - 1)
+        model, ends = self._read_model(), time.monotonic() + timeout
+        while True:
+            reached = model.catch_up() if self._catches_up else model.live().reached
+            if reached >= sequence:
+                return reached
+            if time.monotonic() >= ends:
+                raise NotCaughtUp(wanted=sequence, reached=reached, seconds=timeout)
+            time.sleep(_GLANCE)
+
+    def follow(self, *, stop: Event, every: float = 1, progress: Progress | None = None) -> None:
+        """Keep lists and totals caught up until `stop` is set; of several followers one works, the others stand by.
+
+        Raises `CorruptHistory` at an event that cannot be taken in.
+        """
+        follow(self._store, stop=stop, every=every, progress=progress)
+
+    def rebuild(self, *, progress: Progress | None = None) -> Verification:
+        """Derive all lists and totals again, beside those that answer meanwhile, and let them take over if verified.
+
+        A rebuild that was cut off goes on where it stopped. If it is not equal to a replay, it is removed again.
+        """
+        return ReadModel(self._store).rebuild(progress)
+
+    def verify(self, *, progress: Progress | None = None) -> Verification:
+        """Compare every row of lists and totals with a replay of the events, as far as they have read."""
+        return self._read_model().verify(progress)
+
+    def status(self, *, max_lag: int | None = None) -> Health:
+        """Return the state of the ledger and its views; a lag above `max_lag` counts as a problem."""
+        ReadModel(self._store)
+        return health(self._store, max_lag=max_lag)
+
+    # ---- notes
 
     @property
     def _store(self) -> Store:
@@ -289,28 +345,6 @@ class Ledger:
             raise decided
         return decided
 
-    def _decide(self, commands: Sequence[tuple[Command, Note]]) -> list[tuple[RecordedEvent, ...] | LedgerError]:
-        clerks: dict[str, Clerk] = {}
-        decided: list[tuple[RecordedEvent, ...] | LedgerError] = []
-        for command, note in commands:
-            plan_id = command.plan_id
-            history = () if plan_id in clerks else self._store.history(plan_id)
-            try:
-                clerk = clerks[plan_id] if plan_id in clerks else clerks.setdefault(plan_id, Clerk(history))
-                decided.append(clerk.decide(command, note))
-            except LedgerError as error:
-                decided.append(error)
-        return decided
-
-    def _append(
-        self, decided: Sequence[tuple[RecordedEvent, ...] | LedgerError]
-    ) -> list[tuple[RecordedEvent, ...] | LedgerError]:
-        brought = [events for events in decided if not isinstance(events, LedgerError)]
-        recorded = iter(self._store.append([event for events in brought for event in events]))
-        return [
-            events if isinstance(events, LedgerError) else tuple(islice(recorded, len(events))) for events in decided
-        ]
-
     # ---- read
 
     def _history(self, plan_id: str) -> list[RecordedEvent]:
@@ -327,19 +361,26 @@ class Ledger:
     def _day(self, plan: Plan, as_of: date | None) -> date:
         return day_in(plan.opened.terms.timezone, self._clock()) if as_of is None else civil_date("as_of", as_of)
 
-    def _caught_up(self) -> ReadModel:
+    def _read_model(self) -> ReadModel:
         store = self._store
         with self._lock:
-            self._model = self._model or ReadModel(store)
-            model = self._model
-        model.catch_up()
-        return model
+            if self._model is None:
+                model = ReadModel(store)
+                model.check()
+                self._model = model
+            return self._model
+
+    def _ask(self, question: Callable[[Rows], T]) -> T:
+        model = self._read_model()
+        if self._catches_up:
+            model.catch_up()
+        return model.ask(question)
 
     def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Phase, date]]:
         for column, value in only.items():
             arguments.optional_text(column, value)
         day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
         if known_at is None:
-            return standing_now(self._caught_up(), as_of=day, now=now, only=only)
+            return self._ask(lambda rows: rows.on(days_of(rows, as_of=day, now=now), **only))
         at = instant("known_at", known_at)
         return standing_as_known(self.events(), known_at=at, as_of=day, now=now, only=only)

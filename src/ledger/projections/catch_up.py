@@ -1,153 +1,139 @@
-"""The read model: the phases of every plan in one table, caught up with the ledger exactly once per event.
+"""The read model, caught up with the ledger exactly once per event, and rebuilt beside itself.
 
-Events are taken in by batches: the rows of each plan that a batch touches are derived anew and replaced, in one
-transaction with the checkpoint. Overdue list, balances and portfolio are read from it by spans of dates.
+Events are taken in by batches of thousands: the rows of each plan that a batch touches are derived anew and replaced,
+in one transaction with the checkpoint. Several processes may catch up at once: a batch that another one took in first
+is not taken in again.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-import attrs
-
-from ledger.dates import day_in
+from ledger import telemetry
+from ledger.errors import CorruptHistory, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.plan import Plan
-from ledger.projections.phases import Phase, next_due, phases
-from ledger.store import Row, Statement, Store, Value
+from ledger.progress import Progress
+from ledger.projections.rows import Rows
+from ledger.projections.verify import Verification, verify
+from ledger.store import Store, View
 
-_VIEW = "phases"
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_FAMILY = "phases_"
 _BATCH = 10_000
 """Events that are taken in per transaction."""
 
-_COLUMNS: Mapping[str, Any] = {field.name: field.type for field in attrs.fields(Phase)}
-_NAMES = ", ".join(_COLUMNS)
-_PLAN_COLUMNS = "plan_id TEXT PRIMARY KEY, timezone TEXT NOT NULL, recorded_on TEXT NOT NULL, due_on TEXT"
-_TYPES = {int: "BIGINT NOT NULL", int | None: "BIGINT", str | None: "TEXT", date | None: "TEXT"}
-
 
 class ReadModel:
-    """The phases of all plans of a ledger, as far as the last `catch_up` brought them."""
+    """The rows of all plans of a ledger, as far as the last `catch_up` brought them.
+
+    One generation of rows is live: it answers. A rebuild fills the next one, which takes over when it is verified.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tables = store.tables
-        prefix = store.tables.prefix
-        self._phases, self._plans, self._zones = f"{prefix}_phases", f"{prefix}_plans", f"{prefix}_zones"
-        store.tables.create(_VIEW, self._ddl())
-        if store.tables.checkpoint(_VIEW) and not (self._has_rows(self._phases) and self._has_rows(self._plans)):
-            self._empty()  # a checkpoint without its rows, as a partial restore leaves it
+        if not any(view.live for view in self._tables.views()):
+            first = self._rows(f"{_FAMILY}1")
+            self._tables.create(first.view, first.ddl())
 
-    def _ddl(self) -> list[str]:
-        columns = ", ".join(f"{name} {_TYPES.get(kind, 'TEXT NOT NULL')}" for name, kind in _COLUMNS.items())
-        phases, plans = self._phases, self._plans
-        overdue = f"ON {phases} (partner, through_on, from_on) WHERE status = 'in_grace'"
-        return [
-            f"CREATE TABLE IF NOT EXISTS {phases} ({columns}, PRIMARY KEY (plan_id, from_on))",
-            f"CREATE INDEX IF NOT EXISTS {phases}_by_investor ON {phases} (investor)",
-            f"CREATE INDEX IF NOT EXISTS {phases}_by_partner ON {phases} (partner)",
-            f"CREATE INDEX IF NOT EXISTS {phases}_overdue ON {phases} (through_on, from_on) WHERE status = 'in_grace'",
-            f"CREATE INDEX IF NOT EXISTS {phases}_overdue_by_partner {overdue}",
-            f"CREATE TABLE IF NOT EXISTS {plans} ({_PLAN_COLUMNS})",
-            f"CREATE INDEX IF NOT EXISTS {plans}_by_due ON {plans} (due_on)",
-            f"CREATE INDEX IF NOT EXISTS {plans}_by_zone ON {plans} (timezone, recorded_on)",
-            f"CREATE TABLE IF NOT EXISTS {self._zones} (timezone TEXT PRIMARY KEY)",
-        ]
+    def _rows(self, view: str) -> Rows:
+        return Rows(self._tables, view)
 
-    def catch_up(self) -> int:
-        """Take in all events recorded so far and return the sequence reached. Raises `CorruptHistory`.
+    def live(self) -> View:
+        """Return the view that answers."""
+        return next(view for view in self._tables.views() if view.live)
 
-        Several processes may do this at once: a batch that another one took in first is not taken in again.
-        """
+    def check(self) -> None:
+        """Raise `StoreUnavailable` if the live rows cannot be those of this ledger, as after a partial restore."""
+        view, last = self.live(), self._store.last_sequence()
+        lost = "its rows are missing" if view.reached and not self._rows(view.name).whole() else None
+        ahead = f"it has read up to {view.reached}, and the ledger ends at {last}" if view.reached > last else None
+        if reason := lost or ahead:
+            raise StoreUnavailable(store=f"Read model {view.name}", reason=reason, remedy="rebuild it")
+
+    def ask(self, question: Callable[[Rows], T]) -> T:
+        """Return what the live rows answer; ask again if others took over meanwhile."""
         while True:
-            reached = self._tables.checkpoint(_VIEW)
-            batch = self._store.events(after=reached, limit=_BATCH)
-            if not batch:
-                return reached
-            self._tables.advance(_VIEW, expected=reached, reached=batch[-1].sequence, changes=self._changes(batch))
+            view = self.live()
+            try:
+                return question(self._rows(view.name))
+            except StoreUnavailable:
+                if self.live().name == view.name:
+                    raise
 
-    def rebuild(self) -> int:
-        """Empty the tables and take in the whole ledger again; return the sequence reached."""
-        self._empty()
-        return self.catch_up()
+    # ---- catching up
 
-    def _has_rows(self, table: str) -> bool:
-        return bool(self._tables.query(f"SELECT 1 FROM {table} LIMIT 1"))
+    def catch_up(self, progress: Progress | None = None) -> int:
+        """Take in all events recorded so far and return the sequence reached.
 
-    def _empty(self) -> None:
-        tables = (self._phases, self._plans, self._zones)
-        self._tables.reset(_VIEW, changes=[Statement(f"DELETE FROM {table}", [()]) for table in tables])
+        Raises `CorruptHistory` at what cannot be taken in, with everything before it taken in.
+        """
+        return self._fill(self.live, progress)
 
-    def _changes(self, batch: Sequence[RecordedEvent]) -> list[Statement]:
+    def _fill(self, find: Callable[[], View], progress: Progress | None) -> int:
+        view, limit = find(), _BATCH
+        while True:
+            try:
+                batch = self._store.events(after=view.reached, limit=limit)
+                if not batch:
+                    return view.reached
+                self._take_in(self._rows(view.name), batch, view.reached)
+            except CorruptHistory as error:
+                if limit == 1:
+                    _log.error("%s stops at %s: %s", view.name, view.reached, error)
+                    self._tables.stop(view.name, at=view.reached, reason=str(error))
+                    raise
+                limit = max(1, limit // 10)  # up to the event itself
+            view = find()  # where it is now: another process may have been faster
+            if progress is not None:
+                progress(view.reached, max(view.reached, self._store.last_sequence()))
+
+    def _take_in(self, rows: Rows, batch: Sequence[RecordedEvent], after: int) -> None:
+        """Bring rows from one checkpoint to the end of a batch, unless another process has moved them on."""
         touched: dict[str, list[RecordedEvent]] = {}
         for recorded in batch:
             touched.setdefault(recorded.plan_id, []).append(recorded)
-        plans = [
-            Plan(events if events[0].version == 1 else self._store.history(plan_id))
-            for plan_id, events in touched.items()
-        ]
-        gone = [(plan_id,) for plan_id in touched]
-        zones = sorted({plan.opened.terms.timezone for plan in plans})
-        marks = ", ".join("?" for _ in _COLUMNS)
-        return [
-            Statement(f"DELETE FROM {self._phases} WHERE plan_id = ?", gone),
-            Statement(
-                f"INSERT INTO {self._phases} ({_NAMES}) VALUES ({marks})",
-                [_row(phase) for plan in plans for phase in phases(plan)],
-            ),
-            Statement(f"DELETE FROM {self._plans} WHERE plan_id = ?", gone),
-            Statement(f"INSERT INTO {self._plans} VALUES (?, ?, ?, ?)", [_plan_row(plan) for plan in plans]),
-            Statement(f"INSERT INTO {self._zones} VALUES (?) ON CONFLICT DO NOTHING", [(zone,) for zone in zones]),
-        ]
+        reached = batch[-1].sequence
+        with telemetry.span("ledger.catch_up", events=len(batch), plans=len(touched), reached=reached):
+            known = [plan_id for plan_id, events in touched.items() if events[0].version > 1]
+            histories = touched | self._store.histories(known, through=reached)
+            plans = [Plan(events) for events in histories.values()]
+            changes = rows.changes(plans, known)
+            if self._tables.advance(rows.view, expected=after, reached=reached, changes=changes):
+                _log.debug("%s took in %s events up to %s", rows.view, len(batch), reached)
 
-    def zones(self) -> list[str]:
-        """Return the time zones of the ledger's plans."""
-        return [str(zone) for (zone,) in self._tables.query(f"SELECT timezone FROM {self._zones} ORDER BY timezone")]
+    # ---- rebuilding
 
-    def due(self, through: date) -> list[str]:
-        """Return the ids of the plans for which closing through this day has something to record, in their order."""
-        sql = f"SELECT plan_id FROM {self._plans} WHERE due_on <= ? ORDER BY plan_id"
-        return [str(plan_id) for (plan_id,) in self._tables.query(sql, (through.isoformat(),))]
+    def verify(self, progress: Progress | None = None) -> Verification:
+        """Compare the live rows with a replay of the events that they have taken in."""
+        return verify(self._store, self._rows(self.live().name), progress)
 
-    def recorded_before(self, day: date, zone: str) -> str | None:
-        """Return the id of a plan in the time zone whose last event was recorded before this day; None if none was."""
-        sql = f"SELECT plan_id FROM {self._plans} WHERE timezone = ? AND recorded_on < ? LIMIT 1"
-        found = self._tables.query(sql, (zone, day.isoformat()))
-        return str(found[0][0]) if found else None
+    def rebuild(self, progress: Progress | None = None) -> Verification:
+        """Fill the next generation beside the live one, which answers on; verify it; let it take over if it is equal.
 
-    def on(self, days: Mapping[date, Sequence[str]], **only: str | None) -> list[tuple[Phase, date]]:
-        """Return each plan's phase on a day, with the day, by plan id; `days` says for plans of which time zones.
-
-        `only` names columns and the values that they must have; None asks for any.
+        A rebuild that was cut off goes on where it stopped. Raises `CorruptHistory` as `catch_up` does.
         """
-        wanted = {column: value for column, value in only.items() if value is not None}
-        found: list[tuple[Phase, date]] = []
-        for day, zones in days.items():
-            conditions = [
-                *(f"{column} = ?" for column in wanted),
-                "from_on <= ? AND through_on >= ?",
-                f"timezone IN ({', '.join('?' for _ in zones)})",
-            ]
-            sql = f"SELECT {_NAMES} FROM {self._phases} WHERE {' AND '.join(conditions)}"
-            rows = self._tables.query(sql, (*wanted.values(), day.isoformat(), day.isoformat(), *zones))
-            found += [(_phase(row), day) for row in rows]
-        return sorted(found, key=lambda item: item[0].plan_id)
+        live = self.live()
+        fresh = self._rows(f"{_FAMILY}{int(live.name.removeprefix(_FAMILY)) + 1}")
+        self._tables.create(fresh.view, fresh.ddl())
 
+        def find() -> View:
+            for view in self._tables.views():
+                if view.name == fresh.view:
+                    return view
+            reason = "another rebuild that found a difference has removed it"
+            raise StoreUnavailable(store=f"Read model {fresh.view}", reason=reason, remedy="rebuild again")
 
-def _row(phase: Phase) -> Row:
-    values = [getattr(phase, name) for name in _COLUMNS]
-    return tuple(value.isoformat() if isinstance(value, date) else value for value in values)
-
-
-def _phase(row: Sequence[Value]) -> Phase:
-    values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    for name, kind in _COLUMNS.items():
-        if kind in (date, date | None) and values[name] is not None:
-            values[name] = date.fromisoformat(values[name])
-    return Phase(**values)
-
-
-def _plan_row(plan: Plan) -> Row:
-    zone, due_on = plan.opened.terms.timezone, next_due(plan)
-    recorded_on = day_in(zone, plan.recorded_at)
-    return plan.plan_id, zone, recorded_on.isoformat(), None if due_on is None else due_on.isoformat()
+        self._fill(find, progress)
+        verification = verify(self._store, fresh, progress)
+        if verification.differences:
+            self._tables.remove(fresh.view, drop=fresh.drop())
+        else:
+            self._fill(find, None)
+            if self._tables.take_over(fresh.view, of=live.name, drop=self._rows(live.name).drop()):
+                _log.info("%s has taken over from %s", fresh.view, live.name)
+        return verification

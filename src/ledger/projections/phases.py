@@ -5,6 +5,7 @@ A question about any date compares dates; no job has to have run.
 """
 
 from datetime import date
+from typing import NamedTuple
 
 import attrs
 
@@ -41,41 +42,63 @@ class Phase:
 
 def phases(plan: Plan) -> list[Phase]:
     """Return the phases of a plan, from its opening, without gaps; the last one never ends."""
-    found: list[Phase] = []
+    begun: list[tuple[date, _Standing]] = []
     for step in plan.steps(date.max):
-        phase = _phase(plan, step.state)
-        if found and found[-1].from_on == phase.from_on:
-            found.pop()  # the day went on
-        if found and attrs.evolve(phase, from_on=found[-1].from_on, through_on=found[-1].through_on) == found[-1]:
-            continue
-        found.append(phase)
-    ends = [later.from_on - DAY for later in found[1:]]
-    return [*(attrs.evolve(phase, through_on=end) for phase, end in zip(found, ends, strict=False)), *found[-1:]]
+        standing = _standing(step.state)
+        if begun and begun[-1][0] == step.state.on:
+            begun.pop()  # the day went on
+        if not begun or begun[-1][1] != standing:
+            begun.append((step.state.on, standing))
+    ends = [*(later - DAY for later, _ in begun[1:]), date.max]
+    return [_phase(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)]
 
 
-def _phase(plan: Plan, state: State) -> Phase:
+class _Standing(NamedTuple):
+    """What of a state a phase tells."""
+
+    status: Status
+    paid: int
+    overdue_number: int | None
+    overdue_due_on: date | None
+    overdue_since: date | None
+    grace_ends_on: date | None
+    amount_due: int
+    shares_credited: int
+    shares_promised: int
+    shares_forfeited: int
+    bonus_credited: int
+    bonus_promised: int
+
+
+def _standing(state: State) -> _Standing:
+    return _Standing(
+        state.status,
+        state.paid,
+        state.overdue.number if state.overdue else None,
+        state.overdue.due_on if state.overdue else None,
+        state.overdue_since,
+        state.grace_ends_on,
+        state.amount_due,
+        state.shares_credited,
+        state.shares_promised,
+        state.shares_forfeited,
+        state.bonus_credited,
+        state.bonus_promised,
+    )
+
+
+def _phase(plan: Plan, from_on: date, through_on: date, standing: _Standing) -> Phase:
     terms = plan.opened.terms
     return Phase(
         plan_id=plan.plan_id,
-        from_on=state.on,
-        through_on=date.max,
+        from_on=from_on,
+        through_on=through_on,
         investor=plan.opened.investor,
         partner=plan.opened.partner,
         timezone=terms.timezone,
         currency=terms.price.currency,
         price=terms.price.minor,
-        status=state.status,
-        paid=state.paid,
-        overdue_number=state.overdue.number if state.overdue else None,
-        overdue_due_on=state.overdue.due_on if state.overdue else None,
-        overdue_since=state.overdue_since,
-        grace_ends_on=state.grace_ends_on,
-        amount_due=state.amount_due,
-        shares_credited=state.shares_credited,
-        shares_promised=state.shares_promised,
-        shares_forfeited=state.shares_forfeited,
-        bonus_credited=state.bonus_credited,
-        bonus_promised=state.bonus_promised,
+        **standing._asdict(),
     )
 
 
@@ -89,4 +112,4 @@ def phase_on(plan: Plan, as_of: date) -> Phase | None:
     """Return the phase in which a plan is on a date; None before its opening."""
     if as_of < plan.opened.effective_on:
         return None
-    return attrs.evolve(_phase(plan, plan.timeline(as_of).state), from_on=as_of, through_on=as_of)
+    return _phase(plan, as_of, as_of, _standing(plan.timeline(as_of).state))

@@ -1,6 +1,5 @@
 """The portfolio: how many plans are where, and how much of the money sits in cancelled ones."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from fractions import Fraction
@@ -8,7 +7,7 @@ from fractions import Fraction
 import attrs
 
 from ledger.money import Money
-from ledger.projections.phases import Phase
+from ledger.projections.totals import Total, summed
 
 
 @attrs.frozen(kw_only=True)
@@ -32,33 +31,31 @@ class PortfolioRow:
     cancelled_share_of_plans: Fraction
 
 
-def portfolio_rows(standing: Iterable[tuple[Phase, date]]) -> tuple[PortfolioRow, ...]:
-    """Return one row per currency, by currency; `as_of` is the latest day among its plans."""
-    by_currency: dict[str, list[tuple[Phase, date]]] = {}
-    for phase, as_of in standing:
-        by_currency.setdefault(phase.currency, []).append((phase, as_of))
-    return tuple(_row(currency, plans) for currency, plans in sorted(by_currency.items()))
+def portfolio_rows(standing: Iterable[tuple[str, date, Total]]) -> tuple[PortfolioRow, ...]:
+    """Return one row per currency, by currency, from totals of it on a date; `as_of` is the latest of the dates."""
+    by_currency: dict[str, list[tuple[date, Total]]] = {}
+    for currency, as_of, total in standing:
+        by_currency.setdefault(currency, []).append((as_of, total))
+    return tuple(
+        _row(currency, max(as_of for as_of, _ in totals), summed(total for _, total in totals))
+        for currency, totals in sorted(by_currency.items())
+    )
 
 
-def _row(currency: str, plans: list[tuple[Phase, date]]) -> PortfolioRow:
-    counts = Counter(phase.status for phase, _ in plans)
-    paid = sum(phase.paid for phase, _ in plans)
-    price = sum(phase.price for phase, _ in plans)
-    cancelled = [phase for phase, _ in plans if phase.status == "cancelled"]
-    paid_in_cancelled = sum(phase.paid for phase in cancelled)
+def _row(currency: str, as_of: date, total: Total) -> PortfolioRow:
     return PortfolioRow(
-        as_of=max(as_of for _, as_of in plans),
+        as_of=as_of,
         currency=currency,
-        plans=len(plans),
-        active=counts["active"],
-        in_grace=counts["in_grace"],
-        cancelled=counts["cancelled"],
-        completed=counts["completed"],
-        paid=Money(paid, currency),
-        paid_in_cancelled=Money(paid_in_cancelled, currency),
-        cancelled_share_of_paid=_share(paid_in_cancelled, paid),
-        cancelled_share_of_price=_share(sum(phase.price for phase in cancelled), price),
-        cancelled_share_of_plans=_share(len(cancelled), len(plans)),
+        plans=total.plans,
+        active=total.active,
+        in_grace=total.in_grace,
+        cancelled=total.cancelled,
+        completed=total.completed,
+        paid=Money(total.paid, currency),
+        paid_in_cancelled=Money(total.paid_in_cancelled, currency),
+        cancelled_share_of_paid=_share(total.paid_in_cancelled, total.paid),
+        cancelled_share_of_price=_share(total.price_in_cancelled, total.price),
+        cancelled_share_of_plans=_share(total.cancelled, total.plans),
     )
 
 

@@ -1,14 +1,17 @@
 """The store in memory: for tests, demonstrations and what-ifs. Nothing of it outlives the process."""
 
-from collections.abc import Sequence
+import heapq
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from ledger.store.port import Store
-from ledger.store.recording import RecorderStore
 from ledger.store.sql import StoredRow
-from ledger.store.sqlite import tables_in_memory
+
+_GLANCE = 0.01
+"""Seconds between two looks at the list whose news one waits for."""
 
 
 class PlanRecorder(POPOApplicationRecorder):
@@ -19,6 +22,29 @@ class PlanRecorder(POPOApplicationRecorder):
         with self._database_lock:
             return [self._row(place) for place in self._stored_events_index.get(plan_id, {}).values()]
 
+    def streams(self, plan_ids: Sequence[str], *, through: int) -> Sequence[StoredRow]:
+        """Return the rows of several plans up to a sequence, of each in the order of version."""
+        return [row for plan_id in plan_ids for row in self.stream(plan_id) if row[0] <= through]
+
+    def plan_ids(self, *, after: str, limit: int) -> list[str]:
+        """Return up to `limit` ids of plans above `after`, in their order."""
+        with self._database_lock:
+            above = (str(plan_id) for plan_id in self._stored_events_index if str(plan_id) > after)
+            return heapq.nsmallest(limit, above)
+
+    @contextmanager
+    def news(self) -> Iterator[Callable[[float], None]]:
+        """Yield a function that waits until the list has grown."""
+        seen = len(self._stored_events)
+
+        def wait(seconds: float) -> None:
+            nonlocal seen
+            before, ends = seen, time.monotonic() + seconds
+            while (seen := len(self._stored_events)) == before and time.monotonic() < ends:
+                time.sleep(min(_GLANCE, seconds))
+
+        yield wait
+
     def log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
         """Return rows with a sequence above `after`; the sequence is one more than the place in the list."""
         with self._database_lock:
@@ -27,9 +53,3 @@ class PlanRecorder(POPOApplicationRecorder):
     def _row(self, place: int) -> StoredRow:
         stored: StoredEvent = self._stored_events[place]
         return place + 1, str(stored.originator_id), stored.originator_version, stored.topic, stored.state
-
-
-def open_memory(name: str) -> Store:
-    """Open an empty ledger in memory."""
-    tables, database = tables_in_memory(name)
-    return RecorderStore("memory", PlanRecorder(), tables, database.close)

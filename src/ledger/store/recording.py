@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import attrs
@@ -20,6 +20,9 @@ from ledger.events import RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.port import Tables
 from ledger.store.sql import StoredRow
+
+_LAST = 2**63 - 1
+"""No sequence is higher."""
 
 
 class PlanMapper(Mapper[str]):
@@ -60,8 +63,20 @@ class Recorder(Protocol):
         """Return a plan's rows in the order of version."""
         ...
 
+    def streams(self, plan_ids: Sequence[str], *, through: int) -> Sequence[StoredRow]:
+        """Return the rows of several plans up to a sequence, of each in the order of version."""
+        ...
+
+    def plan_ids(self, *, after: str, limit: int) -> list[str]:
+        """Return ids of plans above `after`, in their order."""
+        ...
+
     def log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
         """Return rows with a sequence above `after`, in the order of sequence."""
+        ...
+
+    def news(self) -> AbstractContextManager[Callable[[float], None]]:
+        """Yield a function that waits for so many seconds, or less if events are recorded meanwhile."""
         ...
 
     def max_notification_id(self) -> int | None:
@@ -72,9 +87,12 @@ class Recorder(Protocol):
 class RecorderStore:
     """A `Store` over one recorder."""
 
-    def __init__(self, label: str, recorder: Recorder, tables: Tables, close: Callable[[], None]) -> None:
+    def __init__(
+        self, label: str, recorder: Recorder, tables: Tables, *, schema: int, close: Callable[[], None]
+    ) -> None:
+        self.label = label
         self.tables = tables
-        self._label = label
+        self._schema = schema
         self._recorder = recorder
         self._mapper = PlanMapper(Codec())
         self._close = close
@@ -84,7 +102,7 @@ class RecorderStore:
         if not events:
             return ()
         stored = [self._mapper.to_stored_event(event) for event in events]
-        with unavailable(self._label):
+        with unavailable(self.label):
             try:
                 sequences = self._recorder.insert_events(stored) or ()
             except IntegrityError:
@@ -93,20 +111,44 @@ class RecorderStore:
 
     def history(self, plan_id: str) -> list[RecordedEvent]:
         """Return a plan's events, oldest first."""
-        with unavailable(self._label):
+        with unavailable(self.label):
             rows = self._recorder.stream(plan_id)
         return list(map(self._mapper.read, rows))
 
+    def histories(self, plan_ids: Sequence[str], *, through: int | None = None) -> dict[str, list[RecordedEvent]]:
+        """Return the events of several plans, each oldest first, up to a sequence if one is given."""
+        found: dict[str, list[RecordedEvent]] = {plan_id: [] for plan_id in plan_ids}
+        with unavailable(self.label):
+            rows = self._recorder.streams(plan_ids, through=_LAST if through is None else through)
+        for row in rows:
+            found[row[1]].append(self._mapper.read(row))
+        return found
+
+    def plan_ids(self, *, after: str, limit: int) -> list[str]:
+        """Return up to `limit` ids of plans above `after`."""
+        with unavailable(self.label):
+            return self._recorder.plan_ids(after=after, limit=limit)
+
     def events(self, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to `limit` events with a sequence above `after`."""
-        with unavailable(self._label):
+        with unavailable(self.label):
             rows = self._recorder.log(after=after, limit=limit)
         return list(map(self._mapper.read, rows))
 
     def last_sequence(self) -> int:
         """Return the highest sequence; 0 in an empty ledger."""
-        with unavailable(self._label):
+        with unavailable(self.label):
             return self._recorder.max_notification_id() or 0
+
+    def schema_version(self) -> int:
+        """Return the version of the ledger's tables."""
+        return self._schema
+
+    @contextmanager
+    def news(self) -> Iterator[Callable[[float], None]]:
+        """Yield a function that waits for news."""
+        with unavailable(self.label), self._recorder.news() as wait:
+            yield wait
 
     def close(self) -> None:
         """Release connections."""

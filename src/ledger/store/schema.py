@@ -7,6 +7,7 @@ brought up to date where the caller allows it: by `installment-ledger migrate`, 
 from collections.abc import Sequence
 
 from ledger.errors import StoreUnavailable
+from ledger.store.recording import unavailable
 from ledger.store.sql import Cursor, Database
 
 VERSION = 1
@@ -28,6 +29,19 @@ def prepare(database: Database, label: str, name: str, tables: Sequence[str], *,
 
     Raises `StoreUnavailable` for a newer version and, without `create`, for a missing one.
     """
+    with unavailable(label):
+        found = _prepared(database, name, tables, create=create)
+    if found == 0:
+        reason = f"there is no ledger {name!r} in it"
+        remedy = "check the URL and the name, or create it with `installment-ledger migrate`"
+        raise StoreUnavailable(store=label, reason=reason, remedy=remedy)
+    if found > VERSION:
+        reason = f"the ledger {name!r} has schema version {found}, and this library knows {VERSION}"
+        raise StoreUnavailable(store=label, reason=reason, remedy="upgrade installment-ledger on this machine")
+
+
+def _prepared(database: Database, name: str, tables: Sequence[str], *, create: bool) -> int:
+    """Create the tables if they are missing and may be; return their version, 0 if they are not there."""
     found = version(database, name)
     if found == 0 and create:
         insert = f"INSERT INTO {_TABLE} (ledger, version) VALUES (?, ?) ON CONFLICT (ledger) DO NOTHING RETURNING 1"
@@ -41,9 +55,4 @@ def prepare(database: Database, label: str, name: str, tables: Sequence[str], *,
 
         database.create(change)
         found = version(database, name)
-    if found == 0:
-        reason, remedy = f"there is no ledger {name!r} in it", "check the URL and the name, or create it first"
-        raise StoreUnavailable(store=label, reason=reason, remedy=remedy)
-    if found > VERSION:
-        reason = f"the ledger {name!r} has schema version {found}, and this library knows {VERSION}"
-        raise StoreUnavailable(store=label, reason=reason, remedy="upgrade installment-ledger on this machine")
+    return found

@@ -6,8 +6,8 @@ far each view has read) and the tables of its views. Beside them `installment_le
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from eventsourcing import persistence
@@ -19,6 +19,10 @@ StoredRow = tuple[int, str, int, str, bytes]
 """An event as a row: sequence, plan, version, tag, state."""
 
 _COLUMNS = "sequence, plan_id, version, tag, state"
+
+_CHECKPOINT_COLUMNS = (
+    "view TEXT PRIMARY KEY, sequence BIGINT NOT NULL, live INTEGER NOT NULL DEFAULT 0, stopped_by TEXT"
+)
 
 
 class Cursor(Protocol):
@@ -44,6 +48,14 @@ class Database(Protocol):
         """Return a statement with `?` for its parameters in the driver's own marks."""
         ...
 
+    def among(self, column: str) -> str:
+        """Return the condition that a column has one of many values, which `many` makes one parameter."""
+        ...
+
+    def many(self, values: Sequence[str]) -> Any:
+        """Return many values as the parameter of `among`."""
+        ...
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT with `?` for its parameters."""
         ...
@@ -59,6 +71,18 @@ class Database(Protocol):
         """Change the schema in a transaction, one process at a time."""
         ...
 
+    def insert(self, cursor: Cursor, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows within a transaction, as fast as the database can."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
+        """Yield a `query` that reads everything as it stood at one moment."""
+        ...
+
+    def alone(self, name: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Yield whether this block is the only one of its name in all processes, to be asked again at any time."""
+        ...
+
     def has_table(self, name: str) -> bool:
         """Tell whether there is such a table."""
         ...
@@ -71,16 +95,34 @@ class Database(Protocol):
 class SqlRecorder(ProcessRecorder, ABC):
     """A recorder of events and of how far views have read them; the library's conformance suites run on it."""
 
+    event_columns: ClassVar[str]
+    """The columns of the table of events, and its keys."""
+
     def __init__(self, database: Database, prefix: str) -> None:
         self.database = database
         self.events_table = f"{prefix}_events"
         self.checkpoints_table = f"{prefix}_checkpoints"
         self._stream = f"SELECT {_COLUMNS} FROM {self.events_table} WHERE plan_id = ? ORDER BY version"
+        many = self.database.among("plan_id")
+        self._streams = (
+            f"SELECT {_COLUMNS} FROM {self.events_table} WHERE {many} AND sequence <= ? ORDER BY plan_id, version"
+        )
+        self._plan_ids = (
+            f"SELECT plan_id FROM {self.events_table} WHERE plan_id > ? AND version = 1 ORDER BY plan_id LIMIT ?"
+        )
         self._log = f"SELECT {_COLUMNS} FROM {self.events_table} WHERE sequence > ? ORDER BY sequence LIMIT ?"
         self._track = (
             f"INSERT INTO {self.checkpoints_table} AS reached (view, sequence) VALUES (?, ?) ON CONFLICT (view) "
             "DO UPDATE SET sequence = excluded.sequence WHERE reached.sequence < excluded.sequence RETURNING sequence"
         )
+
+    def ddl(self) -> list[str]:
+        """Return the statements that create a ledger's tables."""
+        return [f"CREATE TABLE {self.events_table} ({self.event_columns})", *self.checkpoints_ddl()]
+
+    def checkpoints_ddl(self) -> list[str]:
+        """Return the statements that create what views need, in the ledger's database or in another."""
+        return [f"CREATE TABLE IF NOT EXISTS {self.checkpoints_table} ({_CHECKPOINT_COLUMNS})"]
 
     # ---- as the ledger reads
 
@@ -91,6 +133,14 @@ class SqlRecorder(ProcessRecorder, ABC):
     def log(self, *, after: int, limit: int) -> list[StoredRow]:
         """Return up to `limit` rows with a sequence above `after`, in the order of sequence."""
         return self.database.query(self._log, (after, limit))
+
+    def streams(self, plan_ids: Sequence[str], *, through: int) -> list[StoredRow]:
+        """Return the rows of several plans up to a sequence, of each in the order of version."""
+        return self.database.query(self._streams, (self.database.many(plan_ids), through))
+
+    def plan_ids(self, *, after: str, limit: int) -> list[str]:
+        """Return up to `limit` ids of plans above `after`, in their order."""
+        return [plan_id for (plan_id,) in self.database.query(self._plan_ids, (after, limit))]
 
     # ---- as the library writes and reads
 
@@ -106,6 +156,10 @@ class SqlRecorder(ProcessRecorder, ABC):
     @abstractmethod
     def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
         """Insert at least one event."""
+
+    @abstractmethod
+    def news(self) -> AbstractContextManager[Callable[[float], None]]:
+        """Yield a function that waits for so many seconds, or less if events are recorded meanwhile."""
 
     def select_events(
         self,
@@ -192,6 +246,15 @@ class SqlRecorder(ProcessRecorder, ABC):
         sql = f"SELECT sequence FROM {self.checkpoints_table} WHERE view = ?"
         found = self.database.query(sql, (application_name,))
         return int(found[0][0]) if found else None
+
+
+class Connected(NamedTuple):
+    """A database that was reached, and how events are recorded in it."""
+
+    label: str
+    database: Database
+    recorder: Callable[[Any, str], SqlRecorder]
+    """Takes the database and the ledger's name."""
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """The store in an SQLite file, and the read-model tables of the ledger in memory."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -11,22 +12,16 @@ from uuid import uuid4
 from eventsourcing.persistence import StoredEvent, Subscription, Tracking
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
-from ledger.store import schema
-from ledger.store.port import Store
-from ledger.store.recording import RecorderStore, unavailable
-from ledger.store.sql import Cursor, SqlRecorder, as_the_librarys
-from ledger.store.tables import TrackedTables
+from ledger.store.recording import unavailable
+from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys
 
 T = TypeVar("T")
 
 _PATIENCE = 60
 """Seconds that a writer waits for other processes before it gives up."""
 
-
-_EVENT_COLUMNS = (
-    "sequence INTEGER PRIMARY KEY AUTOINCREMENT, plan_id TEXT NOT NULL, version INTEGER NOT NULL, tag TEXT NOT NULL, "
-    "state BLOB NOT NULL"
-)
+_GLANCE = 0.05
+"""Seconds between two looks at a file whose news one waits for."""
 
 
 class _Pool(SQLiteConnectionPool):
@@ -42,10 +37,18 @@ class SqliteDatabase:
     """An SQLite database, in a file or in memory."""
 
     def __init__(self, db_name: str) -> None:
+        self._db_name = db_name
+        self._in_memory = "mode=memory" in db_name
         self._pool = _Pool(db_name=db_name, lock_timeout=_PATIENCE, pool_timeout=_PATIENCE)
 
     def sql(self, statement: str) -> str:
         return statement
+
+    def among(self, column: str) -> str:
+        return f"{column} IN (SELECT value FROM json_each(?))"
+
+    def many(self, values: Sequence[str]) -> Any:
+        return json.dumps(values)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with as_the_librarys(sqlite3.Error), self._cursor(is_writer=False) as cursor:
@@ -65,6 +68,33 @@ class SqliteDatabase:
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         return self.write(change)  # a writer is alone in the file
+
+    def insert(self, cursor: Cursor, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        marks = ", ".join("?" for _ in columns)
+        cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
+        with as_the_librarys(sqlite3.Error), self._cursor(is_writer=False) as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield lambda sql, parameters: cursor.execute(sql, parameters).fetchall()
+            finally:
+                cursor.execute("ROLLBACK")
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[Callable[[], bool]]:
+        """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
+        place = ":memory:" if self._in_memory else f"{self._db_name}-{name}"
+        with as_the_librarys(sqlite3.Error), closing(sqlite3.connect(place, timeout=0, isolation_level=None)) as lock:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                yield lambda: False
+            else:
+                yield lambda: True
 
     def has_table(self, name: str) -> bool:
         return bool(self.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
@@ -86,6 +116,11 @@ class SqliteDatabase:
 class SqliteRecorder(SqlRecorder):
     """Events in SQLite. Sequences are never used again, not even those of a row that was deleted by hand."""
 
+    event_columns = (
+        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, plan_id TEXT NOT NULL, version INTEGER NOT NULL, "
+        "tag TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (plan_id, version)"
+    )
+
     def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
         rows = [(str(s.originator_id), s.originator_version, s.topic, s.state) for s in stored_events]
         insert = f"INSERT INTO {self.events_table} (plan_id, version, tag, state) VALUES (?, ?, ?, ?)"
@@ -101,41 +136,37 @@ class SqliteRecorder(SqlRecorder):
         last = self.database.write(change)
         return list(range(last - len(rows) + 1, last + 1))  # one writer at a time: without gaps
 
+    @contextmanager
+    def news(self) -> Iterator[Callable[[float], None]]:
+        """Yield a function that looks every now and then: an SQLite file tells nobody that it was written."""
+        seen = self.max_notification_id()
+
+        def wait(seconds: float) -> None:
+            nonlocal seen
+            before, ends = seen, time.monotonic() + seconds
+            while (seen := self.max_notification_id()) == before and time.monotonic() < ends:
+                time.sleep(min(_GLANCE, seconds))
+
+        yield wait
+
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:
         """Refuse: an SQLite file tells nobody that it was written. Projections pull."""
         raise NotImplementedError("an SQLite file cannot be subscribed to: read on from a sequence instead")
 
 
-def tables(prefix: str) -> list[str]:
-    """Return the statements that create a ledger's tables."""
-    return [
-        f"CREATE TABLE {prefix}_events ({_EVENT_COLUMNS}, UNIQUE (plan_id, version))",
-        f"CREATE TABLE {prefix}_checkpoints (view TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
-    ]
-
-
-def open_sqlite(path: str, name: str, *, create: bool) -> Store:
-    """Open the ledger `name` in the file at `path`; both are created if they are missing and may be."""
+def connect(path: str, *, create: bool) -> Connected:
+    """Connect to the file at `path`, which is created if it is missing and may be."""
     label = f"SQLite file {path}"
     with unavailable(label):
         _check_path(path, create=create)
         if create:
             _use_write_ahead_log(path)
-        database = SqliteDatabase(path)
-        try:
-            schema.prepare(database, label, name, tables(name), create=create)
-        except BaseException:
-            database.close()
-            raise
-    recorder = SqliteRecorder(database, name)
-    return RecorderStore(label, recorder, TrackedTables(label, name, recorder), database.close)
+        return Connected(label, SqliteDatabase(path), SqliteRecorder)
 
 
-def tables_in_memory(name: str) -> tuple[TrackedTables, SqliteDatabase]:
-    """Return read-model tables for a ledger in memory, and what to close with it."""
-    database = SqliteDatabase(f"file:{name}-{uuid4().hex}?mode=memory&cache=shared")
-    schema.prepare(database, "memory", name, tables(name), create=True)
-    return TrackedTables("memory", name, SqliteRecorder(database, name)), database
+def connect_in_memory() -> Connected:
+    """Connect to a new database in memory."""
+    return Connected("memory", SqliteDatabase(f"file:{uuid4().hex}?mode=memory&cache=shared"), SqliteRecorder)
 
 
 def _check_path(path: str, *, create: bool) -> None:

@@ -1,10 +1,11 @@
-"""Read-model tables beside the events: a view's checkpoint moves in the transaction that changes its rows."""
+"""Tables of views: a view's checkpoint moves in the transaction that changes its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from eventsourcing.persistence import Tracking
 
-from ledger.store.port import Row, Statement, Value
+from ledger.store.port import Change, Insert, Query, Row, Value, View
 from ledger.store.recording import unavailable
 from ledger.store.sql import Cursor, SqlRecorder
 
@@ -17,10 +18,18 @@ class TrackedTables:
         self._label = label
         self._recorder = recorder
         self._database = recorder.database
+        self._checkpoints = recorder.checkpoints_table
+
+    # ---- views
 
     def create(self, view: str, statements: Sequence[str]) -> None:
-        """Create a view's tables where they are missing, and its checkpoint at 0."""
-        begin = f"INSERT INTO {self._recorder.checkpoints_table} VALUES (?, 0) ON CONFLICT (view) DO NOTHING"
+        """Create a view's tables where they are missing, and its checkpoint at 0; the first view is live."""
+        table = self._checkpoints
+        begin = (
+            f"INSERT INTO {table} (view, sequence, live) SELECT ?, 0, "
+            f"CASE WHEN EXISTS (SELECT 1 FROM {table} WHERE live = 1) THEN 0 ELSE 1 END WHERE true "
+            "ON CONFLICT (view) DO NOTHING"
+        )
 
         def change(cursor: Cursor) -> None:
             cursor.execute(self._database.sql(begin), (view,))
@@ -30,34 +39,73 @@ class TrackedTables:
         with unavailable(self._label):
             self._database.create(change)
 
+    def views(self) -> list[View]:
+        """Return all views, by name."""
+        sql = f"SELECT view, sequence, live, stopped_by FROM {self._checkpoints} ORDER BY view"
+        with unavailable(self._label):
+            rows = self._database.query(sql)
+        return [View(name, int(reached), bool(live), stopped_by) for name, reached, live, stopped_by in rows]
+
+    def take_over(self, view: str, *, of: str, drop: Sequence[str]) -> bool:
+        """Make a view live instead of another one and drop that one's tables; False if that one was not live."""
+        table = self._checkpoints
+        is_live = f"EXISTS (SELECT 1 FROM {table} WHERE view = ? AND live = 1)"
+        go_live = f"UPDATE {table} SET live = 1 WHERE view = ? AND {is_live} RETURNING view"
+        retire = f"DELETE FROM {table} WHERE view = ? AND live = 1 RETURNING view"
+
+        def change(cursor: Cursor) -> bool:
+            for sql, views in ((go_live, (view, of)), (retire, (of,))):
+                cursor.execute(self._database.sql(sql), views)
+                if not cursor.fetchall():
+                    return False
+            for statement in drop:
+                cursor.execute(statement)
+            return True
+
+        with unavailable(self._label):
+            return self._database.write(change)
+
+    def remove(self, view: str, *, drop: Sequence[str]) -> None:
+        """Drop the tables of a view that is not live, and its checkpoint."""
+        forget = f"DELETE FROM {self._checkpoints} WHERE view = ? AND live = 0 RETURNING view"
+
+        def change(cursor: Cursor) -> None:
+            cursor.execute(self._database.sql(forget), (view,))
+            for statement in drop if cursor.fetchall() else ():
+                cursor.execute(statement)
+
+        with unavailable(self._label):
+            self._database.write(change)
+
+    # ---- rows
+
     def checkpoint(self, view: str) -> int:
         """Return the sequence that the view has reached."""
         with unavailable(self._label):
             return self._recorder.max_tracking_id(view) or 0
 
-    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Statement]) -> bool:
+    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change]) -> bool:
         """Apply the changes and move the checkpoint; False, and nothing done, if it was not `expected` any more."""
-        table = self._recorder.checkpoints_table
-        lock = f"UPDATE {table} SET sequence = sequence WHERE view = ? AND sequence = ? RETURNING sequence"
+        lock = f"UPDATE {self._checkpoints} SET stopped_by = NULL WHERE view = ? AND sequence = ? RETURNING sequence"
 
         def change(cursor: Cursor) -> bool:
             cursor.execute(self._database.sql(lock), (view, expected))  # from here on one writer of this view at a time
             if not cursor.fetchall():
                 return False
-            self._apply(cursor, changes)
+            for one in changes:
+                self._apply(cursor, one)
             self._recorder.track(cursor, Tracking(view, reached))
             return True
 
         with unavailable(self._label):
             return self._database.write(change)
 
-    def reset(self, view: str, *, changes: Sequence[Statement]) -> None:
-        """Apply the changes and put the checkpoint back to 0."""
-        back = f"UPDATE {self._recorder.checkpoints_table} SET sequence = 0 WHERE view = ?"
+    def stop(self, view: str, *, at: int, reason: str) -> None:
+        """Note what the view could not take in after its checkpoint `at`."""
+        note = f"UPDATE {self._checkpoints} SET stopped_by = ? WHERE view = ? AND sequence = ?"
 
         def change(cursor: Cursor) -> None:
-            cursor.execute(self._database.sql(back), (view,))
-            self._apply(cursor, changes)
+            cursor.execute(self._database.sql(note), (reason, view, at))
 
         with unavailable(self._label):
             self._database.write(change)
@@ -67,7 +115,22 @@ class TrackedTables:
         with unavailable(self._label):
             return self._database.query(sql, parameters)
 
-    def _apply(self, cursor: Cursor, changes: Sequence[Statement]) -> None:
-        for change in changes:
-            if change.rows:
-                cursor.executemany(self._database.sql(change.sql), change.rows)
+    @contextmanager
+    def snapshot(self) -> Iterator[Query]:
+        """Read the tables as they stood at one moment."""
+        with unavailable(self._label), self._database.snapshot() as query:
+            yield query
+
+    @contextmanager
+    def alone(self) -> Iterator[Callable[[], bool]]:
+        """Yield whether this process is the only one in such a block."""
+        with unavailable(self._label), self._database.alone(self._checkpoints) as alone:
+            yield alone
+
+    def _apply(self, cursor: Cursor, change: Change) -> None:
+        if not change.rows:
+            return
+        if isinstance(change, Insert):
+            self._database.insert(cursor, change.table, change.columns, change.rows)
+        else:
+            cursor.executemany(self._database.sql(change.sql), change.rows)

@@ -1,0 +1,216 @@
+"""The rows of the read model: the phases of every plan, the day on which each next comes due, and totals by day.
+
+One set of tables is a generation: a rebuild fills the next one beside it. Overdue list, balances and portfolio are read
+from it by spans of dates.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Self
+
+import attrs
+
+from ledger.dates import day_in
+from ledger.plan import Plan
+from ledger.projections import totals
+from ledger.projections.phases import Phase, next_due, phases
+from ledger.projections.totals import Place, Total
+from ledger.store import Change, Insert, Query, Row, Statement, Tables, Value
+
+_TOGETHER = 500
+"""Plans that one statement asks for."""
+
+_COLUMNS: Mapping[str, Any] = {field.name: field.type for field in attrs.fields(Phase)}
+_NAMES = ", ".join(_COLUMNS)
+_PLAN_COLUMNS = ("plan_id", "timezone", "recorded_on", "due_on")
+_TYPES = {int: "BIGINT NOT NULL", int | None: "BIGINT", str | None: "TEXT", date | None: "TEXT"}
+_SUMS = ", ".join(f"SUM({column})" for column in Total._fields)
+
+
+class Rows:
+    """The tables of one generation."""
+
+    def __init__(self, tables: Tables, view: str, query: Query | None = None) -> None:
+        """Take the tables and the view's name; `query` reads, for instance from a snapshot."""
+        self._tables = tables
+        self._query = tables.query if query is None else query
+        self.view = view
+        prefix = f"{tables.prefix}_{view}"
+        self._phases, self._plans = prefix, f"{prefix}_plans"
+        self._zones, self._totals = f"{prefix}_zones", f"{prefix}_totals"
+
+    def as_of(self, query: Query) -> Self:
+        """Return the same rows, read by `query`."""
+        return type(self)(self._tables, self.view, query)
+
+    def ddl(self) -> list[str]:
+        """Return the statements that create the tables where they are missing."""
+        columns = ", ".join(f"{name} {_TYPES.get(kind, 'TEXT NOT NULL')}" for name, kind in _COLUMNS.items())
+        sums = ", ".join(f"{name} BIGINT NOT NULL" for name in Total._fields)
+        of_phases, plans = self._phases, self._plans
+        overdue = f"{of_phases}_overdue ON {of_phases} (through_on, from_on)"
+        by_partner = f"{of_phases}_overdue_by_partner ON {of_phases} (partner, through_on, from_on)"
+        when_due = "plan_id TEXT PRIMARY KEY, timezone TEXT NOT NULL, recorded_on TEXT NOT NULL, due_on TEXT"
+        by_day = f"currency TEXT, timezone TEXT, day TEXT, {sums}, PRIMARY KEY (timezone, day, currency)"
+        return [
+            f"CREATE TABLE IF NOT EXISTS {of_phases} ({columns}, PRIMARY KEY (plan_id, from_on))",
+            f"CREATE INDEX IF NOT EXISTS {of_phases}_by_investor ON {of_phases} (investor)",
+            f"CREATE INDEX IF NOT EXISTS {of_phases}_by_partner ON {of_phases} (partner)",
+            f"CREATE INDEX IF NOT EXISTS {overdue} WHERE status = 'in_grace'",
+            f"CREATE INDEX IF NOT EXISTS {by_partner} WHERE status = 'in_grace'",
+            f"CREATE TABLE IF NOT EXISTS {plans} ({when_due})",
+            f"CREATE INDEX IF NOT EXISTS {plans}_by_due ON {plans} (due_on)",
+            f"CREATE INDEX IF NOT EXISTS {plans}_by_zone ON {plans} (timezone, recorded_on)",
+            f"CREATE TABLE IF NOT EXISTS {self._zones} (timezone TEXT PRIMARY KEY)",
+            f"CREATE TABLE IF NOT EXISTS {self._totals} ({by_day})",
+        ]
+
+    def drop(self) -> list[str]:
+        """Return the statements that drop the tables where they are."""
+        return [f"DROP TABLE IF EXISTS {table}" for table in self._all()]
+
+    def whole(self) -> bool:
+        """Tell whether every table has rows: a checkpoint without them is what a partial restore leaves."""
+        return all(self._query(f"SELECT 1 FROM {table} LIMIT 1", ()) for table in self._all())
+
+    def _all(self) -> tuple[str, ...]:
+        return self._phases, self._plans, self._zones, self._totals
+
+    # ---- writing
+
+    def changes(self, plans: Sequence[Plan], known: Iterable[str]) -> list[Change]:
+        """Return the changes after which the plans' rows are these; of those `known` there are rows already."""
+        gone = [(plan_id,) for plan_id in known]
+        before = [phase for _, of_plan in self.phases_of([plan_id for (plan_id,) in gone]) for phase in of_plan]
+        after = [phase for plan in plans for phase in phases(plan)]
+        zones = sorted({plan.opened.terms.timezone for plan in plans})
+        return [
+            Statement(f"DELETE FROM {self._phases} WHERE plan_id = ?", gone),
+            Insert(self._phases, tuple(_COLUMNS), [_row(phase) for phase in after]),
+            Statement(f"DELETE FROM {self._plans} WHERE plan_id = ?", gone),
+            Insert(self._plans, _PLAN_COLUMNS, [plan_row(plan) for plan in plans]),
+            Statement(f"INSERT INTO {self._zones} VALUES (?) ON CONFLICT DO NOTHING", [(zone,) for zone in zones]),
+            self._changed_totals(totals.changes(before, after)),
+        ]
+
+    def _changed_totals(self, changed: Mapping[Place, Total]) -> Statement:
+        marks = ", ".join("?" for _ in (*Place._fields, *Total._fields))
+        sums = ", ".join(f"{column} = total.{column} + excluded.{column}" for column in Total._fields)
+        columns = ", ".join((*Place._fields, *Total._fields))
+        return Statement(
+            f"INSERT INTO {self._totals} AS total ({columns}) VALUES ({marks}) "
+            f"ON CONFLICT (timezone, day, currency) DO UPDATE SET {sums}",
+            [(place.currency, place.timezone, place.day.isoformat(), *change) for place, change in changed.items()],
+        )
+
+    # ---- reading
+
+    def zones(self) -> list[str]:
+        """Return the time zones of the ledger's plans."""
+        return [str(zone) for (zone,) in self._query(f"SELECT timezone FROM {self._zones} ORDER BY timezone", ())]
+
+    def due(self, through: date) -> list[str]:
+        """Return the ids of the plans for which closing through this day has something to record, in their order."""
+        sql = f"SELECT plan_id FROM {self._plans} WHERE due_on <= ? ORDER BY plan_id"
+        return [str(plan_id) for (plan_id,) in self._query(sql, (through.isoformat(),))]
+
+    def recorded_before(self, day: date, zone: str) -> str | None:
+        """Return the id of a plan in the time zone whose last event was recorded before this day; None if none was."""
+        sql = f"SELECT plan_id FROM {self._plans} WHERE timezone = ? AND recorded_on < ? LIMIT 1"
+        found = self._query(sql, (zone, day.isoformat()))
+        return str(found[0][0]) if found else None
+
+    def on(self, days: Mapping[date, Sequence[str]], **only: str | None) -> list[tuple[Phase, date]]:
+        """Return each plan's phase on a day, with the day, by plan id; `days` says for plans of which time zones.
+
+        `only` names columns and the values that they must have; None asks for any.
+        """
+        wanted = {column: value for column, value in only.items() if value is not None}
+        found: list[tuple[Phase, date]] = []
+        for day, zones in days.items():
+            conditions = [
+                *(f"{column} = ?" for column in wanted),
+                "from_on <= ? AND through_on >= ?",
+                f"timezone IN ({_marks(zones)})",
+            ]
+            sql = f"SELECT {_NAMES} FROM {self._phases} WHERE {' AND '.join(conditions)}"
+            rows = self._query(sql, (*wanted.values(), day.isoformat(), day.isoformat(), *zones))
+            found += [(_phase(row), day) for row in rows]
+        return sorted(found, key=lambda item: item[0].plan_id)
+
+    def totals(self, days: Mapping[date, Sequence[str]]) -> list[tuple[Place, Total]]:
+        """Return the totals of each currency and time zone at the end of a day; places without a plan are left out."""
+        found: list[tuple[Place, Total]] = []
+        for day, zones in days.items():
+            sql = (
+                f"SELECT currency, timezone, {_SUMS} FROM {self._totals} "
+                f"WHERE timezone IN ({_marks(zones)}) AND day <= ? GROUP BY currency, timezone"
+            )
+            for currency, zone, *sums in self._query(sql, (*zones, day.isoformat())):
+                found.append((Place(str(currency), str(zone), day), Total(*(int(one or 0) for one in sums))))
+        return [(place, total) for place, total in found if total.plans]
+
+    # ---- reading all, to verify
+
+    def checkpoint(self) -> int:
+        """Return the sequence up to which the rows have taken in the ledger."""
+        sql = f"SELECT sequence FROM {self._tables.prefix}_checkpoints WHERE view = ?"
+        ((reached,),) = self._query(sql, (self.view,))
+        return int(reached or 0)
+
+    def phases_of(self, plan_ids: Sequence[str]) -> Iterator[tuple[str, list[Phase]]]:
+        """Yield the phases of each of these plans, by date; a plan without rows has none."""
+        for begin in range(0, len(plan_ids), _TOGETHER):
+            some = plan_ids[begin : begin + _TOGETHER]
+            found: dict[str, list[Phase]] = {plan_id: [] for plan_id in some}
+            sql = f"SELECT {_NAMES} FROM {self._phases} WHERE plan_id IN ({_marks(some)}) ORDER BY plan_id, from_on"
+            for row in self._query(sql, some):
+                found[str(row[0])].append(_phase(row))
+            yield from found.items()
+
+    def plan_rows_of(self, plan_ids: Sequence[str]) -> dict[str, Row]:
+        """Return the row of each of these plans that tells when it next comes due."""
+        sql = f"SELECT {', '.join(_PLAN_COLUMNS)} FROM {self._plans} WHERE plan_id IN ({_marks(plan_ids)})"
+        return {str(row[0]): row for row in self._query(sql, plan_ids)}
+
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of phases and of plans."""
+        return self._count(self._phases), self._count(self._plans)
+
+    def _count(self, table: str) -> int:
+        ((number,),) = self._query(f"SELECT COUNT(*) FROM {table}", ())
+        return int(number or 0)
+
+    def daily_totals(self) -> dict[Place, Total]:
+        """Return how much the totals change on each day."""
+        sql = f"SELECT {', '.join((*Place._fields, *Total._fields))} FROM {self._totals}"
+        rows = self._query(sql, ())
+        found = {
+            Place(str(currency), str(zone), date.fromisoformat(str(day))): Total(*(int(one or 0) for one in changes))
+            for currency, zone, day, *changes in rows
+        }
+        return {place: change for place, change in found.items() if any(change)}
+
+
+def plan_row(plan: Plan) -> Row:
+    """Return the row that tells when a plan next comes due."""
+    zone, due_on = plan.opened.terms.timezone, next_due(plan)
+    recorded_on = day_in(zone, plan.recorded_at)
+    return plan.plan_id, zone, recorded_on.isoformat(), None if due_on is None else due_on.isoformat()
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def _row(phase: Phase) -> Row:
+    values = [getattr(phase, name) for name in _COLUMNS]
+    return tuple(value.isoformat() if isinstance(value, date) else value for value in values)
+
+
+def _phase(row: Sequence[Value]) -> Phase:
+    values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    for name, kind in _COLUMNS.items():
+        if kind in (date, date | None) and values[name] is not None:
+            values[name] = date.fromisoformat(values[name])
+    return Phase(**values)

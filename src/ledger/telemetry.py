@@ -1,0 +1,42 @@
+"""Traces and metrics for OpenTelemetry, where its API is installed; nothing is imported or measured otherwise.
+
+Spans: `ledger.command`, `ledger.append`, `ledger.catch_up`. A histogram: `ledger.events_replayed`, per command.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any, NamedTuple
+
+
+class _Instruments(NamedTuple):
+    span: Callable[..., AbstractContextManager[Any]]
+    replayed: Callable[[int], None]
+
+
+@cache
+def _instruments() -> _Instruments | None:
+    try:
+        from opentelemetry import metrics, trace
+    except ImportError:
+        return None
+    tracer = trace.get_tracer("ledger")
+    histogram = metrics.get_meter("ledger").create_histogram(
+        "ledger.events_replayed", unit="{event}", description="Events read to decide on a command"
+    )
+    return _Instruments(tracer.start_as_current_span, histogram.record)
+
+
+def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
+    """Return a span to work in; its attributes' names are prefixed `ledger.`."""
+    instruments = _instruments()
+    if instruments is None:
+        return nullcontext()
+    return instruments.span(name, attributes={f"ledger.{key}": value for key, value in attributes.items()})
+
+
+def replayed(events: int) -> None:
+    """Count the events that were read to decide on a command."""
+    instruments = _instruments()
+    if instruments is not None:
+        instruments.replayed(events)
