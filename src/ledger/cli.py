@@ -3,21 +3,18 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import attrs
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ledger import columns, tables
+from ledger import operations, tables
 from ledger.book import EXAMPLE, read_book, write_refused
+from ledger.console import AsJson, AsOf, Database, Day, Db, KnownAt, count, progress_bar
 from ledger.errors import InvalidArgument, LedgerError
 from ledger.importing import ImportReport, import_book
 from ledger.service import Ledger
@@ -37,47 +34,12 @@ app = App(
 app.meta.group_parameters = "Database"
 
 
-@attrs.frozen
-class Database:
-    """Where the ledger is, as the command line names it."""
-
-    url: str
-    name: str
-
-    def open(self) -> Ledger:
-        """Open the ledger, which has to be there: a mistyped name is not an empty ledger."""
-        return Ledger.open(self.url, name=self.name, create=False)
-
-    def create(self) -> Ledger:
-        """Open the ledger, and create what is missing."""
-        return Ledger.open(self.url, name=self.name)
-
-
-def _reader(read: Callable[[str], Any]) -> Callable[..., Any]:
-    """Return a converter that reads an option as the columns of a book are read."""
-
-    def convert(_: Any, tokens: Sequence[Any]) -> Any:
-        try:
-            return read(tokens[0].value)
-        except InvalidArgument as error:
-            raise ValueError(f"expected {error.expected}") from None
-
-    return convert
-
-
-Db = Annotated[Database, Parameter(parse=False)]
-Day = Annotated[date, Parameter(converter=_reader(columns.day))]
-Instant = Annotated[datetime, Parameter(converter=_reader(columns.moment))]
-AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_reader(columns.day))]
-KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_reader(columns.moment))]
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-
-
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     db: Annotated[str, Parameter(name="--db", env_var="LEDGER_DB")] = "sqlite:///ledger.db",
     name: Annotated[str, Parameter(name="--name")] = "ledger",
+    views: Annotated[str | None, Parameter(name="--views", env_var="LEDGER_VIEWS")] = None,
 ) -> Any:
     """Run a command.
 
@@ -87,9 +49,11 @@ def _launch(
         The database: sqlite:///PATH, postgresql://user@host/database or memory://.
     name
         The ledger in it; several can share a database.
+    views
+        Another database for the tables that lists and totals are read from; default: the same.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    extra = {"database": Database(db, name)} if "database" in ignored else {}
+    extra = {"database": Database(db, name, views)} if "database" in ignored else {}
     return command(*bound.args, **bound.kwargs, **extra)
 
 
@@ -104,7 +68,7 @@ def demo(*, json: AsJson = False) -> None:
     """
     with tempfile.TemporaryDirectory() as folder, Ledger.open(f"sqlite:///{folder}/demo.db") as ledger:
         book = read_book(EXAMPLE)
-        with _progress("Importing the bundled book") as progress:
+        with progress_bar("Importing the bundled book") as progress:
             report = import_book(ledger, book, progress=progress)
         overdue = ledger.overdue(as_of=_DEMO_DAY)
         balances = ledger.balances(as_of=_DEMO_DAY)
@@ -145,7 +109,7 @@ def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson
         Print JSON instead of text.
     """
     book = read_book(folder)
-    with database.create() as ledger, _progress(f"Importing {folder}") as progress:
+    with database.create() as ledger, progress_bar(f"Importing {folder}") as progress:
         report = import_book(ledger, book, progress=progress)
     if report.refused or rejected.exists():  # what an earlier import left there is no longer true
         _write(rejected, report)
@@ -168,13 +132,13 @@ def close(*, through: Day, json: AsJson = False, database: Db) -> None:
     json
         Print JSON instead of text.
     """
-    with database.open() as ledger:
-        events = ledger.close_books(through=through)
+    with database.open() as ledger, progress_bar(f"Closing through {through}") as progress:
+        events = ledger.close_books(through=through, progress=progress)
     plans = len({event.plan_id for event in events})
     if json:
         print(tables.to_json({"through": through, "outcomes": len(events), "plans": plans}))
     else:
-        print(f"Closed through {through}: {_count(events, 'outcome')} recorded on {plans:,} plan{'s' * (plans != 1)}.")
+        print(f"Closed through {through}: {count(len(events), 'outcome')} recorded on {count(plans, 'plan')}.")
 
 
 @app.command
@@ -196,7 +160,7 @@ def overdue(
     """
     with database.open() as ledger:
         rows = ledger.overdue(partner=partner, as_of=as_of, known_at=known_at)
-    _show(rows, tables.overdue_table, f"{_count(rows, 'overdue plan')}{_when(as_of, known_at)}", json=json)
+    _show(rows, tables.overdue_table, f"{count(len(rows), 'overdue plan')}{_when(as_of, known_at)}", json=json)
 
 
 @app.command
@@ -218,7 +182,7 @@ def balances(
     """
     with database.open() as ledger:
         rows = ledger.balances(investor=investor, as_of=as_of, known_at=known_at)
-    _show(rows, tables.balances_table, f"{_count(rows, 'share balance')}{_when(as_of, known_at)}", json=json)
+    _show(rows, tables.balances_table, f"{count(len(rows), 'share balance')}{_when(as_of, known_at)}", json=json)
 
 
 @app.command
@@ -266,10 +230,6 @@ def _show(rows: Sequence[Row], table: Callable[..., Table], title: str, *, json:
         tables.console().print(table(rows, title=title))
 
 
-def _count(rows: Sequence[object], what: str) -> str:
-    return f"{len(rows):,} {what}{'' if len(rows) == 1 else 's'}"
-
-
 def _when(as_of: date | None, known_at: datetime | None) -> str:
     known = f", as known at {known_at.isoformat()}" if known_at else ""
     return f" on {as_of}{known}" if as_of else f" today{known}"
@@ -292,20 +252,20 @@ def _write(path: Path, report: ImportReport) -> None:
         raise InvalidArgument(argument="--rejected", given=str(path), expected=expected) from None
 
 
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress on standard error, where it does not mix with what is printed."""
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+for operation in (
+    operations.migrate,
+    operations.follow,
+    operations.rebuild,
+    operations.verify,
+    operations.status,
+):
+    app.command(operation)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: bad input is one sentence on standard error, never a traceback."""
     try:
-        app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         print(f"error: {_sentence(error)}", file=sys.stderr)
         return 2
@@ -318,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nobody to tell
         return 1
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _sentence(error: CycloptsError) -> str:

@@ -312,7 +312,10 @@ class Ledger:
 
     def verify(self, *, progress: Progress | None = None) -> Verification:
         """Compare every row of lists and totals with a replay of the events, as far as they have read."""
-        return self._read_model().verify(progress)
+        model = self._read_model()
+        if self._catches_up:
+            model.catch_up()
+        return model.verify(progress)
 
     def status(self, *, max_lag: int | None = None) -> Health:
         """Return the state of the ledger and its views; a lag above `max_lag` counts as a problem."""
