@@ -33,6 +33,7 @@ from ledger.plan import Plan
 from ledger.schedule import installments, redated
 from ledger.state import State
 from ledger.terms import Closed, PartialCover, PlanTerms
+from ledger.timeline import Walk
 
 
 def _opened_at(value: object) -> date | datetime:
@@ -125,8 +126,8 @@ class Change(Command, ABC):
         """Return the fact that this command adds to the plan."""
 
     @abstractmethod
-    def check(self, plan: Plan, fact: Fact, state: State, actor: str | None) -> None:
-        """Raise `CommandRefused` where the rules forbid it; `state` is the plan just before the fact."""
+    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
+        """Raise `CommandRefused` where the rules forbid it; the `walk` has come to just before the fact."""
 
     def refuse(self, reason: str, remedy: str) -> NoReturn:
         """Raise the refusal that is this command's own."""
@@ -157,9 +158,9 @@ class RecordPayment(Change):
             effective_on=paid_on, reference=self.reference, amount=self.amount, kind=self.kind, paid_at=paid_at
         )
 
-    def check(self, plan: Plan, fact: Fact, state: State, actor: str | None) -> None:
+    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
         _refuse_other_currency(self, plan, self.amount)
-        _refuse_ended(self.plan_id, f"payment {self.reference!r}", fact.effective_on, state)
+        _refuse_ended(self.plan_id, f"payment {self.reference!r}", fact.effective_on, walk)
 
     def refuse(self, reason: str, remedy: str) -> NoReturn:
         raise PaymentRefused(plan_id=self.plan_id, reference=self.reference, reason=reason, remedy=remedy)
@@ -189,7 +190,7 @@ class ReversePayment(Change):
         on = payment.effective_on if stated is None else civil_date("on", stated)
         return PaymentReversed(effective_on=on, reference=self.reference, cause=self.cause)
 
-    def check(self, plan: Plan, fact: Fact, state: State, actor: str | None) -> None:
+    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
         paid_on = plan.payments[self.reference].effective_on
         if fact.effective_on < paid_on:
             reason = f"payment {self.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
@@ -216,8 +217,8 @@ class CancelPlan(Change):
     def fact(self, plan: Plan) -> CancellationRequested:
         return CancellationRequested(effective_on=self.on, reference=self.reference, reason=self.reason)
 
-    def check(self, plan: Plan, fact: Fact, state: State, actor: str | None) -> None:
-        _refuse_ended(self.plan_id, f"request {self.reference!r}", fact.effective_on, state)
+    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
+        _refuse_ended(self.plan_id, f"request {self.reference!r}", fact.effective_on, walk)
 
 
 @attrs.frozen(kw_only=True)
@@ -248,8 +249,8 @@ class ReinstatePlan(Change):
             revised_shares=self.revised_shares,
         )
 
-    def check(self, plan: Plan, fact: Fact, state: State, actor: str | None) -> None:
-        policy = plan.opened.terms.reinstatement
+    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
+        policy, state = plan.opened.terms.reinstatement, walk.state()
         _refuse_other_currency(self, plan, self.amount)
         if isinstance(policy, Closed):
             self.refuse("its terms do not allow a reinstatement", "leave it cancelled")
@@ -303,19 +304,19 @@ def _refuse_other_currency(command: RecordPayment | ReinstatePlan, plan: Plan, a
         command.refuse(f"{command.reference!r} is in {amount.currency}, the plan in {expected}", f"pay in {expected}")
 
 
-def _refuse_ended(plan_id: str, what: str, on: date, state: State) -> None:
+def _refuse_ended(plan_id: str, what: str, on: date, walk: Walk) -> None:
     """Refuse what falls on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
-    if state.cancelled_on is not None:
+    if walk.cancelled_on is not None:
         raise PlanIsCancelled(
             plan_id=plan_id,
-            reason=f"{what} is dated {on} and the plan was cancelled on {state.cancelled_on}",
+            reason=f"{what} is dated {on} and the plan was cancelled on {walk.cancelled_on}",
             remedy="only what is dated before that day can be recorded",
-            cancelled_on=state.cancelled_on,
+            cancelled_on=walk.cancelled_on,
         )
-    if state.completed_on is not None:
+    if walk.completed_on is not None:
         raise PlanIsCompleted(
             plan_id=plan_id,
-            reason=f"{what} is dated {on} and the plan was completed on {state.completed_on}",
+            reason=f"{what} is dated {on} and the plan was completed on {walk.completed_on}",
             remedy="only what is dated before that day can be recorded",
-            completed_on=state.completed_on,
+            completed_on=walk.completed_on,
         )

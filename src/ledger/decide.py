@@ -113,7 +113,7 @@ class Clerk:
         """Return what a fact in the order of the days brings: voidings of what a chargeback ended, then outcomes."""
         walk = self._walk
         assert walk is not None
-        command.check(plan, fact, walk.state(), note.actor)
+        command.check(plan, fact, walk, note.actor)
         if isinstance(fact, (PaymentMade, PlanReinstated)):
             _check_standing(plan, command, fact, Peak(fact.effective_on, walk.purse.standing + fact.amount.minor))
         walk.take(fact)
@@ -129,7 +129,7 @@ class Clerk:
 
     def _step_back(self, plan: Plan, command: Change, fact: Fact, note: Note) -> Sequence[Outcome | OutcomeVoided]:
         """Return what a fact brings that is learnt of late: the difference that it makes."""
-        command.check(plan, fact, plan.timeline(fact.effective_on).state, note.actor)
+        command.check(plan, fact, Walk(plan.opened, plan.facts, through=fact.effective_on), note.actor)
         return self._difference(plan, command, fact)
 
     def _difference(self, plan: Plan, command: Change, fact: Fact) -> Sequence[Outcome | OutcomeVoided]:

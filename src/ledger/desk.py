@@ -42,27 +42,31 @@ class Desk:
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
         keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
         """
-        for attempt in count(1):
-            try:
-                clerks = _Clerks(self._store, self._kept)
-                decided = clerks.decide(commands)
-                if dry_run:
-                    self._kept.clear()  # they know of what was not recorded
-                    return decided
-                recorded = self._append(decided)
-            except ConcurrentChange as error:
-                self._kept.clear()
-                if attempt == _ATTEMPTS:
-                    raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error
-                _log.debug("plan %s was changed meanwhile, attempt %s", error.plan_id, attempt)
-                time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311 - only to take turns
-            except BaseException:
-                self._kept.clear()
-                raise
-            else:
-                self._keep_clerks(clerks)
-                return recorded
+        kind = type(commands[0][0]).__name__ if commands else ""
+        with telemetry.span("ledger.command", command=kind, commands=len(commands)):
+            for attempt in count(1):
+                try:
+                    return self._attempt(commands, dry_run=dry_run)
+                except ConcurrentChange as error:
+                    if attempt == _ATTEMPTS:
+                        raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error
+                    _log.debug("plan %s was changed meanwhile, attempt %s", error.plan_id, attempt)
+                    time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311 - only to take turns
         raise AssertionError  # count does not end
+
+    def _attempt(self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool) -> list[Decided]:
+        clerks = _Clerks(self._store, self._kept)
+        try:
+            decided = clerks.decide(commands)
+            recorded = decided if dry_run else self._append(decided)
+        except BaseException:
+            self._kept.clear()  # they know of what was not recorded
+            raise
+        if dry_run:
+            self._kept.clear()
+        else:
+            self._keep_clerks(clerks)
+        return recorded
 
     def _append(self, decided: Sequence[Decided]) -> list[Decided]:
         brought = [events for events in decided if not isinstance(events, LedgerError)]
@@ -107,15 +111,13 @@ class _Clerks:
                 self._histories = self._store.histories(plan_ids)
 
     def _decide(self, command: Command, note: Note) -> Decided:
-        plan_id = command.plan_id
-        with telemetry.span("ledger.command", command=type(command).__name__, plan_id=plan_id):
-            decided = self._ask(command, note)
-            if plan_id in self._unsure:
-                self._unsure.discard(plan_id)
-                if not decided or isinstance(decided, LedgerError):
-                    del self.by_plan[plan_id], self._kept[plan_id]
-                    decided = self._ask(command, note)
-            return decided
+        plan_id, decided = command.plan_id, self._ask(command, note)
+        if plan_id in self._unsure:
+            self._unsure.discard(plan_id)
+            if not decided or isinstance(decided, LedgerError):
+                del self.by_plan[plan_id], self._kept[plan_id]
+                decided = self._ask(command, note)
+        return decided
 
     def _ask(self, command: Command, note: Note) -> Decided:
         try:

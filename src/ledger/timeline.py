@@ -122,6 +122,8 @@ class Walk:
         while self.status == "active":
             settled = len(self.settlements)
             first = min(self.clock[settled:])
+            if first >= through:
+                break  # nothing changes before the first open line is past due
             ends = first + self.grace + DAY
             changes = {ends, *(clock + DAY for clock in self.clock[settled:])}
             changes |= {line.due_on for line in self.lines[settled:] if line.due_on > first}

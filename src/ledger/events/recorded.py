@@ -36,3 +36,16 @@ class RecordedEvent:
             arguments.whole("sequence", self.sequence, minimum=0)
         if self.recorded_at.tzinfo is not UTC:
             raise InvalidArgument(argument="recorded_at", given=self.recorded_at, expected="an instant in UTC")
+
+    def at(self, sequence: int) -> "RecordedEvent":
+        """Return the event as stored at a sequence."""
+        return RecordedEvent(
+            plan_id=self.plan_id,
+            version=self.version,
+            sequence=sequence,
+            recorded_at=self.recorded_at,
+            actor=self.actor,
+            correlation=self.correlation,
+            key=self.key,
+            event=self.event,
+        )

@@ -5,6 +5,7 @@ A question about any date compares dates; no job has to have run.
 """
 
 from datetime import date
+from operator import attrgetter
 from typing import NamedTuple
 
 import attrs
@@ -12,6 +13,8 @@ import attrs
 from ledger.dates import DAY
 from ledger.plan import Plan
 from ledger.state import State, Status
+
+_effective_on = attrgetter("effective_on")
 
 
 @attrs.frozen(kw_only=True)
@@ -42,15 +45,23 @@ class Phase:
 
 def phases(plan: Plan) -> list[Phase]:
     """Return the phases of a plan, from its opening, without gaps; the last one never ends."""
+    return outlook(plan)[0]
+
+
+def outlook(plan: Plan) -> tuple[list[Phase], date | None]:
+    """Return a plan's phases and the day on which the next outcome comes due that closing would record, if any."""
     begun: list[tuple[date, _Standing]] = []
+    due_on: date | None = None
     for step in plan.steps(date.max):
-        standing = _standing(step.state)
-        if begun and begun[-1][0] == step.state.on:
+        standing, on = _standing(step.state), step.state.on
+        if begun and begun[-1][0] == on:
             begun.pop()  # the day went on
         if not begun or begun[-1][1] != standing:
-            begun.append((step.state.on, standing))
+            begun.append((on, standing))
+        if due_on is None:
+            due_on = min((day for day in map(_effective_on, step.outcomes) if day > plan.horizon), default=None)
     ends = [*(later - DAY for later, _ in begun[1:]), date.max]
-    return [_phase(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)]
+    return [_phase(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)], due_on
 
 
 class _Standing(NamedTuple):
@@ -100,12 +111,6 @@ def _phase(plan: Plan, from_on: date, through_on: date, standing: _Standing) -> 
         price=terms.price.minor,
         **standing._asdict(),
     )
-
-
-def next_due(plan: Plan) -> date | None:
-    """Return the day on which the next outcome comes due that closing would record; None if nothing is to come."""
-    ahead = (outcome.effective_on for outcome in plan.timeline(date.max).outcomes)
-    return min((day for day in ahead if day > plan.horizon), default=None)
 
 
 def phase_on(plan: Plan, as_of: date) -> Phase | None:

@@ -6,6 +6,7 @@ from it by spans of dates.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from operator import attrgetter
 from typing import Any, Self
 
 import attrs
@@ -13,7 +14,7 @@ import attrs
 from ledger.dates import day_in
 from ledger.plan import Plan
 from ledger.projections import totals
-from ledger.projections.phases import Phase, next_due, phases
+from ledger.projections.phases import Phase, outlook
 from ledger.projections.totals import Place, Total
 from ledger.store import Change, Insert, Query, Row, Statement, Tables, Value
 
@@ -82,13 +83,14 @@ class Rows:
         """Return the changes after which the plans' rows are these; of those `known` there are rows already."""
         gone = [(plan_id,) for plan_id in known]
         before = [phase for _, of_plan in self.phases_of([plan_id for (plan_id,) in gone]) for phase in of_plan]
-        after = [phase for plan in plans for phase in phases(plan)]
+        outlooks = [(plan, *outlook(plan)) for plan in plans]
+        after = [phase for _, spans, _ in outlooks for phase in spans]
         zones = sorted({plan.opened.terms.timezone for plan in plans})
         return [
             Statement(f"DELETE FROM {self._phases} WHERE plan_id = ?", gone),
             Insert(self._phases, tuple(_COLUMNS), [_row(phase) for phase in after]),
             Statement(f"DELETE FROM {self._plans} WHERE plan_id = ?", gone),
-            Insert(self._plans, _PLAN_COLUMNS, [plan_row(plan) for plan in plans]),
+            Insert(self._plans, _PLAN_COLUMNS, [plan_row(plan, due_on) for plan, _, due_on in outlooks]),
             Statement(f"INSERT INTO {self._zones} VALUES (?) ON CONFLICT DO NOTHING", [(zone,) for zone in zones]),
             self._changed_totals(totals.changes(before, after)),
         ]
@@ -192,9 +194,9 @@ class Rows:
         return {place: change for place, change in found.items() if any(change)}
 
 
-def plan_row(plan: Plan) -> Row:
+def plan_row(plan: Plan, due_on: date | None) -> Row:
     """Return the row that tells when a plan next comes due."""
-    zone, due_on = plan.opened.terms.timezone, next_due(plan)
+    zone = plan.opened.terms.timezone
     recorded_on = day_in(zone, plan.recorded_at)
     return plan.plan_id, zone, recorded_on.isoformat(), None if due_on is None else due_on.isoformat()
 
@@ -203,9 +205,11 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" for _ in values)
 
 
+_values = attrgetter(*_COLUMNS)
+
+
 def _row(phase: Phase) -> Row:
-    values = [getattr(phase, name) for name in _COLUMNS]
-    return tuple(value.isoformat() if isinstance(value, date) else value for value in values)
+    return tuple(value.isoformat() if isinstance(value, date) else value for value in _values(phase))
 
 
 def _phase(row: Sequence[Value]) -> Phase:

@@ -8,7 +8,7 @@ from ledger.events import RecordedEvent
 from ledger.plan import Plan
 from ledger.progress import Progress
 from ledger.projections import totals
-from ledger.projections.phases import Phase, phases
+from ledger.projections.phases import Phase, outlook
 from ledger.projections.rows import Rows, plan_row
 from ledger.projections.totals import Place, Total, summed
 from ledger.store import Row, Store
@@ -75,12 +75,12 @@ class _Replay:
         found = dict(rows.phases_of([plan.plan_id for plan in plans]))
         when_due = rows.plan_rows_of([plan.plan_id for plan in plans])
         for plan in plans:
-            expected = phases(plan)
+            expected, due_on = outlook(plan)
             self.plans, self._phases = self.plans + 1, self._phases + len(expected)
             for place, change in totals.changes((), expected).items():
                 self._totals[place] = summed((self._totals.get(place, Total()), change))
             yield from _compare(plan.plan_id, expected, found[plan.plan_id])
-            if (row := plan_row(plan)) != when_due.get(plan.plan_id):
+            if (row := plan_row(plan, due_on)) != when_due.get(plan.plan_id):
                 yield f"plan {plan.plan_id}: its row is {_told(when_due.get(plan.plan_id))}, and a replay has {row}"
 
     def compare_whole(self, rows: Rows) -> Iterator[str]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-import attrs
 from eventsourcing.persistence import (
     IntegrityError,
     JSONTranscoder,
@@ -107,7 +106,7 @@ class RecorderStore:
                 sequences = self._recorder.insert_events(stored) or ()
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].plan_id, attempts=1) from None
-        return tuple(attrs.evolve(event, sequence=sequence) for event, sequence in zip(events, sequences, strict=True))
+        return tuple(event.at(sequence) for event, sequence in zip(events, sequences, strict=True))
 
     def history(self, plan_id: str) -> list[RecordedEvent]:
         """Return a plan's events, oldest first."""
