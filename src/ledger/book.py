@@ -16,6 +16,7 @@ from ledger import columns
 from ledger.columns import Cells, Malformed
 from ledger.commands import CancelPlan, Command, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.errors import InvalidArgument, LedgerError
+from ledger.spool import Spool
 from ledger.terms import Closed, Monthly, PlanTerms, Reinstatement, Schedule
 
 EXAMPLE = Path(__file__).parent / "example_book"
@@ -43,9 +44,12 @@ class RefusedRow:
 
 @attrs.frozen(kw_only=True)
 class Book:
-    """What a folder holds: rows in the order in which they were recorded, and rows that cannot be read."""
+    """What a folder holds: rows in the order in which they were recorded, and rows that cannot be read.
 
-    rows: tuple[Row, ...]
+    The rows of a large book wait in temporary files: a book takes little memory, however long it is.
+    """
+
+    rows: Spool[Row]
     malformed: tuple[RefusedRow, ...]
 
 
@@ -58,13 +62,20 @@ def read_book(folder: Path) -> Book:
     if not names:
         expected = f"a folder with {', '.join(_FILES)} or {_PARTNERS}"
         raise InvalidArgument(argument="folder", given=str(folder), expected=expected)
-    found: list[Row | RefusedRow] = []
+    rows: Spool[Row] = Spool(in_recorded_order)
+    malformed: list[RefusedRow] = []
     for name in names:
-        found += _check_partners(folder) if name == _PARTNERS else _read_rows(folder, name)
-    files = list(_FILES)
-    rows = [row for row in found if isinstance(row, Row)]
-    rows.sort(key=lambda row: (row.recorded_at, files.index(row.file), row.line))
-    return Book(rows=tuple(rows), malformed=tuple(row for row in found if isinstance(row, RefusedRow)))
+        for row in _check_partners(folder) if name == _PARTNERS else _read_rows(folder, name):
+            if isinstance(row, Row):
+                rows.add(row)
+            else:
+                malformed.append(row)
+    return Book(rows=rows, malformed=tuple(malformed))
+
+
+def in_recorded_order(row: Row) -> tuple[datetime, int, int]:
+    """Return the key by which rows are applied: when they were recorded, then their files' order, then the line."""
+    return row.recorded_at, _ORDER[row.file], row.line
 
 
 def _read_rows(folder: Path, name: str) -> Iterator[Row | RefusedRow]:
@@ -252,6 +263,8 @@ _FILES: Mapping[str, tuple[Sequence[str], Sequence[str], Callable[[Cells], tuple
 }
 """The files of a book, in the order in which rows of the same instant are applied: required and optional columns, and
 what a row asks for."""
+
+_ORDER = {name: place for place, name in enumerate(_FILES)}
 
 _PARTNERS = "partners.csv"
 _PARTNER_COLUMNS = ("partner_id", "upline_id")

@@ -14,6 +14,7 @@ _ZONES = frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8")
 """The names of the IANA database, as its package lists them: a machine may have other files beside its own copy."""
 
 
+@lru_cache(maxsize=10_000)  # plans of a day share their due dates, and pendulum takes its time
 def months_from(anchor: date, months: int) -> date:
     """Return the day `months` after `anchor`, clamped to the end of the month and never chained.
 

@@ -1,19 +1,21 @@
-"""Importing a book: every row in the order in which it was recorded, some hundreds in a transaction."""
+"""Importing a book: every row in the order in which it was recorded, some thousands in a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import attrs
 
-from ledger.book import Book, RefusedRow, Row
+from ledger.book import Book, RefusedRow, Row, in_recorded_order
 from ledger.commands import Command, Note
 from ledger.errors import LedgerError
 from ledger.progress import Progress
 from ledger.service import Ledger
+from ledger.spool import Spool
 
 _CHUNK = 2_000
 """Rows that are recorded in one transaction."""
 
-_KEPT = 50_000
+_KEPT = 20_000
 """Plans kept at hand: of these, each is loaded and derived once, however many rows it has."""
 
 
@@ -30,29 +32,37 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
     """Record every row of a book that the rules allow. Importing it again records nothing.
 
     A row that is recorded late can revive a plan, so the refused ones are offered again, in order, until a pass records
-    none. Rows are recorded some hundreds at a time: an import that was cut off can simply be repeated.
+    none. Rows are recorded some thousands at a time: an import that was cut off can simply be repeated.
     """
-    desk, recorded, repeated = ledger.desk(keep=_KEPT), 0, 0
-    pending: Sequence[Row] = book.rows
+    desk = ledger.desk(keep=_KEPT)
+    recorded = repeated = done = 0
+    pending = book.rows
     while True:
-        refused: list[tuple[Row, LedgerError]] = []
+        refused: Spool[Row] = Spool(in_recorded_order)
+        reasons: list[RefusedRow] = []
         news = 0
-        for begin in range(0, len(pending), _CHUNK):
-            chunk = pending[begin : begin + _CHUNK]
-            for row, decided in zip(chunk, desk.execute([_noted(row) for row in chunk]), strict=True):
+        for rows in _chunks(pending):
+            for row, decided in zip(rows, desk.execute([_noted(row) for row in rows]), strict=True):
                 if isinstance(decided, LedgerError):
-                    refused.append((row, decided))
+                    refused.add(row)
+                    reasons.append(RefusedRow(row.file, row.line, str(decided)))
                 else:
                     news, repeated = news + bool(decided), repeated + (not decided)
             if progress is not None:
-                progress(len(book.rows) - len(pending) + begin + len(chunk), len(book.rows))
-        recorded += news
-        pending = [row for row, _ in refused]
+                done = min(done + len(rows), len(book.rows))
+                progress(done, len(book.rows))
+        recorded, done = recorded + news, len(book.rows) - len(refused)
+        pending = refused
         if not news or not pending:
             break
-    reasons = [RefusedRow(row.file, row.line, str(error)) for row, error in refused]
     in_order = sorted([*book.malformed, *reasons], key=lambda row: (row.file, row.line))
     return ImportReport(recorded=recorded, repeated=repeated, refused=tuple(in_order))
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk
 
 
 def _noted(row: Row) -> tuple[Command, Note]:

@@ -23,8 +23,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _FAMILY = "phases_"
-_BATCH = 10_000
-"""Events that are taken in per transaction."""
+_BATCH = 50_000
+"""Events that are taken in per transaction: each plan among them is derived once."""
 
 
 class ReadModel:
