@@ -10,10 +10,10 @@ import attrs
 
 import ledger
 from ledger import errors
+from ledger.entries import Entries, Noted
 from ledger.events.codec import CURRENT
 from ledger.events.outcomes import RevisedLine
 from ledger.schedule import Installment
-from ledger.service import Noted
 
 PAGE = Path(__file__).with_name("reference.md")
 _SCHEMAS = "../src/ledger/events/schemas"
@@ -67,7 +67,9 @@ def _ledger() -> Iterator[str]:
     yield f"## Ledger\n\n{_text(ledger.Ledger)}\n"
     noted = ", ".join(f"`{name}: {_kind(kind)}`" for name, kind in Noted.__annotations__.items())
     yield f"`**noted` stands for {noted}.\n"
-    for name, method in vars(ledger.Ledger).items():
+    doors = {name: vars(ledger.Ledger)[name] for name in ("open", "close")}
+    methods = {**doors, **vars(Entries), **vars(ledger.Ledger)}
+    for name, method in methods.items():
         if not name.startswith("_"):
             function = inspect.unwrap(getattr(ledger.Ledger, name))
             yield f"* `{name}{_signature(function)}` → `{_returned(function)}`: {_first(method.__doc__)}"

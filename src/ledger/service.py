@@ -1,21 +1,18 @@
 """Ledger: the door to everything. Commands, queries, operations. The only place that knows a clock."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from threading import Event, Lock
 from types import TracebackType
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 from ledger import arguments
 from ledger.closing import close, closings
-from ledger.commands import CancelPlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.dates import civil_date, day_in, instant
-from ledger.desk import Decided, Desk
-from ledger.errors import LedgerError, NotCaughtUp, PlanNotFound, StoreUnavailable
+from ledger.entries import Entries, Noted
+from ledger.errors import NotCaughtUp, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
-from ledger.events.facts import PaymentKind, ReversalCause
-from ledger.money import Money
 from ledger.plan import Plan, Position, known
 from ledger.progress import Progress
 from ledger.projections.balances import BalanceRow, balance_rows
@@ -32,7 +29,6 @@ from ledger.projections.totals import total
 from ledger.projections.verify import Verification
 from ledger.state import Status
 from ledger.store import Store, open_store
-from ledger.terms import PlanTerms
 
 T = TypeVar("T")
 
@@ -47,16 +43,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Noted(TypedDict, total=False):
-    """What every command takes besides its own arguments."""
-
-    actor: str | None
-    recorded_at: datetime | None
-    correlation: str | None
-    dry_run: bool
-
-
-class Ledger:
+class Ledger(Entries):
     """A ledger of installment plans. Open it with `Ledger.open`; it may be shared by threads.
 
     Every command takes `actor`, `correlation`, `recorded_at` (default: now) and `dry_run`, and returns the events that
@@ -67,7 +54,7 @@ class Ledger:
     def __init__(self, store: Store, *, catch_up: bool = True, clock: Callable[[], datetime] = _utc_now) -> None:
         self._open_store: Store | None = store
         self._catches_up = catch_up
-        self._clock = clock
+        super().__init__(clock)
         self._lock = Lock()
         self._model: ReadModel | None = None
 
@@ -107,86 +94,7 @@ class Ledger:
     ) -> None:
         self.close()
 
-    # ---- commands
-
-    def open_plan(
-        self,
-        plan_id: str,
-        *,
-        investor: str,
-        partner: str | None,
-        terms: PlanTerms,
-        opened_at: date | datetime,
-        **noted: Unpack[Noted],
-    ) -> tuple[RecordedEvent, ...]:
-        """Open a plan. Raises `TermsRefused`, or `ReferenceConflict` if the id is taken by another plan."""
-        command = OpenPlan(plan_id=plan_id, investor=investor, partner=partner, terms=terms, opened_at=opened_at)
-        return self._execute(command, **noted)
-
-    def record_payment(
-        self,
-        plan_id: str,
-        *,
-        reference: str,
-        amount: Money,
-        paid_at: date | datetime,
-        kind: PaymentKind = "regular",
-        **noted: Unpack[Noted],
-    ) -> tuple[RecordedEvent, ...]:
-        """Record a payment.
-
-        Raises `PaymentRefused`, `Overpayment`, `PlanIsCancelled`, `PlanIsCompleted`, `ReferenceConflict`,
-        `PlanNotFound`.
-        """
-        command = RecordPayment(plan_id=plan_id, reference=reference, amount=amount, paid_at=paid_at, kind=kind)
-        return self._execute(command, **noted)
-
-    def reverse_payment(
-        self, plan_id: str, *, reference: str, cause: ReversalCause, on: date | None = None, **noted: Unpack[Noted]
-    ) -> tuple[RecordedEvent, ...]:
-        """Take a payment back: by `error` it was never made, by `chargeback` it is gone from the date `on`.
-
-        Raises `PaymentRefused`, `ReferenceConflict`, `PaymentNotFound`, `PlanNotFound`.
-        """
-        command = ReversePayment(plan_id=plan_id, reference=reference, cause=cause, on=on)
-        return self._execute(command, **noted)
-
-    def cancel_plan(
-        self, plan_id: str, *, reference: str, on: date, reason: str, **noted: Unpack[Noted]
-    ) -> tuple[RecordedEvent, ...]:
-        """Cancel a plan by request, from a date that may lie in the past.
-
-        Raises `PlanIsCancelled`, `PlanIsCompleted`, `CommandRefused`, `ReferenceConflict`, `PlanNotFound`.
-        """
-        command = CancelPlan(plan_id=plan_id, reference=reference, on=on, reason=reason)
-        return self._execute(command, **noted)
-
-    def reinstate_plan(
-        self,
-        plan_id: str,
-        *,
-        on: date,
-        reference: str,
-        amount: Money,
-        approved_by: str,
-        reason: str,
-        revised_shares: int | None = None,
-        **noted: Unpack[Noted],
-    ) -> tuple[RecordedEvent, ...]:
-        """Reinstate a cancelled plan with the payment that covers what is overdue.
-
-        Raises `ReinstatementRefused`, `Overpayment`, `ReferenceConflict`, `PlanNotFound`.
-        """
-        command = ReinstatePlan(
-            plan_id=plan_id,
-            on=on,
-            reference=reference,
-            amount=amount,
-            approved_by=approved_by,
-            reason=reason,
-            revised_shares=revised_shares,
-        )
-        return self._execute(command, **noted)
+    # ---- closing
 
     def close_books(
         self, *, through: date, progress: Progress | None = None, **noted: Unpack[Noted]
@@ -202,18 +110,6 @@ class Ledger:
         model.catch_up()
         commands = model.ask(lambda rows: closings(rows, through=through, note=note))
         return close(self.desk(), commands, note, dry_run=noted.get("dry_run", False), progress=progress)
-
-    def execute_all(self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool = False) -> list[Decided]:
-        """Decide the commands in order and record all that they bring at once, or nothing.
-
-        Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
-        keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
-        """
-        return self.desk().execute(commands, dry_run=dry_run)
-
-    def desk(self, *, keep: int = 0) -> Desk:
-        """Return a desk, which executes commands by the thousand; it keeps so many plans at hand for the next ones."""
-        return Desk(self._store, keep=keep)
 
     # ---- queries
 
@@ -322,33 +218,13 @@ class Ledger:
         ReadModel(self._store)
         return health(self._store, max_lag=max_lag)
 
-    # ---- notes
+    # ---- read
 
     @property
     def _store(self) -> Store:
         if self._open_store is None:
             raise StoreUnavailable(store="Ledger", reason="it is closed", remedy="open it again")
         return self._open_store
-
-    def _note(
-        self,
-        *,
-        actor: str | None = None,
-        recorded_at: datetime | None = None,
-        correlation: str | None = None,
-        dry_run: bool = False,
-    ) -> Note:
-        arguments.instance("dry_run", dry_run, bool, "True or False")
-        at = instant("recorded_at", self._clock() if recorded_at is None else recorded_at)
-        return Note(recorded_at=at, actor=actor, correlation=correlation)
-
-    def _execute(self, command: Command, **noted: Unpack[Noted]) -> tuple[RecordedEvent, ...]:
-        (decided,) = self.execute_all([(command, self._note(**noted))], dry_run=noted.get("dry_run", False))
-        if isinstance(decided, LedgerError):
-            raise decided
-        return decided
-
-    # ---- read
 
     def _history(self, plan_id: str) -> list[RecordedEvent]:
         if history := self._store.history(plan_id):
