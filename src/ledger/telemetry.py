@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 
 class _Instruments(NamedTuple):
+    listening: Callable[[], bool]
     span: Callable[..., AbstractContextManager[Any]]
     replayed: Callable[[int], None]
 
@@ -24,13 +25,17 @@ def _instruments() -> _Instruments | None:
     histogram = metrics.get_meter("ledger").create_histogram(
         "ledger.events_replayed", unit="{event}", description="Events read to decide on a command"
     )
-    return _Instruments(tracer.start_as_current_span, histogram.record)
+
+    def listening() -> bool:  # spans that nobody takes cost more than asking
+        return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+    return _Instruments(listening, tracer.start_as_current_span, histogram.record)
 
 
 def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
     """Return a span to work in; its attributes' names are prefixed `ledger.`."""
     instruments = _instruments()
-    if instruments is None:
+    if instruments is None or not instruments.listening():
         return nullcontext()
     return instruments.span(name, attributes={f"ledger.{key}": value for key, value in attributes.items()})
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -32,6 +33,11 @@ _MANY = 500
 _CONNECTIONS = 20
 
 
+@lru_cache(maxsize=256)
+def _in_their_marks(statement: str) -> bytes:
+    return statement.replace("?", "%s").encode()
+
+
 class PostgresDatabase:
     """A PostgreSQL database, reached through a pool of connections; one that broke is replaced, and asked again."""
 
@@ -45,8 +51,8 @@ class PostgresDatabase:
             open=True,
         )
 
-    def sql(self, statement: str) -> str:
-        return statement.replace("?", "%s")
+    def sql(self, statement: str) -> Any:
+        return _in_their_marks(statement)
 
     def among(self, column: str) -> str:
         return f"{column} = ANY(?)"
@@ -83,7 +89,7 @@ class PostgresDatabase:
         with as_the_librarys(psycopg.Error), self.connection() as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor = connection.cursor(binary=True)
-            yield lambda sql, parameters: cursor.execute(self.sql(sql).encode(), parameters).fetchall()
+            yield lambda sql, parameters: cursor.execute(self.sql(sql), parameters).fetchall()
 
     @contextmanager
     def alone(self, name: str) -> Iterator[Callable[[], bool]]:
@@ -169,8 +175,8 @@ class PostgresRecorder(SqlRecorder):
             f"INSERT INTO {checkpoints} AS reached (view, sequence) SELECT %s, %s FROM locked ON CONFLICT (view) DO "
             "UPDATE SET sequence = excluded.sequence WHERE reached.sequence < excluded.sequence RETURNING 1"
         )
-        self._save = f"{begin} {insert}{rows}"
-        self._save_tracked = f"{begin}, tracked AS ({track}) {insert}tracked, {rows}"
+        self._save = f"{begin} {insert}{rows}".encode()
+        self._save_tracked = f"{begin}, tracked AS ({track}) {insert}tracked, {rows}".encode()
         self._copy = f"COPY {events} (sequence, plan_id, version, tag, state) FROM STDIN (FORMAT BINARY)"
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
 

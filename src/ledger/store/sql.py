@@ -44,7 +44,7 @@ class Cursor(Protocol):
 class Database(Protocol):
     """Where the databases differ. Errors come as the library's own: `IntegrityError`, `OperationalError` and so on."""
 
-    def sql(self, statement: str) -> str:
+    def sql(self, statement: str) -> Any:
         """Return a statement with `?` for its parameters in the driver's own marks."""
         ...
 
