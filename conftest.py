@@ -25,7 +25,7 @@ _HEREDOC = re.compile(r"<<-?'?(\w+)'?")
 _PATIENCE = 120
 """Seconds that one command may take."""
 
-_SETTINGS = ("LEDGER_DB", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS")
+_SETTINGS = ("LEDGER_DB", "LEDGER_VIEWS", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS")
 """What would change what a command prints."""
 
 

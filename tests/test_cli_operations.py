@@ -1,0 +1,122 @@
+"""The commands for those who run a ledger, as real processes where signals or several of them matter."""
+
+import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import Ledger
+from ledger.cli import main
+from tests.examples import OPENED_ON, open_plan, pay
+
+COMMAND = (sys.executable, "-m", "ledger")
+
+
+@pytest.fixture
+def books(shared_url: str, name: str) -> tuple[str, ...]:
+    """The options that name a ledger of three plans, whose lists have taken in nothing yet."""
+    with Ledger.open(shared_url, name=name) as ledger:
+        for number in range(3):
+            open_plan(ledger, f"P-{number}")
+            pay(ledger, OPENED_ON, "bank-1", plan_id=f"P-{number}")
+    return "--db", shared_url, "--name", name
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    capsys.readouterr()
+    main([*arguments, "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_migrating_creates_once_however_many_do_it(shared_url: str, name: str) -> None:
+    """Four processes migrate an empty database at once, and again: all succeed, and the ledger is there, empty."""
+    migrate = (*COMMAND, "migrate", "--db", shared_url, "--name", name)
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as pool:
+            runs = pool.map(lambda _: subprocess.run(migrate, capture_output=True, text=True, check=False), range(4))
+        for run in runs:
+            assert (run.returncode, run.stderr) == (0, "")
+            assert run.stdout.endswith(f"the ledger '{name}' has schema version 1.\n")
+    with Ledger.open(shared_url, name=name, create=False) as ledger:
+        assert list(ledger.events()) == []
+
+
+def test_a_query_does_not_create_a_ledger(shared_url: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped name is an error that says how to create a ledger, for every command but migrate and import."""
+    Ledger.open(shared_url).close()
+    for command in ("status", "verify", "rebuild", "follow", "overdue"):
+        assert main([command, "--db", shared_url, "--name", name]) == 1
+        assert f"there is no ledger '{name}' in it" in capsys.readouterr().err
+
+
+def test_status_tells_the_lag_and_its_exit_code_whether_to_look(
+    books: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lag counts where the caller limits it; catching up ends it."""
+    assert main(["status", *books]) == 0
+    assert ", read up to 0, " in capsys.readouterr().out
+    assert main(["status", "--max-lag", "1", *books]) == 1
+    assert "is a follower running?" in capsys.readouterr().out
+    main(["portfolio", *books])
+    capsys.readouterr()
+    assert main(["status", "--max-lag", "0", *books]) == 0
+    health = _json(capsys, "status", *books)
+    assert health["views"] == [
+        {"name": "phases_1", "live": True, "reached": health["last_sequence"], "lag": 0, "stopped_by": None}
+    ]
+    assert health["problems"] == []
+
+
+def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
+    books: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A changed row is named with its plan, day and column; a rebuilt generation is equal to the events again."""
+    assert main(["verify", *books]) == 0
+    assert capsys.readouterr().out == f"View phases_1, 3 plans up to {_last(books)}: is equal to a replay.\n"
+    with Ledger.open(books[1], name=books[3]) as ledger:
+        table = f"{books[3]}_phases_1"
+        tamper = f"UPDATE {table} SET paid = paid + 1 WHERE plan_id = 'P-1' AND status = 'in_grace'"
+        ledger._store.tables._database.write(lambda cursor: cursor.execute(tamper))  # type: ignore[attr-defined]
+    assert main(["verify", *books]) == 1
+    assert "plan P-1, 2023-05-11: paid is 15001, and 15000 in a replay" in capsys.readouterr().out
+    assert main(["rebuild", *books]) == 0
+    assert capsys.readouterr().out == f"View phases_2, 3 plans up to {_last(books)}: has taken over.\n"
+    assert _json(capsys, "verify", *books)["differences"] == []
+
+
+def _last(books: tuple[str, ...]) -> int:
+    with Ledger.open(books[1], name=books[3]) as ledger:
+        return list(ledger.events())[-1].sequence
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_follower_catches_up_until_it_is_told_to_stop(books: tuple[str, ...], stop: signal.Signals) -> None:
+    """It brings the lists up to date, says so on standard error, and ends with exit code 0."""
+    follower = subprocess.Popen([*COMMAND, "follow", *books, "--every", "0.1"], stderr=subprocess.PIPE, text=True)
+    try:
+        with Ledger.open(books[1], name=books[3], catch_up=False) as ledger:
+            assert ledger.wait(_last(books), timeout=30) == _last(books)
+            assert len(ledger.overdue(as_of=OPENED_ON.replace(month=5, day=20))) == 3
+        follower.send_signal(stop)
+        _, told = follower.communicate(timeout=30)
+    finally:
+        follower.kill()
+    assert follower.returncode == 0
+    assert "INFO following" in told
+
+
+def test_views_can_lie_elsewhere(books: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--views` the tables of lists are in another database, which `migrate` creates."""
+    elsewhere = ("--views", f"sqlite:///{tmp_path}/views.db")
+    assert main(["portfolio", *books, *elsewhere]) == 1
+    assert "the file does not exist" in capsys.readouterr().err
+    assert main(["migrate", *books, *elsewhere]) == 0
+    (row,) = _json(capsys, "portfolio", "--as-of", "2023-05-20", *books, *elsewhere)
+    assert (row["plans"], row["in_grace"]) == (3, 3)
+    assert [view["reached"] for view in _json(capsys, "status", *books, *elsewhere)["views"]] == [_last(books)]
+    assert [view["reached"] for view in _json(capsys, "status", *books)["views"]] == [0]
