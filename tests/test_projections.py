@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -162,6 +163,35 @@ def test_an_edited_outcome_is_found_by_the_next_command(ledger: Ledger) -> None:
     ledger._store.append([forged])
     with pytest.raises(CorruptHistory, match="does not follow from the facts"):
         pay(ledger, OPENED_ON, "bank-2", amount="1.00")
+
+
+def test_lists_read_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No question about one partner, one investor, the overdue or the portfolio goes through the rows of all plans."""
+    with Ledger.open(f"sqlite:///{tmp_path}/books.db") as ledger:
+        open_plan(ledger)
+        ledger.overdue()
+        asked: list[tuple[str, Any]] = []
+        tables = ledger._store.tables
+        query = tables.query
+        monkeypatch.setattr(
+            type(tables),
+            "query",
+            lambda _, sql, parameters=(): asked.append((sql, parameters)) or query(sql, parameters),
+        )
+        ledger.overdue(as_of=OPENED_ON)
+        ledger.overdue(partner="N-3", as_of=OPENED_ON)
+        ledger.balances(investor="I-7", as_of=OPENED_ON)
+        ledger.portfolio(as_of=OPENED_ON)
+        monkeypatch.undo()
+        plans = {
+            sql: [str(step[-1]) for step in tables.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+            for sql, parameters in asked
+            if "_phases_1 " in sql or "_totals" in sql or "_plans" in sql
+        }
+        assert len(plans) == 4
+        for sql, steps in plans.items():
+            assert any("SEARCH" in step for step in steps), (sql, steps)
+            assert not any(step.startswith("SCAN") for step in steps), (sql, steps)
 
 
 # ---- named examples

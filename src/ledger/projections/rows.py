@@ -128,10 +128,12 @@ class Rows:
         `only` names columns and the values that they must have; None asks for any.
         """
         wanted = {column: value for column, value in only.items() if value is not None}
+        status = wanted.pop("status", None)
         found: list[tuple[Phase, date]] = []
         for day, zones in days.items():
             conditions = [
                 *(f"{column} = ?" for column in wanted),
+                *([f"status = '{status}'"] if status else []),  # written out: indexes are kept for one status
                 "from_on <= ? AND through_on >= ?",
                 f"timezone IN ({_marks(zones)})",
             ]
