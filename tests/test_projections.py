@@ -173,11 +173,12 @@ def test_lists_read_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         asked: list[tuple[str, Any]] = []
         tables = ledger._store.tables
         query = tables.query
-        monkeypatch.setattr(
-            type(tables),
-            "query",
-            lambda _, sql, parameters=(): asked.append((sql, parameters)) or query(sql, parameters),
-        )
+
+        def heard(_: Any, sql: str, parameters: Any = ()) -> Any:
+            asked.append((sql, parameters))
+            return query(sql, parameters)
+
+        monkeypatch.setattr(type(tables), "query", heard)
         ledger.overdue(as_of=OPENED_ON)
         ledger.overdue(partner="N-3", as_of=OPENED_ON)
         ledger.balances(investor="I-7", as_of=OPENED_ON)

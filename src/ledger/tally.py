@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import islice
 
 from ledger.events.facts import PaymentReversed
 from ledger.events.outcomes import Outcome
@@ -72,9 +73,10 @@ class Chronicle:
 
     def news(self) -> tuple[tuple[Outcome, ...], tuple[Outcome, ...]]:
         """Return what was brought, and what was ended, since the last call."""
-        outcomes, ended = self.outcomes[self._told[0] :], list(self._ended)[self._told[1] :]
+        brought, ended = self._told
         self._told = len(self.outcomes), len(self._ended)
-        return tuple(outcomes), tuple(self.outcomes[index] for index in ended)
+        news = tuple(self.outcomes[brought:])
+        return news, tuple(self.outcomes[index] for index in islice(self._ended, ended, None)) if self._ended else ()
 
     def held(self) -> tuple[tuple[Outcome, ...], Mapping[Outcome, PaymentReversed]]:
         """Return the outcomes that hold, or held for at least a day, and the chargebacks that ended some of them."""
