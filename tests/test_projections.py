@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import CorruptHistory, Ledger, Money, PlanNotFound
+from ledger import CorruptHistory, Ledger, Money, NotCaughtUp, PlanNotFound
 from ledger.events import PaymentMissed, RecordedEvent
 from ledger.plan import Plan
 from ledger.projections import catch_up
@@ -129,14 +129,54 @@ def test_a_batch_is_taken_in_once_however_many_catch_up(ledger: Ledger, monkeypa
         return done
 
     monkeypatch.setattr(type(ledger._store.tables), "advance", counted)
-    ReadModel(ledger._store)
+    open_plan(ledger, "P-first")
+    first = ReadModel(ledger._store).catch_up()  # filled: from here on events count
     for number in range(6):
         open_plan(ledger, f"P-{number}")
         pay(ledger, OPENED_ON, "bank-1", plan_id=f"P-{number}")
     with ThreadPoolExecutor(8) as pool:
         reached = set(pool.map(lambda _: ReadModel(ledger._store).catch_up(), range(8)))
     assert reached == {ledger._store.last_sequence()}
-    assert sorted(taken) == [event.sequence for event in ledger.events()][2::3]
+    assert sorted(taken) == [first, *[event.sequence for event in ledger.events(after=first)][2::3]]
+
+
+def test_an_event_is_in_the_rows_once_however_many_fill_them(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight fill at once, two plans at a time, while events arrive; readers wait; the rows are those of a replay."""
+    monkeypatch.setattr(catch_up, "_PLANS", 2)
+    ReadModel(ledger._store)
+    for number in range(7):
+        open_plan(ledger, f"P-{number}")
+
+    def fill(number: int) -> int:
+        pay(ledger, OPENED_ON, "bank-1", plan_id=f"P-{number % 7}")
+        return ReadModel(ledger._store).catch_up()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fill, range(8)))
+    verification = ledger.verify()
+    assert (verification.plans, verification.differences) == (7, ())
+    assert verification.reached == ledger._store.last_sequence()
+
+
+def test_rows_that_are_filled_half_do_not_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever does not catch up itself is told to wait while the rows are filled for the first time."""
+    monkeypatch.setattr(catch_up, "_PLANS", 2)
+    for number in range(5):
+        open_plan(ledger, f"P-{number}")
+
+    def cut_off(done: int, plans: int) -> None:
+        assert (done, plans) == (2, 5)
+        raise KeyboardInterrupt
+
+    model = ReadModel(ledger._store)
+    with pytest.raises(KeyboardInterrupt):
+        model.catch_up(cut_off)
+    with pytest.raises(NotCaughtUp) as caught:
+        model.ask(lambda rows: rows.zones())
+    assert (caught.value.reached, caught.value.wanted) == (0, ledger._store.last_sequence())
+    pay(ledger, OPENED_ON, "bank-1", plan_id="P-0")
+    assert model.catch_up() == ledger._store.last_sequence()
+    assert ledger.verify().differences == ()
 
 
 def test_a_poisoned_event_stops_the_lists_and_names_itself(ledger: Ledger) -> None:

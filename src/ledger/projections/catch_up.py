@@ -1,8 +1,9 @@
 """The read model, caught up with the ledger exactly once per event, and rebuilt beside itself.
 
 Events are taken in by batches of thousands: the rows of each plan that a batch touches are derived anew and replaced,
-in one transaction with the checkpoint. Several processes may catch up at once: a batch that another one took in first
-is not taken in again.
+in one transaction with the checkpoint. Rows that have read nothing yet are filled plan by plan instead, so that each is
+derived once however its events lie in the ledger. Several processes may catch up at once: what another one took in
+first is not taken in again.
 """
 
 import logging
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ledger import telemetry
-from ledger.errors import CorruptHistory, StoreUnavailable
+from ledger.errors import CorruptHistory, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.plan import Plan
 from ledger.progress import Progress
@@ -23,8 +24,11 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _FAMILY = "phases_"
-_BATCH = 50_000
-"""Events that are taken in per transaction: each plan among them is derived once."""
+_BATCH = 20_000
+"""Events that are taken in per transaction, at most; each plan among them is derived once."""
+
+_PLANS = 2_000
+"""Plans that are derived per transaction, at most: so much is in memory."""
 
 
 class ReadModel:
@@ -56,9 +60,14 @@ class ReadModel:
             raise StoreUnavailable(store=f"Read model {view.name}", reason=reason, remedy="rebuild it")
 
     def ask(self, question: Callable[[Rows], T]) -> T:
-        """Return what the live rows answer; ask again if others took over meanwhile."""
+        """Return what the live rows answer; ask again if others took over meanwhile.
+
+        Raises `NotCaughtUp` while they are filled for the first time.
+        """
         while True:
             view = self.live()
+            if view.filled:
+                raise NotCaughtUp(wanted=view.target, reached=0, seconds=0)
             try:
                 return question(self._rows(view.name))
             except StoreUnavailable:
@@ -72,25 +81,60 @@ class ReadModel:
 
         Raises `CorruptHistory` at what cannot be taken in, with everything before it taken in.
         """
-        return self._fill(self.live, progress)
+        return self._bring(self.live, progress)
 
-    def _fill(self, find: Callable[[], View], progress: Progress | None) -> int:
+    def _bring(self, find: Callable[[], View], progress: Progress | None) -> int:
+        """Bring a view up to date: one that has read nothing plan by plan, then every one batch by batch of events."""
+        self._fill(find, progress)
         view, limit = find(), _BATCH
         while True:
             try:
-                batch = self._store.events(after=view.reached, limit=limit)
+                batch = self._batch(view.reached, limit)
                 if not batch:
                     return view.reached
                 self._take_in(self._rows(view.name), batch, view.reached)
             except CorruptHistory as error:
                 if limit == 1:
-                    _log.error("%s stops at %s: %s", view.name, view.reached, error)
-                    self._tables.stop(view.name, at=view.reached, reason=str(error))
+                    self._stop(view, error)
                     raise
                 limit = max(1, limit // 10)  # up to the event itself
             view = find()  # where it is now: another process may have been faster
             if progress is not None:
                 progress(view.reached, max(view.reached, self._store.last_sequence()))
+
+    def _stop(self, view: View, error: CorruptHistory) -> None:
+        _log.error("%s stops at %s: %s", view.name, view.reached, error)
+        self._tables.stop(view.name, at=view.reached, reason=str(error))
+
+    def _fill(self, find: Callable[[], View], progress: Progress | None) -> None:
+        """Derive every plan once, as it stood at one sequence, from which the view then goes on."""
+        done, plans = 0, 0 if progress is None else self._store.count_plans()
+        while (view := find()).reached == 0 and (target := view.target or self._store.last_sequence()):
+            page = self._store.plan_ids(after=view.filled, limit=_PLANS)
+            if not page:
+                self._tables.advance(view.name, expected=0, reached=target, changes=())
+                continue
+            with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
+                try:
+                    histories = self._store.histories(page, through=target)
+                    changes = self._rows(view.name).changes([Plan(one) for one in histories.values() if one], ())
+                except CorruptHistory as error:
+                    self._stop(view, error)
+                    raise
+                self._tables.fill(view.name, expected=view.filled, filled=page[-1], target=target, changes=changes)
+            if progress is not None:
+                done += len(page)
+                progress(done, max(done, plans))
+
+    def _batch(self, after: int, limit: int) -> list[RecordedEvent]:
+        """Return the next events, of not too many plans."""
+        batch = self._store.events(after=after, limit=limit)
+        plans = set[str]()
+        for place, recorded in enumerate(batch):
+            plans.add(recorded.plan_id)
+            if len(plans) > _PLANS:
+                return batch[:place]
+        return batch
 
     def _take_in(self, rows: Rows, batch: Sequence[RecordedEvent], after: int) -> None:
         """Bring rows from one checkpoint to the end of a batch, unless another process has moved them on."""
@@ -128,12 +172,12 @@ class ReadModel:
             reason = "another rebuild that found a difference has removed it"
             raise StoreUnavailable(store=f"Read model {fresh.view}", reason=reason, remedy="rebuild again")
 
-        self._fill(find, progress)
+        self._bring(find, progress)
         verification = verify(self._store, fresh, progress)
         if verification.differences:
             self._tables.remove(fresh.view, drop=fresh.drop())
         else:
-            self._fill(find, None)
+            self._bring(find, None)
             if self._tables.take_over(fresh.view, of=live.name, drop=self._rows(live.name).drop()):
                 _log.info("%s has taken over from %s", fresh.view, live.name)
         return verification

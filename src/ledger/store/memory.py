@@ -26,6 +26,10 @@ class PlanRecorder(POPOApplicationRecorder):
         """Return the rows of several plans up to a sequence, of each in the order of version."""
         return [row for plan_id in plan_ids for row in self.stream(plan_id) if row[0] <= through]
 
+    def count_plans(self) -> int:
+        """Return the number of plans."""
+        return len(self._stored_events_index)
+
     def plan_ids(self, *, after: str, limit: int) -> list[str]:
         """Return up to `limit` ids of plans above `after`, in their order."""
         with self._database_lock:

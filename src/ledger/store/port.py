@@ -44,13 +44,16 @@ Change = Statement | Insert
 class View:
     """How far a view has read: up to the sequence `reached`, inclusive.
 
-    The `live` one answers; another is being filled. `stopped_by` says what it could not take in, None if nothing.
+    The `live` one answers; another is being rebuilt. `stopped_by` says what it could not take in, None if nothing. A
+    view that has reached 0 is filled plan by plan: it has the plans up to the id `filled` as they stood at `target`.
     """
 
     name: str
     reached: int
     live: bool
     stopped_by: str | None
+    filled: str = ""
+    target: int = 0
 
 
 class Tables(Protocol):
@@ -76,6 +79,13 @@ class Tables(Protocol):
 
     def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change]) -> bool:
         """Apply the changes and move the checkpoint, both or neither; False if it was not `expected` any more."""
+        ...
+
+    def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
+        """Apply the changes and note up to which plan a view that has reached 0 is filled, both or neither.
+
+        Returns False if it was not `expected` any more. The next advance ends the filling.
+        """
         ...
 
     def stop(self, view: str, *, at: int, reason: str) -> None:
@@ -130,6 +140,10 @@ class Store(Protocol):
 
         A plan that is not there has none.
         """
+        ...
+
+    def count_plans(self) -> int:
+        """Return the number of plans."""
         ...
 
     def plan_ids(self, *, after: str, limit: int) -> list[str]:

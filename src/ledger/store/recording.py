@@ -66,6 +66,10 @@ class Recorder(Protocol):
         """Return the rows of several plans up to a sequence, of each in the order of version."""
         ...
 
+    def count_plans(self) -> int:
+        """Return the number of plans."""
+        ...
+
     def plan_ids(self, *, after: str, limit: int) -> list[str]:
         """Return ids of plans above `after`, in their order."""
         ...
@@ -122,6 +126,11 @@ class RecorderStore:
         for row in rows:
             found[row[1]].append(self._mapper.read(row))
         return found
+
+    def count_plans(self) -> int:
+        """Return the number of plans."""
+        with unavailable(self.label):
+            return self._recorder.count_plans()
 
     def plan_ids(self, *, after: str, limit: int) -> list[str]:
         """Return up to `limit` ids of plans above `after`."""

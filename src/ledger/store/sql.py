@@ -21,7 +21,8 @@ StoredRow = tuple[int, str, int, str, bytes]
 _COLUMNS = "sequence, plan_id, version, tag, state"
 
 _CHECKPOINT_COLUMNS = (
-    "view TEXT PRIMARY KEY, sequence BIGINT NOT NULL, live INTEGER NOT NULL DEFAULT 0, stopped_by TEXT"
+    "view TEXT PRIMARY KEY, sequence BIGINT NOT NULL, live INTEGER NOT NULL DEFAULT 0, stopped_by TEXT, "
+    "filled TEXT NOT NULL DEFAULT '', target BIGINT NOT NULL DEFAULT 0"
 )
 
 
@@ -137,6 +138,11 @@ class SqlRecorder(ProcessRecorder, ABC):
     def streams(self, plan_ids: Sequence[str], *, through: int) -> list[StoredRow]:
         """Return the rows of several plans up to a sequence, of each in the order of version."""
         return self.database.query(self._streams, (self.database.many(plan_ids), through))
+
+    def count_plans(self) -> int:
+        """Return the number of plans."""
+        ((plans,),) = self.database.query(f"SELECT COUNT(*) FROM {self.events_table} WHERE version = 1")
+        return int(plans)
 
     def plan_ids(self, *, after: str, limit: int) -> list[str]:
         """Return up to `limit` ids of plans above `after`, in their order."""

@@ -41,10 +41,10 @@ class TrackedTables:
 
     def views(self) -> list[View]:
         """Return all views, by name."""
-        sql = f"SELECT view, sequence, live, stopped_by FROM {self._checkpoints} ORDER BY view"
+        sql = f"SELECT view, sequence, live, stopped_by, filled, target FROM {self._checkpoints} ORDER BY view"
         with unavailable(self._label):
             rows = self._database.query(sql)
-        return [View(name, int(reached), bool(live), stopped_by) for name, reached, live, stopped_by in rows]
+        return [View(name, reached, bool(live), *state) for name, reached, live, *state in rows]
 
     def take_over(self, view: str, *, of: str, drop: Sequence[str]) -> bool:
         """Make a view live instead of another one and drop that one's tables; False if that one was not live."""
@@ -86,15 +86,34 @@ class TrackedTables:
 
     def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change]) -> bool:
         """Apply the changes and move the checkpoint; False, and nothing done, if it was not `expected` any more."""
-        lock = f"UPDATE {self._checkpoints} SET stopped_by = NULL WHERE view = ? AND sequence = ? RETURNING sequence"
+        lock = (
+            f"UPDATE {self._checkpoints} SET stopped_by = NULL, filled = '', target = 0 "
+            "WHERE view = ? AND sequence = ? RETURNING view"
+        )
+
+        def track(cursor: Cursor) -> None:
+            self._recorder.track(cursor, Tracking(view, reached))
+
+        return self._move(lock, (view, expected), changes, track)
+
+    def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
+        """Apply the changes and note up to which plan a view that has reached 0 is filled."""
+        lock = (
+            f"UPDATE {self._checkpoints} SET stopped_by = NULL, filled = ?, target = ? "
+            "WHERE view = ? AND sequence = 0 AND filled = ? RETURNING view"
+        )
+        return self._move(lock, (filled, target, view, expected), changes, lambda _: None)
+
+    def _move(self, lock: str, where: Row, changes: Sequence[Change], also: Callable[[Cursor], None]) -> bool:
+        """Apply the changes if the lock finds its row: from then on there is one writer of this view at a time."""
 
         def change(cursor: Cursor) -> bool:
-            cursor.execute(self._database.sql(lock), (view, expected))  # from here on one writer of this view at a time
+            cursor.execute(self._database.sql(lock), where)
             if not cursor.fetchall():
                 return False
             for one in changes:
                 self._apply(cursor, one)
-            self._recorder.track(cursor, Tracking(view, reached))
+            also(cursor)
             return True
 
         with unavailable(self._label):
