@@ -33,6 +33,11 @@ _MANY = 500
 _CONNECTIONS = 20
 
 
+def _let_go(connection: Connection[Any]) -> None:
+    """Have the server end a transaction whose client has vanished: it would hold the ledger's lock for hours."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_PATIENCE}s'".encode())
+
+
 @lru_cache(maxsize=256)
 def _in_their_marks(statement: str) -> bytes:
     return statement.replace("?", "%s").encode()
@@ -48,6 +53,7 @@ class PostgresDatabase:
             min_size=1,
             max_size=_CONNECTIONS,
             timeout=_PATIENCE,
+            configure=_let_go,
             open=True,
         )
 
@@ -88,6 +94,7 @@ class PostgresDatabase:
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
         with as_the_librarys(psycopg.Error), self.connection() as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # it holds no lock
             cursor = connection.cursor(binary=True)
             yield lambda sql, parameters: cursor.execute(self.sql(sql), parameters).fetchall()
 
