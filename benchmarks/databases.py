@@ -19,6 +19,9 @@ from benchmarks.ours import Ours
 from benchmarks.sides import Side
 from benchmarks.stock import Stock
 
+_PIPELINE = 300_000
+"""Bytes that stock may save together: psycopg's pipeline, through which it inserts, hangs on about half a million."""
+
 
 class Database(Protocol):
     """An empty place for each side, in a database of one kind."""
@@ -60,28 +63,32 @@ class SQLite:
 
 
 class Postgres:
-    """A database in a PostgreSQL server; the sides' tables have names of their own."""
+    """A database in a PostgreSQL server; the sides' tables have names of their own. It may be passed to processes."""
 
     def __init__(self, server: str, name: str) -> None:
         self._url = urlsplit(server)._replace(path=f"/{name}").geturl()
+
+    @classmethod
+    def create(cls, server: str, name: str) -> Self:
+        """Create the database."""
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        return cls(server, name)
 
     def ours(self) -> Ours:
         return Ours(self._url)
 
     def stock(self) -> Stock:
         parts = urlsplit(self._url)
-        return Stock(
-            {
-                "PERSISTENCE_MODULE": "eventsourcing.postgres",
-                "POSTGRES_DBNAME": parts.path.removeprefix("/"),
-                "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
-                "POSTGRES_PORT": "5432",
-                "POSTGRES_USER": parts.username or "",
-                "POSTGRES_PASSWORD": parts.password or "",
-            }
-        )
+        env = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": parts.path.removeprefix("/"),
+            "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
+            "POSTGRES_PORT": "5432",
+            "POSTGRES_USER": parts.username or "",
+            "POSTGRES_PASSWORD": parts.password or "",
+        }
+        return Stock(env, bytes_together=_PIPELINE)
 
     def floor(self) -> Side:
         return PostgresFloor(self._url)
@@ -114,7 +121,7 @@ class Databases:
             return SQLite(folder)
         if self._server is None:
             self._server = self._stack.enter_context(_postgres(self._folder))
-        return Postgres(self._server, step)
+        return Postgres.create(self._server, step)
 
     def versions(self) -> Iterator[str]:
         """Yield the databases that took part, with their versions."""
