@@ -18,6 +18,7 @@ from benchmarks.floor import PostgresFloor, SQLiteFloor
 from benchmarks.ours import Ours
 from benchmarks.sides import Side
 from benchmarks.stock import Stock
+from benchmarks.views import PostgresViews, SQLiteViews, Views
 
 _PIPELINE = 300_000
 """Bytes that stock may save together: psycopg's pipeline, through which it inserts, hangs on about half a million."""
@@ -34,6 +35,9 @@ class Database(Protocol):
 
     def floor(self) -> Side:
         """Open the floor."""
+
+    def views(self) -> Views:
+        """Return the tables of the read model, once ours has created them."""
 
     def settle(self) -> None:
         """Do what the filling left to do, so that it falls into nobody's round."""
@@ -54,6 +58,9 @@ class SQLite:
 
     def floor(self) -> Side:
         return SQLiteFloor(self._paths["floor"])
+
+    def views(self) -> Views:
+        return SQLiteViews(self._paths["ours"], self._paths["floor"])
 
     def settle(self) -> None:
         for path in self._paths.values():
@@ -92,6 +99,9 @@ class Postgres:
 
     def floor(self) -> Side:
         return PostgresFloor(self._url)
+
+    def views(self) -> Views:
+        return PostgresViews(self._url)
 
     def settle(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:

@@ -42,7 +42,7 @@ class Ours:
         """Append the events of one plan again and again under other ids: the ledger cannot tell the difference."""
         store = open_store(self._url, NAME)
         for command, plans in by_month(payments):
-            store.append([_in_plan(event, plan) for plan in plans for event in recorded()[command]])
+            store.append([in_plan(event, plan) for plan in plans for event in recorded()[command]])
         store.close()
 
     def pay(self, plan: int, number: int) -> int:
@@ -94,7 +94,8 @@ class Ours:
         self._ledger.close()
 
 
-def _in_plan(event: RecordedEvent, plan: int) -> RecordedEvent:
+def in_plan(event: RecordedEvent, plan: int) -> RecordedEvent:
+    """Return the event as if it were recorded in the plan with this number."""
     key = plan_id(plan) if event.version == 1 else event.key
     return attrs.evolve(event, plan_id=plan_id(plan), sequence=0, key=key)
 

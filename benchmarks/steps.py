@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from benchmarks import stock, workload
+from benchmarks.catching_up import catch_up
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
 from benchmarks.importing import take_in
@@ -102,6 +103,8 @@ _STEPS: Mapping[str, Step] = {
     "derive": lambda _, effort: derive(effort),
     "read/sqlite": partial(read, database="sqlite"),
     "read/postgres": partial(read, database="postgres"),
+    "catchup/sqlite": partial(catch_up, database="sqlite"),
+    "catchup/postgres": partial(catch_up, database="postgres"),
 }
 
 

@@ -39,7 +39,9 @@ class Stock:
     """
 
     def __init__(self, env: Mapping[str, str], *, bytes_together: float = inf) -> None:
+        self.env = env
         self._app = StockPlans(env=env)
+        self.name = self._app.name
         self._bytes_together = bytes_together
         self._ids: dict[int, UUID] = {}
 
