@@ -117,7 +117,7 @@ class Databases:
         self._server: str | None = None
 
     def __enter__(self) -> Self:
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-benchmarks-")))
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-benchmarks-")))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,11 +126,11 @@ class Databases:
     def open(self, kind: str, step: str) -> Database:
         """Return an empty place for a step; `kind` is `sqlite` or `postgres`."""
         if kind == "sqlite":
-            folder = self._folder / step
+            folder = self.folder / step
             folder.mkdir()
             return SQLite(folder)
         if self._server is None:
-            self._server = self._stack.enter_context(_postgres(self._folder))
+            self._server = self._stack.enter_context(_postgres(self.folder))
         return Postgres.create(self._server, step)
 
     def versions(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ from benchmarks.catching_up import catch_up
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
 from benchmarks.importing import take_in
+from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
 from benchmarks.sides import Credited, Side
 from benchmarks.writers import pay_together
@@ -105,9 +106,15 @@ _STEPS: Mapping[str, Step] = {
     "read/postgres": partial(read, database="postgres"),
     "catchup/sqlite": partial(catch_up, database="sqlite"),
     "catchup/postgres": partial(catch_up, database="postgres"),
+    "close/10k": lambda databases, _: close(databases, size="10k"),
+    "close/100k": lambda databases, _: close(databases, size="100k"),
+    "overdue/1M": partial(overdue, size="1M"),
+    "balance/1M": partial(balance, size="1M"),
+    "portfolio/1M": partial(portfolio, size="1M"),
+    "close/1M": lambda databases, _: close(databases, size="1M"),  # after the questions: it goes on through the days
 }
 
 
 def steps(effort: Effort) -> Mapping[str, Step]:
-    """Return the steps by name, in the order in which they run."""
-    return _STEPS
+    """Return the steps by name, in the order in which they run, less those on larger books than asked for."""
+    return {name: step for name, step in _STEPS.items() if SIZES.get(name.rpartition("/")[2], 0) <= effort.largest_book}

@@ -24,7 +24,7 @@ from benchmarks.views import in_order
 from benchmarks.workload import recorded
 from ledger.plan import Plan
 from ledger.projections import totals
-from ledger.projections.phases import Phase, phases
+from ledger.projections.phases import Phase, outlook
 from ledger.projections.rows import plan_row
 from ledger.projections.totals import Place, Total
 
@@ -105,9 +105,9 @@ class PlanPhases(Projection[View]):
         else:
             plan, before = self._plans[plan_id]
             plan.apply(event)
-        after = phases(plan)
+        after, due_on = outlook(plan)
         self._plans[plan_id] = plan, after
-        self.view.apply(list(_changes(plan, before, after)), tracking)
+        self.view.apply(list(_changes(plan, before, after, due_on)), tracking)
 
 
 class StockProjection:
@@ -145,13 +145,13 @@ class StockProjection:
         self._factory.close()
 
 
-def _changes(plan: Plan, before: Sequence[Phase], after: Sequence[Phase]) -> Iterator[Change]:
+def _changes(plan: Plan, before: Sequence[Phase], after: Sequence[Phase], due_on: date | None) -> Iterator[Change]:
     """Yield what replaces a plan's rows."""
     if before:
         yield f"DELETE FROM {PREFIX} WHERE plan_id = ?", [(plan.plan_id,)]
         yield f"DELETE FROM {PREFIX}_plans WHERE plan_id = ?", [(plan.plan_id,)]
     yield _insert(PREFIX, _COLUMNS), [_row(phase) for phase in after]
-    yield f"INSERT INTO {PREFIX}_plans VALUES (?, ?, ?, ?)", [plan_row(plan)]
+    yield f"INSERT INTO {PREFIX}_plans VALUES (?, ?, ?, ?)", [plan_row(plan, due_on)]
     zone = plan.opened.terms.timezone
     yield f"INSERT INTO {PREFIX}_zones VALUES (?) ON CONFLICT DO NOTHING", [(zone,)]
     if changed := totals.changes(before, after):
