@@ -24,6 +24,10 @@ class Aim(NamedTuple):
 
     words: str
     reached: Callable[[Result, Results], bool | None]
+    of_stock: float | None = None
+    """How many times as fast as stock, if that is what it asks."""
+    of_floor: float | None = None
+    """How many times as fast as the floor, if that is what it asks."""
 
 
 def times_stock(result: Result) -> float | None:
@@ -37,11 +41,11 @@ def times_floor(result: Result) -> float | None:
 
 
 def _of_stock(factor: float) -> Aim:
-    return Aim(f"{factor:g} x stock", lambda result, _: (times_stock(result) or 0) >= factor)
+    return Aim(f"{factor:g} x stock", lambda result, _: (times_stock(result) or 0) >= factor, factor)
 
 
 def _of_floor(factor: float) -> Aim:
-    return Aim(f"{factor:g} x floor", lambda result, _: (times_floor(result) or 0) >= factor)
+    return Aim(f"{factor:g} x floor", lambda result, _: (times_floor(result) or 0) >= factor, None, factor)
 
 
 def _under_milliseconds(limit: float) -> Aim:
@@ -80,7 +84,7 @@ def row(result: Result, results: Results) -> str:
     """Return a line of the table; `results` are those of the run so far."""
     ratios = _number(times_stock(result), "12.2f"), _number(times_floor(result), "12.3f")
     rates = _number(result.ours, "12,.0f"), _number(result.stock, "12,.0f"), _number(result.floor, "12,.0f")
-    aims = ", ".join(f"{aim.words}: {_told(aim.reached(result, results))}" for aim in AIMS.get(result.step, ()))
+    aims = ", ".join(f"{aim.words}: {told(aim.reached(result, results))}" for aim in AIMS.get(result.step, ()))
     milliseconds = f"{_MILLISECONDS / result.ours:>10.3f}"
     return f"{result.step:<16}{''.join(rates)}{milliseconds}{''.join(ratios)}   {aims}".rstrip()
 
@@ -89,7 +93,8 @@ def _number(value: float | None, form: str) -> str:
     return f"{'n/a':>12}" if value is None else f"{value:{form}}"
 
 
-def _told(reached: bool | None) -> str:  # noqa: FBT001  # it is all that there is to tell
+def told(reached: bool | None) -> str:  # noqa: FBT001  # it is all that there is to tell
+    """Return in words whether an aim is reached."""
     return "not compared" if reached is None else "reached" if reached else "not reached"
 
 
