@@ -1,37 +1,73 @@
-"""The command: `python -m benchmarks [--quick] [--json] [--step NAME]…`."""
+"""The command: `python -m benchmarks [--quick] [--json] [--out FILE] [--step NAME]…`, or `--picture SVG FILE`."""
 
 import argparse
+from pathlib import Path
 
-from benchmarks import report
+from benchmarks import picture, report
+from benchmarks.common import Effort, Result
 from benchmarks.databases import Databases
 from benchmarks.equal_work import check_equal_work
-from benchmarks.steps import STEPS, Effort
+from benchmarks.machine import environment
+from benchmarks.steps import steps
 
-QUICK = Effort(rounds=7, payments=40, plans_read=120, seconds_deriving=0.05)
-FULL = Effort(rounds=41, payments=60, plans_read=300, seconds_deriving=0.1)
+QUICK = Effort(
+    rounds=7,
+    payments=40,
+    plans_read=120,
+    seconds_deriving=0.05,
+    long_rounds=3,
+    plans_imported=150,
+    plans_caught_up=150,
+    plans_tracked_by_stock=2,
+    queries=30,
+    largest_book=10_000,
+)
+FULL = Effort(
+    rounds=41,
+    payments=60,
+    plans_read=300,
+    seconds_deriving=0.1,
+    long_rounds=7,
+    plans_imported=1_000,
+    plans_caught_up=1_000,
+    plans_tracked_by_stock=20,
+    queries=200,
+    largest_book=1_000_000,
+)
 
 
 def main() -> None:
     """Measure, and print a row as soon as its step is done, or one JSON list at the end."""
     options = _options()
+    if options.picture:
+        picture.draw(*options.picture)
+        return
+    effort = QUICK if options.quick else FULL
     check_equal_work()
-    results = []
+    results: dict[str, Result] = {}
     with Databases() as databases:
         if not options.json:
             print(report.HEADER)
-        for name, step in STEPS.items():
+        for name, step in steps(effort).items():
             if options.step is None or name in options.step:
-                results.append(step(databases, QUICK if options.quick else FULL))
+                results[name] = step(databases, effort)
                 if not options.json:
-                    print(report.row(results[-1]), flush=True)
-        print(report.as_json(results) if options.json else report.legend(databases.versions()))
+                    print(report.row(results[name], results), flush=True)
+        measured_with = environment(databases.versions())
+    print(report.as_json([*results.values()]) if options.json else report.legend(measured_with))
+    if options.out is not None:
+        report.write(options.out, [*results.values()], measured_with)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours against stock and the floor.")
-    parser.add_argument("--quick", action="store_true", help="under a minute, less steady")
+    parser.add_argument("--quick", action="store_true", help="about a minute, less steady, without the large books")
     parser.add_argument("--json", action="store_true", help="print only a JSON list, in operations per second")
-    parser.add_argument("--step", action="append", choices=STEPS, help="run only this step; may be repeated")
+    parser.add_argument("--step", action="append", choices=steps(FULL), help="run only this step; may be repeated")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write results and environment for a picture")
+    parser.add_argument(
+        "--picture", nargs=2, type=Path, metavar=("SVG", "FILE"), help="draw what --out wrote; measure nothing"
+    )
     return parser.parse_args()
 
 

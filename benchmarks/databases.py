@@ -18,6 +18,10 @@ from benchmarks.floor import PostgresFloor, SQLiteFloor
 from benchmarks.ours import Ours
 from benchmarks.sides import Side
 from benchmarks.stock import Stock
+from benchmarks.views import PostgresViews, SQLiteViews, Views
+
+_PIPELINE = 300_000
+"""Bytes that stock may save together: psycopg's pipeline, through which it inserts, hangs on about half a million."""
 
 
 class Database(Protocol):
@@ -31,6 +35,9 @@ class Database(Protocol):
 
     def floor(self) -> Side:
         """Open the floor."""
+
+    def views(self) -> Views:
+        """Return the tables of the read model, once ours has created them."""
 
     def settle(self) -> None:
         """Do what the filling left to do, so that it falls into nobody's round."""
@@ -52,6 +59,9 @@ class SQLite:
     def floor(self) -> Side:
         return SQLiteFloor(self._paths["floor"])
 
+    def views(self) -> Views:
+        return SQLiteViews(self._paths["ours"], self._paths["floor"])
+
     def settle(self) -> None:
         for path in self._paths.values():
             connection = sqlite3.connect(path)
@@ -60,31 +70,38 @@ class SQLite:
 
 
 class Postgres:
-    """A database in a PostgreSQL server; the sides' tables have names of their own."""
+    """A database in a PostgreSQL server; the sides' tables have names of their own. It may be passed to processes."""
 
     def __init__(self, server: str, name: str) -> None:
         self._url = urlsplit(server)._replace(path=f"/{name}").geturl()
+
+    @classmethod
+    def create(cls, server: str, name: str) -> Self:
+        """Create the database."""
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        return cls(server, name)
 
     def ours(self) -> Ours:
         return Ours(self._url)
 
     def stock(self) -> Stock:
         parts = urlsplit(self._url)
-        return Stock(
-            {
-                "PERSISTENCE_MODULE": "eventsourcing.postgres",
-                "POSTGRES_DBNAME": parts.path.removeprefix("/"),
-                "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
-                "POSTGRES_PORT": "5432",
-                "POSTGRES_USER": parts.username or "",
-                "POSTGRES_PASSWORD": parts.password or "",
-            }
-        )
+        env = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": parts.path.removeprefix("/"),
+            "POSTGRES_HOST": parse_qs(parts.query)["host"][0],
+            "POSTGRES_PORT": "5432",
+            "POSTGRES_USER": parts.username or "",
+            "POSTGRES_PASSWORD": parts.password or "",
+        }
+        return Stock(env, bytes_together=_PIPELINE)
 
     def floor(self) -> Side:
         return PostgresFloor(self._url)
+
+    def views(self) -> Views:
+        return PostgresViews(self._url)
 
     def settle(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
@@ -100,7 +117,7 @@ class Databases:
         self._server: str | None = None
 
     def __enter__(self) -> Self:
-        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-benchmarks-")))
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-benchmarks-")))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,12 +126,12 @@ class Databases:
     def open(self, kind: str, step: str) -> Database:
         """Return an empty place for a step; `kind` is `sqlite` or `postgres`."""
         if kind == "sqlite":
-            folder = self._folder / step
+            folder = self.folder / step
             folder.mkdir()
             return SQLite(folder)
         if self._server is None:
-            self._server = self._stack.enter_context(_postgres(self._folder))
-        return Postgres(self._server, step)
+            self._server = self._stack.enter_context(_postgres(self.folder))
+        return Postgres.create(self._server, step)
 
     def versions(self) -> Iterator[str]:
         """Yield the databases that took part, with their versions."""

@@ -5,12 +5,12 @@ INSERT of as many rows as ours writes, and a commit; reading is one SELECT of al
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 
-from benchmarks.workload import by_month, plan_id, stored
+from benchmarks.workload import by_month, plan_id, stored, whole_histories
 
 Row = tuple[str, int, str, bytes]
 """Plan, version, topic, state."""
@@ -24,12 +24,20 @@ class SQLiteFloor:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute(
-            "CREATE TABLE floor_events (originator_id TEXT, originator_version INTEGER, topic TEXT, state BLOB, "
-            "PRIMARY KEY (originator_id, originator_version))"
+            "CREATE TABLE IF NOT EXISTS floor_events (originator_id TEXT, originator_version INTEGER, "
+            "topic TEXT, state BLOB, PRIMARY KEY (originator_id, originator_version))"
         )
 
     def seed(self, payments: Sequence[int]) -> None:
         self._insert(list(_seed_rows(payments)))
+
+    def prepare(self, plans: range) -> None:
+        self._chunks = list(_chunks(plans))
+
+    def take_in(self, plans: range) -> int:
+        for rows in self._chunks:
+            self._insert(rows)
+        return sum(map(len, self._chunks))
 
     def pay(self, plan: int, number: int) -> int:
         sql = "SELECT rowid, * FROM floor_events WHERE originator_id = ? ORDER BY originator_version"
@@ -56,20 +64,24 @@ class PostgresFloor:
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url)
         self._connection.execute(
-            "CREATE TABLE floor_events (originator_id text NOT NULL, originator_version bigint NOT NULL, topic text, "
-            "state bytea, notification_id bigserial, PRIMARY KEY (originator_id, originator_version))"
+            "CREATE TABLE IF NOT EXISTS floor_events (originator_id text NOT NULL, originator_version bigint NOT NULL, "
+            "topic text, state bytea, notification_id bigserial, PRIMARY KEY (originator_id, originator_version))"
         )
         self._connection.execute(
-            "CREATE UNIQUE INDEX floor_events_notification_id_idx ON floor_events (notification_id)"
+            "CREATE UNIQUE INDEX IF NOT EXISTS floor_events_notification_id_idx ON floor_events (notification_id)"
         )
         self._connection.commit()
 
     def seed(self, payments: Sequence[int]) -> None:
-        copy = "COPY floor_events (originator_id, originator_version, topic, state) FROM STDIN"
-        with self._connection.cursor() as cursor, cursor.copy(copy) as rows:
-            for row in _seed_rows(payments):
-                rows.write_row(row)
-        self._connection.commit()
+        self._copy(_seed_rows(payments))
+
+    def prepare(self, plans: range) -> None:
+        self._chunks = list(_chunks(plans))
+
+    def take_in(self, plans: range) -> int:
+        for rows in self._chunks:
+            self._copy(rows)
+        return sum(map(len, self._chunks))
 
     def pay(self, plan: int, number: int) -> int:
         select = (
@@ -96,6 +108,14 @@ class PostgresFloor:
     def close(self) -> None:
         self._connection.close()
 
+    def _copy(self, rows: Iterable[Row]) -> None:
+        statement = "COPY floor_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(("text", "int8", "text", "bytea"))
+            for row in rows:
+                copy.write_row(row)
+        self._connection.commit()
+
 
 def _rows(plan: int, command: int, *, after: int) -> list[Row]:
     """Return the rows of one command of a plan, numbered after the plan's version so far."""
@@ -109,3 +129,10 @@ def _seed_rows(payments: Sequence[int]) -> Iterator[Row]:
         version = sum(map(len, stored()[:command]))
         for plan in plans:
             yield from _rows(plan, command, after=version)
+
+
+def _chunks(plans: range) -> Iterator[list[Row]]:
+    """Yield the rows of whole histories, those of one commit together."""
+    versions = [sum(map(len, stored()[:command])) for command in range(len(stored()))]
+    for some in whole_histories(plans):
+        yield [row for command, plan in some for row in _rows(plan, command, after=versions[command])]

@@ -12,18 +12,31 @@ _BATCH = 10
 """Repetitions between two looks at the clock."""
 
 
-def interleaved(sides: Mapping[str, Work], *, rounds: int) -> dict[str, float]:
+Preparation = Callable[[str, int], object]
+"""Prepares a side, by name, for the round with this number."""
+
+
+def _nothing(_name: str, _round: int) -> None:
+    """Prepare nothing."""
+
+
+def interleaved(
+    sides: Mapping[str, Work], *, rounds: int, before: Preparation = _nothing, after: Preparation = _nothing
+) -> dict[str, float]:
     """Return each side's operations per second. Round 0 warms up and does not count.
 
-    What one side leaves to the garbage collector is collected before the next one's clock starts.
+    What is done `before` and `after` a round is not measured. What one side leaves to the garbage collector is
+    collected before the next one's clock starts.
     """
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         for name, work in sides.items():
+            before(name, number)
             gc.collect()
             started = perf_counter()
             operations = work(number)
             seconds = perf_counter() - started
+            after(name, number)
             if number:
                 rates[name].append(operations / seconds)
     return {name: median(of_side) for name, of_side in rates.items()}

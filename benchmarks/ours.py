@@ -5,12 +5,30 @@ from collections.abc import Sequence
 import attrs
 
 from benchmarks.sides import Credited
-from benchmarks.workload import LINES, TERMS, by_month, plan_id, recorded, reference
-from ledger import Ledger, Money, RecordedEvent
+from benchmarks.workload import (
+    INVESTOR,
+    LINES,
+    OPENED_ON,
+    PARTNER,
+    TERMS,
+    by_month,
+    plan_id,
+    recorded,
+    recorded_at,
+    reference,
+    whole_histories,
+)
+from ledger import Ledger, LedgerError, Money, RecordedEvent
+from ledger.commands import Command, Note, OpenPlan, RecordPayment
 from ledger.plan import Plan
+from ledger.projections.catch_up import ReadModel
 from ledger.store import open_store
 
-_NAME = "ours"
+NAME = "ours"
+"""Name of the ledger, and what the names of its tables begin with."""
+
+_KEPT = 50_000
+"""Plans that an import keeps at hand, as `import_book` does."""
 
 
 class Ours:
@@ -18,16 +36,14 @@ class Ours:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._ledger = Ledger.open(url, name=_NAME)
-        self._plans = 0
+        self._ledger = Ledger.open(url, name=NAME)
 
     def seed(self, payments: Sequence[int]) -> None:
         """Append the events of one plan again and again under other ids: the ledger cannot tell the difference."""
-        store = open_store(self._url, _NAME)
+        store = open_store(self._url, NAME)
         for command, plans in by_month(payments):
-            store.append([_in_plan(event, plan) for plan in plans for event in recorded()[command]])
+            store.append([in_plan(event, plan) for plan in plans for event in recorded()[command]])
         store.close()
-        self._plans = len(payments)
 
     def pay(self, plan: int, number: int) -> int:
         line = LINES[number - 1]
@@ -47,16 +63,54 @@ class Ours:
         plans = [Plan(history) for history in histories.values()]
         return sum(plan.version for plan in plans)
 
-    def credited(self) -> Credited:
-        """Return what all plans together have credited."""
-        positions = [self._ledger.position(plan_id(plan)) for plan in range(self._plans)]
+    def credited(self, plans: range) -> Credited:
+        """Return what these plans together have credited."""
+        positions = [self._ledger.position(plan_id(plan)) for plan in plans]
         package = sum(position.shares_credited for position in positions)
         return Credited(package, sum(position.bonus_credited for position in positions))
+
+    def prepare(self, plans: range) -> None:
+        """Nothing: the commands are made while they are executed."""
+
+    def take_in(self, plans: range) -> int:
+        """Execute all commands through one desk, as `import_book` does."""
+        desk, count = self._ledger.desk(keep=_KEPT), 0
+        for some in whole_histories(plans):
+            for decided in desk.execute([_command(command, plan) for command, plan in some]):
+                if isinstance(decided, LedgerError):
+                    raise decided
+                count += len(decided)
+        return count
+
+    def catch_up(self) -> int:
+        """Take all events into lists and totals; return the sequence reached."""
+        store = open_store(self._url, NAME)
+        try:
+            return ReadModel(store).catch_up()
+        finally:
+            store.close()
 
     def close(self) -> None:
         self._ledger.close()
 
 
-def _in_plan(event: RecordedEvent, plan: int) -> RecordedEvent:
+def in_plan(event: RecordedEvent, plan: int) -> RecordedEvent:
+    """Return the event as if it were recorded in the plan with this number."""
     key = plan_id(plan) if event.version == 1 else event.key
     return attrs.evolve(event, plan_id=plan_id(plan), sequence=0, key=key)
+
+
+def _command(command: int, plan: int) -> tuple[Command, Note]:
+    """Return one command of a plan: 0 opens it, the others are its payments by number."""
+    if command == 0:
+        opening = OpenPlan(plan_id=plan_id(plan), investor=INVESTOR, partner=PARTNER, terms=TERMS, opened_at=OPENED_ON)
+        return opening, Note(recorded_at=recorded_at(OPENED_ON))
+    line = LINES[command - 1]
+    payment = RecordPayment(
+        plan_id=plan_id(plan),
+        reference=reference(command),
+        amount=Money(line.amount, TERMS.price.currency),
+        paid_at=line.due_on,
+        kind="regular",
+    )
+    return payment, Note(recorded_at=recorded_at(line.due_on))

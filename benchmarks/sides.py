@@ -16,6 +16,12 @@ class Side(Protocol):
     def read(self) -> int:
         """Read everything stored into plan states (the floor: into tuples); return the number of rows read."""
 
+    def prepare(self, plans: range) -> None:
+        """Make ready what a bulk import of these plans has at hand. Never measured."""
+
+    def take_in(self, plans: range) -> int:
+        """Import the whole histories of new plans, commit by commit as ours; return the number of rows written."""
+
     def close(self) -> None:
         """Release connections."""
 

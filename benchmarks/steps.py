@@ -1,64 +1,20 @@
-"""The five steps, and what one round of each does."""
+"""The short steps (a payment, a derivation, a reading), and the list of all steps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from benchmarks import stock, workload
-from benchmarks.databases import Database, Databases
-from benchmarks.equal_work import UnequalWork
+from benchmarks.catching_up import catch_up
+from benchmarks.common import Effort, Result, equal, opened
+from benchmarks.databases import Databases
+from benchmarks.importing import take_in
+from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
-from benchmarks.ours import Ours
 from benchmarks.sides import Credited, Side
-from benchmarks.stock import Stock
+from benchmarks.writers import pay_together
 from ledger.events import PaymentMade, PlanOpened
 from ledger.schedule import Installment
 from ledger.timeline import timeline
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is measured. `payments` is per round and side, a multiple of the 20 ages of the workload's plans."""
-
-    rounds: int
-    payments: int
-    plans_read: int
-    seconds_deriving: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """Operations per second."""
-
-    step: str
-    ours: float
-    stock: float
-    floor: float
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The three sides on a database, filled alike."""
-
-    ours: Ours
-    stock: Stock
-    floor: Side
-
-    def named(self) -> Mapping[str, Side]:
-        """Return the sides in the order of their turns."""
-        return {"ours": self.ours, "stock": self.stock, "floor": self.floor}
-
-
-@contextmanager
-def _opened(database: Database, payments: Sequence[int]) -> Iterator[Opened]:
-    """Open and fill the three sides."""
-    with closing(database.ours()) as ours, closing(database.stock()) as stock_side, closing(database.floor()) as floor:
-        sides = Opened(ours, stock_side, floor)
-        for side in sides.named().values():
-            side.seed(payments)
-        database.settle()
-        yield sides
 
 
 def pay(databases: Databases, effort: Effort, *, database: str) -> Result:
@@ -73,11 +29,11 @@ def pay(databases: Databases, effort: Effort, *, database: str) -> Result:
         written.setdefault(name, []).extend(rows)
         return len(rows)
 
-    with _opened(databases.open(database, "pay"), [workload.paid_before(plan) for plan in range(plans)]) as sides:
+    with opened(databases.open(database, "pay"), [workload.paid_before(plan) for plan in range(plans)]) as sides:
         turns = {name: partial(work, name, side) for name, side in sides.named().items()}
         rates = interleaved(turns, rounds=effort.rounds)
-        _equal(step, "rows of each payment", *written.values())
-        _equal(step, "shares credited", sides.ours.credited(), sides.stock.credited())
+        equal(step, "rows of each payment", *written.values())
+        equal(step, "shares credited", sides.ours.credited(range(plans)), sides.stock.credited(range(plans)))
     return Result(step, rates["ours"], rates["stock"], rates["floor"])
 
 
@@ -92,7 +48,7 @@ def derive(effort: Effort) -> Result:
     derived = timeline(opened, facts, as_of).state
     plan = stock.replay(replayed)
     by_ours = Credited(derived.shares_credited, derived.bonus_credited)
-    _equal("derive", "shares credited", by_ours, Credited(plan.shares_credited, plan.bonus_credited))
+    equal("derive", "shares credited", by_ours, Credited(plan.shares_credited, plan.bonus_credited))
 
     operations: Mapping[str, Callable[[], object]] = {
         "ours": lambda: timeline(opened, facts, as_of),
@@ -119,17 +75,15 @@ def _only_money(lines: Sequence[Installment], facts: Sequence[PaymentMade]) -> l
 
 def read(databases: Databases, effort: Effort, *, database: str) -> Result:
     """Everything stored, read into plan states; the floor fetches the rows."""
-    step = f"read/{database}"
-    with _opened(
-        databases.open(database, "read"), [workload.paid_before(plan) for plan in range(effort.plans_read)]
-    ) as sides:
+    step, plans = f"read/{database}", effort.plans_read
+    with opened(databases.open(database, "read"), [workload.paid_before(plan) for plan in range(plans)]) as sides:
         readers: dict[str, Callable[[], int]] = {
             "ours": sides.ours.read,
             "stock": sides.stock.read,
             "floor": sides.floor.read,
         }
-        _equal(step, "rows read", *(reader() for reader in readers.values()))
-        _equal(step, "shares credited", sides.ours.credited(), sides.stock.credited())
+        equal(step, "rows read", *(reader() for reader in readers.values()))
+        equal(step, "shares credited", sides.ours.credited(range(plans)), sides.stock.credited(range(plans)))
         turns = {name: partial(_read, reader) for name, reader in readers.items()}
         rates = interleaved(turns, rounds=effort.rounds)
     return Result(step, rates["ours"], rates["stock"], rates["floor"])
@@ -139,16 +93,28 @@ def _read(reader: Callable[[], int], _round: int) -> int:
     return reader()
 
 
-def _equal(step: str, what: str, *of_sides: object) -> None:
-    if any(of_side != of_sides[0] for of_side in of_sides):
-        raise UnequalWork(f"{step}: {what} differ: {', '.join(map(str, of_sides))}")
+Step = Callable[[Databases, Effort], Result]
 
-
-STEPS: Mapping[str, Callable[[Databases, Effort], Result]] = {
+_STEPS: Mapping[str, Step] = {
     "pay/sqlite": partial(pay, database="sqlite"),
     "pay/postgres": partial(pay, database="postgres"),
+    "pay/postgres/4": partial(pay_together, database="postgres", writers=4),
+    "import/sqlite": partial(take_in, database="sqlite"),
+    "import/postgres": partial(take_in, database="postgres"),
     "derive": lambda _, effort: derive(effort),
     "read/sqlite": partial(read, database="sqlite"),
     "read/postgres": partial(read, database="postgres"),
+    "catchup/sqlite": partial(catch_up, database="sqlite"),
+    "catchup/postgres": partial(catch_up, database="postgres"),
+    "close/10k": lambda databases, _: close(databases, size="10k"),
+    "close/100k": lambda databases, _: close(databases, size="100k"),
+    "overdue/1M": partial(overdue, size="1M"),
+    "balance/1M": partial(balance, size="1M"),
+    "portfolio/1M": partial(portfolio, size="1M"),
+    "close/1M": lambda databases, _: close(databases, size="1M"),  # after the questions: it goes on through the days
 }
-"""By name, in the order in which they run."""
+
+
+def steps(effort: Effort) -> Mapping[str, Step]:
+    """Return the steps by name, in the order in which they run, less those on larger books than asked for."""
+    return {name: step for name, step in _STEPS.items() if SIZES.get(name.rpartition("/")[2], 0) <= effort.largest_book}

@@ -1,20 +1,25 @@
 """Stock: the `Application` around the stock plan, on the recorders of `eventsourcing` with their default settings."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from math import inf
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from eventsourcing.application import Application
 from eventsourcing.domain import CanMutateAggregate
+from eventsourcing.persistence import Tracking
 
 from benchmarks.sides import Credited
 from benchmarks.stock_plan import Plan
-from benchmarks.workload import INVESTOR, LINES, OPENED_ON, PARTNER, TERMS, by_month, reference
+from benchmarks.workload import INVESTOR, LINES, OPENED_ON, PARTNER, TERMS, by_month, reference, whole_histories
 
 DomainEvent = CanMutateAggregate[UUID]
+
+_OPENING, _EVENT = 2_300, 300
+"""Bytes, rounded up, that a stored opening and any other event come to."""
 
 
 class StockPlans(Application[UUID]):
@@ -28,36 +33,80 @@ class StockPlans(Application[UUID]):
 
 
 class Stock:
-    """The application with the settings of one database."""
+    """The application with the settings of one database.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    Bulk work is saved by as many bytes together as the database takes: all, or less than what hangs psycopg's pipeline.
+    """
+
+    def __init__(self, env: Mapping[str, str], *, bytes_together: float = inf) -> None:
+        self.env = env
         self._app = StockPlans(env=env)
-        self._ids: list[UUID] = []
+        self.name = self._app.name
+        self._bytes_together = bytes_together
+        self._ids: dict[int, UUID] = {}
 
-    def seed(self, payments: Sequence[int]) -> None:
-        """Save the events of one plan again and again under other ids."""
-        for command, plans in by_month(payments):
+    def seed(self, payments: Sequence[int], *, first: int = 0) -> None:
+        """Save the events of one plan again and again under other ids; plans are numbered from `first`."""
+        for command, plans in by_month(payments, first=first):
             self._app.save(*(_in_plan(event, plan) for plan in plans for event in recorded()[command]))
-        self._ids = [_id(plan) for plan in range(len(payments))]
+        self._ids |= {plan: _id(plan) for plan in range(first, first + len(payments))}
 
     def pay(self, plan: int, number: int) -> int:
         return self._app.record_payment(_id(plan), number=number)
 
     def read(self) -> int:
         """Get every plan from the repository, by its id."""
-        plans = self._plans()
-        return sum(plan.version for plan in plans)
+        return sum(plan.version for plan in self._plans(self._ids))
 
-    def credited(self) -> Credited:
-        """Return what all plans together have credited."""
-        plans = self._plans()
-        return Credited(sum(plan.shares_credited for plan in plans), sum(plan.bonus_credited for plan in plans))
+    def credited(self, plans: range) -> Credited:
+        """Return what these plans together have credited."""
+        found = self._plans(plans)
+        return Credited(sum(plan.shares_credited for plan in found), sum(plan.bonus_credited for plan in found))
+
+    def prepare(self, plans: range) -> None:
+        """Nothing: the commands are made while they are executed."""
+
+    def take_in(self, plans: range) -> int:
+        """Execute all commands on aggregates that are kept in memory, and save many of them at a time."""
+        held: dict[int, Plan] = {}
+        count = 0
+        for some in whole_histories(plans):
+            changed: dict[int, Plan] = {}
+            for command, number in some:
+                if command == 0:
+                    held[number] = open_plan()
+                else:
+                    pay_on_time(held[number], command)
+                changed[number] = held[number]
+            count += sum(len(self._app.save(*together)) for together in self._portions(changed.values()))
+        self._ids |= {number: plan.id for number, plan in held.items()}
+        return count
+
+    def tracked(self, *, after: int, limit: int) -> Iterator[tuple[DomainEvent, Tracking]]:
+        """Yield events of the log, as the library's projections get them."""
+        for notification in self._app.recorder.select_notifications(after, limit, inclusive_of_start=False):
+            event = self._app.mapper.to_domain_event(notification)
+            assert isinstance(event, CanMutateAggregate)
+            yield event, Tracking(self._app.name, notification.id)
 
     def close(self) -> None:
         self._app.close()
 
-    def _plans(self) -> list[Plan]:
-        return [self._app.repository.get(plan) for plan in self._ids]
+    def _plans(self, plans: Iterable[int]) -> list[Plan]:
+        return [self._app.repository.get(self._ids[plan]) for plan in plans]
+
+    def _portions(self, plans: Iterable[Plan]) -> Iterator[list[Plan]]:
+        """Yield the aggregates in portions whose new events come to no more than what may be saved together."""
+        together: list[Plan] = []
+        size = 0
+        for plan in plans:
+            more = sum(_OPENING if event.originator_version == 1 else _EVENT for event in plan.pending_events)
+            if together and size + more > self._bytes_together:
+                yield together
+                together, size = [], 0
+            together.append(plan)
+            size += more
+        yield together
 
 
 def open_plan() -> Plan:

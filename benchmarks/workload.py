@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from functools import cache
+from itertools import islice
 
 from ledger import (
     DoublePayment,
@@ -57,6 +58,11 @@ def reference(number: int) -> str:
     return f"bank-{number}"
 
 
+def recorded_at(day: date) -> datetime:
+    """Return the instant of this day at which the workload's commands are recorded."""
+    return datetime.combine(day, _RECORDED)
+
+
 def paid_before(plan: int) -> int:
     """Return how many payments a plan has when the clock starts: from 0 to 19, 9.5 on average.
 
@@ -65,14 +71,25 @@ def paid_before(plan: int) -> int:
     return plan % len(LINES)
 
 
-def by_month(payments: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+def by_month(payments: Sequence[int], *, first: int = 0) -> Iterator[tuple[int, Sequence[int]]]:
     """Yield the commands that give each plan its number of payments: 0 (open) or a payment's number, and some plans.
 
-    The order is that of the business: everybody's first payment comes before anybody's second.
+    The plans are numbered from `first`. The order is that of the business: everybody's first payment comes before
+    anybody's second.
     """
-    for command in range(max(payments) + 1):
-        plans = [plan for plan, paid in enumerate(payments) if paid >= command]
-        yield from ((command, plans[first : first + _TOGETHER]) for first in range(0, len(plans), _TOGETHER))
+    for command in range(max(payments, default=-1) + 1):
+        plans = [plan for plan, paid in enumerate(payments, first) if paid >= command]
+        yield from ((command, plans[begin : begin + _TOGETHER]) for begin in range(0, len(plans), _TOGETHER))
+
+
+def whole_histories(plans: range, *, together: int = 2_000) -> Iterator[list[tuple[int, int]]]:
+    """Yield the commands that give every plan its whole history, as pairs of command and plan, some at a time.
+
+    Command 0 opens a plan, the others are its payments by number. The order is that of the business, as in `by_month`.
+    """
+    commands = ((command, plan) for command in range(len(LINES) + 1) for plan in plans)
+    while some := list(islice(commands, together)):
+        yield some
 
 
 @cache
@@ -86,7 +103,7 @@ def recorded() -> tuple[tuple[RecordedEvent, ...], ...]:
                 partner=PARTNER,
                 terms=TERMS,
                 opened_at=OPENED_ON,
-                recorded_at=datetime.combine(OPENED_ON, _RECORDED),
+                recorded_at=recorded_at(OPENED_ON),
             )
         ]
         for line in LINES:
@@ -95,7 +112,7 @@ def recorded() -> tuple[tuple[RecordedEvent, ...], ...]:
                 reference=reference(line.number),
                 amount=Money(line.amount, TERMS.price.currency),
                 paid_at=line.due_on,
-                recorded_at=datetime.combine(line.due_on, _RECORDED),
+                recorded_at=recorded_at(line.due_on),
             )
             commands.append(events)
     return tuple(commands)

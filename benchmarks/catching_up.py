@@ -1,0 +1,63 @@
+"""Catching up: a projection takes in a filled ledger, exactly once, from nothing."""
+
+from contextlib import closing
+
+from benchmarks.common import Effort, Result, equal
+from benchmarks.databases import Databases
+from benchmarks.measure import Work, interleaved
+from benchmarks.stock_view import PREFIX, StockProjection
+from benchmarks.workload import LINES, plan_id, recorded
+
+_PER_PLAN = sum(map(len, recorded()))
+"""Stored events of a plan's whole history."""
+
+
+def catch_up(databases: Databases, effort: Effort, *, database: str) -> Result:
+    """A filled ledger, taken into lists and totals.
+
+    Ours begins with nothing in every round. Stock, with its transaction for each event, goes on in every round with the
+    whole histories of a few plans. The floor inserts all rows of the result in one transaction.
+    """
+    step, place = f"catchup/{database}", databases.open(database, "catchup")
+    few = effort.plans_tracked_by_stock
+    tracked = few * (effort.long_rounds + 1)
+    with closing(place.ours()) as ours, closing(place.stock()) as stock, closing(place.floor()):
+        ours.seed([len(LINES)] * effort.plans_caught_up)
+        for first in range(0, tracked, few):
+            stock.seed([len(LINES)] * few, first=first)
+        place.settle()
+        ours.catch_up()
+        with closing(place.views()) as views, closing(StockProjection(stock, views.ddl(PREFIX))) as projection:
+            views.create_floor()
+            tables = {name: views.table(name) for name in views.names()}
+            events = ours.read()
+            equal(step, "events", events, effort.plans_caught_up * _PER_PLAN, ours.catch_up())
+
+            def by_ours(_round: int) -> int:
+                ours.catch_up()
+                return events
+
+            def by_floor(_round: int) -> int:
+                views.fill_floor(tables)
+                return events
+
+            def before(name: str, _round: int) -> None:
+                if name == "ours":
+                    views.forget()
+                elif name == "floor":
+                    views.empty_floor()
+
+            turns: dict[str, Work] = {
+                "ours": by_ours,
+                "stock": lambda _: projection.take_in(few * _PER_PLAN),
+                "floor": by_floor,
+            }
+            rates = interleaved(turns, rounds=effort.long_rounds, before=before)
+            equal(step, "events tracked by stock", tracked * _PER_PLAN, stock.read(), projection.reached())
+            for name in ("", "_plans"):
+                both = {plan_id(plan) for plan in range(min(tracked, effort.plans_caught_up))}
+                by_both = (
+                    [row for row in rows if row[0] in both] for rows in (views.table(name).rows, projection.rows(name))
+                )
+                equal(step, f"rows of the view{name}", *by_both)
+    return Result(step, rates["ours"], rates["stock"], rates["floor"])

@@ -1,0 +1,106 @@
+"""A picture of a run, as SVG: how many times as fast as stock each step is, on a logarithmic scale, with its aim.
+
+Everything is drawn in middle tones on no background, which can be read on a light page and on a dark one alike.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import log10
+from pathlib import Path
+from textwrap import wrap
+from xml.sax.saxutils import escape
+
+from benchmarks import report
+from benchmarks.common import Result
+
+_WIDTH = 900
+_LEFT, _RIGHT = 140, 590
+"""Where the scale begins and ends; step names are to its left, figures to its right."""
+
+_SLOWEST, _FASTEST = 0.5, 200
+_TICKS = (1, 2, 5, 10, 20, 50, 100)
+_ROW, _BAR = 30, 16
+_TOP = 84
+_TEXT, _LINE, _FILL, _MARK = "#6e7781", "#8c959f", "#3f83d8", "#d1772b"
+
+
+def draw(svg: Path, run: Path) -> None:
+    """Draw what `--out` wrote to `run`."""
+    results, environment = report.read(run)
+    svg.write_text("\n".join(_lines(results, environment)) + "\n")
+
+
+def _lines(results: Sequence[Result], environment: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the file."""
+    against = [result for result in results if result.stock]
+    alone = [result for result in results if not result.stock]
+    bottom = _TOP + len(against) * _ROW
+    below = [*_told_alone(alone, results), "", *wrap(" · ".join(environment), 118)]
+    height = bottom + 40 + len(below) * 18
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+        f'viewBox="0 0 {_WIDTH} {height}" font-family="system-ui, sans-serif" font-size="13" fill="{_TEXT}">'
+    )
+    yield "<title>Benchmarks: this library against stock eventsourcing and the floor</title>"
+    yield _text(16, 26, "How many times as fast as stock eventsourcing", weight="bold", size=16)
+    yield _text(16, 46, "Filled: the aims against stock are reached. Outlined: not yet. The upright mark is the aim.")
+    yield from _scale(bottom)
+    for place, result in enumerate(against):
+        yield from _bar(result, results, _TOP + place * _ROW)
+    for place, line in enumerate(below):
+        yield _text(16, bottom + 34 + place * 18, line)
+    yield "</svg>"
+
+
+def _scale(bottom: int) -> Iterator[str]:
+    for tick in _TICKS:
+        x = _at(tick)
+        width = 1.5 if tick == 1 else 0.5
+        yield (
+            f'<line x1="{x:.1f}" y1="{_TOP - 6}" x2="{x:.1f}" y2="{bottom}" stroke="{_LINE}" stroke-width="{width}"/>'
+        )
+        yield _text(x, _TOP - 12, "stock" if tick == 1 else f"{tick} ×", anchor="middle")
+
+
+def _bar(result: Result, results: Sequence[Result], top: int) -> Iterator[str]:
+    """Yield a step: its name, its bar from 1 on, the mark of its aim, and both ratios in figures."""
+    ratio, of_floor = report.times_stock(result) or 1, report.times_floor(result)
+    aims = [aim for aim in report.AIMS.get(result.step, ()) if aim.of_stock is not None]
+    floors = [f" (aim {aim.of_floor:g})" for aim in report.AIMS.get(result.step, ()) if aim.of_floor is not None]
+    reached = all(aim.reached(result, {other.step: other for other in results}) for aim in aims)
+    begin, end = sorted((_at(1), _at(ratio)))
+    y = top + (_ROW - _BAR) / 2
+    yield _text(_LEFT - 10, top + 20, result.step, anchor="end")
+    yield (
+        f'<rect x="{begin:.1f}" y="{y:.1f}" width="{end - begin:.1f}" height="{_BAR}" rx="2" fill="{_FILL}" '
+        f'fill-opacity="{0.9 if reached else 0.15}" stroke="{_FILL}" stroke-width="1.5"/>'
+    )
+    for aim in aims:
+        x = _at(aim.of_stock or 1)
+        yield (
+            f'<line x1="{x:.1f}" y1="{y - 4:.1f}" x2="{x:.1f}" y2="{y + _BAR + 4:.1f}" stroke="{_MARK}" '
+            'stroke-width="3"/>'
+        )
+    floor = "" if of_floor is None else f", {of_floor:.2f} × floor{''.join(floors)}"
+    yield _text(_RIGHT + 16, top + 20, f"{ratio:.1f} × stock{floor}")
+
+
+def _told_alone(alone: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
+    """Yield the steps that have no stock, in words."""
+    named = {result.step: result for result in results}
+    for result in alone:
+        aims = ", ".join(
+            f"{aim.words}: {report.told(aim.reached(result, named))}" for aim in report.AIMS.get(result.step, ())
+        )
+        pace = f"{result.ours:,.0f} plans a second" if "close" in result.step else f"{1_000 / result.ours:.2f} ms"
+        yield f"{result.step}: {pace}{f' ({aims})' if aims else ''}"
+
+
+def _at(ratio: float) -> float:
+    """Return where a ratio is on the scale."""
+    part = log10(min(max(ratio, _SLOWEST), _FASTEST) / _SLOWEST) / log10(_FASTEST / _SLOWEST)
+    return _LEFT + part * (_RIGHT - _LEFT)
+
+
+def _text(x: float, y: float, words: str, *, anchor: str = "start", weight: str = "normal", size: int = 13) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-weight="{weight}" font-size="{size}">{escape(words)}</text>'

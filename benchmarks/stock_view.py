@@ -1,0 +1,170 @@
+"""The stock projection: a materialised view that tracks every event in the transaction that changes its rows.
+
+It is what the documentation of `eventsourcing` teaches: a `Projection` whose `process_event` passes the changes and the
+tracking object to a `TrackingRecorder`, which makes both durable in one transaction. The rows are those of ours, from
+the same functions. It keeps its plans and their last rows in memory, where ours reads them.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import attrs
+from eventsourcing.domain import CanMutateAggregate
+from eventsourcing.persistence import InfrastructureFactory, Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection
+from eventsourcing.sqlite import SQLiteTrackingRecorder
+from eventsourcing.utils import Environment
+
+from benchmarks.ours import in_plan
+from benchmarks.stock import Stock
+from benchmarks.views import in_order
+from benchmarks.workload import recorded
+from ledger.plan import Plan
+from ledger.projections import totals
+from ledger.projections.phases import Phase, outlook
+from ledger.projections.rows import plan_row
+from ledger.projections.totals import Place, Total
+
+PREFIX = "stock_view"
+"""What the names of the view's tables begin with."""
+
+Change = tuple[str, Sequence[Sequence[Any]]]
+"""A statement with `?` for its parameters, and the rows of them with which it is run."""
+
+_COLUMNS = [field.name for field in attrs.fields(Phase)]
+
+
+class SQLitePhases(SQLiteTrackingRecorder):
+    """The view in an SQLite file."""
+
+    def create(self, ddl: Sequence[str]) -> None:
+        """Create its tables."""
+        with self.datastore.transaction(commit=True) as cursor:
+            for statement in ddl:
+                cursor.execute(statement)
+
+    def apply(self, changes: Sequence[Change], tracking: Tracking) -> None:
+        """Change rows and track the event, both or neither."""
+        with self.datastore.transaction(commit=True) as cursor:
+            for sql, rows in changes:
+                cursor.executemany(sql, rows)
+            self._insert_tracking(cursor, tracking)
+
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a table in their order."""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(f"SELECT * FROM {PREFIX}{name}")
+            return in_order(tuple(row) for row in cursor.fetchall())
+
+
+class PostgresPhases(PostgresTrackingRecorder):
+    """The view in a PostgreSQL database."""
+
+    def create(self, ddl: Sequence[str]) -> None:
+        """Create its tables."""
+        with self.datastore.transaction(commit=True) as cursor:
+            for statement in ddl:
+                cursor.execute(statement.encode())
+
+    def apply(self, changes: Sequence[Change], tracking: Tracking) -> None:
+        """Change rows and track the event, both or neither."""
+        with self.datastore.transaction(commit=True) as cursor:
+            for sql, rows in changes:
+                cursor.executemany(sql.replace("?", "%s").encode(), rows)
+            self._insert_tracking(cursor, tracking)
+
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a table in their order."""
+        with self.datastore.transaction(commit=False) as cursor:
+            found = cursor.execute(f"SELECT * FROM {PREFIX}{name}".encode()).fetchall()
+            return in_order(tuple(row.values()) for row in found)
+
+
+View = SQLitePhases | PostgresPhases
+
+_VIEWS = {"eventsourcing.sqlite": SQLitePhases, "eventsourcing.postgres": PostgresPhases}
+
+
+class PlanPhases(Projection[View]):
+    """Keeps the phases of every plan, the day on which it next comes due, and totals by day."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view)
+        self._plans: dict[UUID, tuple[Plan, list[Phase]]] = {}
+        self._template = [event for command in recorded() for event in command]
+
+    def process_event(self, domain_event: CanMutateAggregate[UUID], tracking: Tracking) -> None:
+        """Take in one event, which ours records under the same version of the plan."""
+        plan_id, version = domain_event.originator_id, domain_event.originator_version
+        event = in_plan(self._template[version - 1], plan_id.int)
+        if version == 1:
+            plan, before = Plan([event]), list[Phase]()
+        else:
+            plan, before = self._plans[plan_id]
+            plan.apply(event)
+        after, due_on = outlook(plan)
+        self._plans[plan_id] = plan, after
+        self.view.apply(list(_changes(plan, before, after, due_on)), tracking)
+
+
+class StockProjection:
+    """The projection of a stock application.
+
+    It pulls, in the place of the library's runner, which needs subscriptions that SQLite does not have.
+    """
+
+    def __init__(self, stock: Stock, ddl: Sequence[str]) -> None:
+        environment = Environment(PlanPhases.name, dict(stock.env))
+        self._stock = stock
+        self._factory = InfrastructureFactory[Any].construct(environment)
+        self._view: View = self._factory.tracking_recorder(_VIEWS[stock.env["PERSISTENCE_MODULE"]])
+        self._view.create(ddl)
+        self._projection = PlanPhases(self._view)
+
+    def take_in(self, limit: int) -> int:
+        """Go on with so many events; return the number of those that there were."""
+        count = 0
+        for event, tracking in self._stock.tracked(after=self.reached(), limit=limit):
+            self._projection.process_event(event, tracking)
+            count += 1
+        return count
+
+    def reached(self) -> int:
+        """Return how many events it has tracked."""
+        return self._view.max_tracking_id(self._stock.name) or 0
+
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a table of the view in their order."""
+        return self._view.rows(name)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._factory.close()
+
+
+def _changes(plan: Plan, before: Sequence[Phase], after: Sequence[Phase], due_on: date | None) -> Iterator[Change]:
+    """Yield what replaces a plan's rows."""
+    if before:
+        yield f"DELETE FROM {PREFIX} WHERE plan_id = ?", [(plan.plan_id,)]
+        yield f"DELETE FROM {PREFIX}_plans WHERE plan_id = ?", [(plan.plan_id,)]
+    yield _insert(PREFIX, _COLUMNS), [_row(phase) for phase in after]
+    yield f"INSERT INTO {PREFIX}_plans VALUES (?, ?, ?, ?)", [plan_row(plan, due_on)]
+    zone = plan.opened.terms.timezone
+    yield f"INSERT INTO {PREFIX}_zones VALUES (?) ON CONFLICT DO NOTHING", [(zone,)]
+    if changed := totals.changes(before, after):
+        sums = ", ".join(f"{column} = total.{column} + excluded.{column}" for column in Total._fields)
+        insert = _insert(f"{PREFIX}_totals AS total", [*Place._fields, *Total._fields])
+        rows = [(place.currency, place.timezone, place.day.isoformat(), *change) for place, change in changed.items()]
+        yield f"{insert} ON CONFLICT (timezone, day, currency) DO UPDATE SET {sums}", rows
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
+
+
+def _row(phase: Phase) -> tuple[Any, ...]:
+    values = [getattr(phase, name) for name in _COLUMNS]
+    return tuple(value.isoformat() if isinstance(value, date) else value for value in values)
