@@ -76,6 +76,11 @@ def bulk() -> list[tuple[Command, Note]]:
     return [(command, _NOTE) for command in [*map(_opening, plans), *paid]]
 
 
+def story() -> list[RecordedEvent]:
+    """Return the history of a plan that was paid at once."""
+    return _decided([_opening("P-1"), _payment("P-1", OPENED_ON, "bank-all", "3000.00")])
+
+
 def renamed(events: Sequence[RecordedEvent], plan_id: str) -> list[RecordedEvent]:
     """Return the same events of another plan."""
     return [attrs.evolve(event, plan_id=plan_id) for event in events]

@@ -64,16 +64,16 @@ def follow(pipe: Connection, _: int, place: Place, every: float) -> None:
 
 
 def append_copies(
-    pipe: Connection, number: int, place: Place, history: Sequence[RecordedEvent], sizes: Sequence[int]
+    pipe: Connection, number: int, place: Place, history: Sequence[RecordedEvent], sizes: Sequence[Sequence[int]]
 ) -> None:
-    """Save copies of a plan's history under other ids, as many events in each save as is said."""
+    """Save copies of a plan's history under other ids, as many events in each save as is said by number."""
     store = open_store(place.url, place.name)
     try:
         plan = count()
         pipe.send("ready")
         pipe.recv()
         copies: list[RecordedEvent] = []
-        for size in sizes:
+        for size in sizes[number]:
             while len(copies) < size:
                 plan_id = f"P-{number}-{next(plan)}"
                 copies += [attrs.evolve(event, plan_id=plan_id) for event in history]
@@ -81,7 +81,7 @@ def append_copies(
             copies = copies[size:]
     finally:
         store.close()
-    pipe.send(sum(sizes))
+    pipe.send(sum(sizes[number]))
 
 
 def work_on_plans(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str], payments: int) -> None:
