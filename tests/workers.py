@@ -1,0 +1,98 @@
+"""What other processes do in tests, each with its end of a pipe and its number among those like it."""
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+from itertools import count
+from multiprocessing.connection import Connection
+from threading import Event, Thread
+
+import attrs
+
+from ledger import Ledger, StoreUnavailable
+from ledger.events import RecordedEvent
+from ledger.store import open_store
+from tests.examples import OPENED_ON, pay
+from tests.victim import Place
+
+
+def keep_paying(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str]) -> None:
+    """Record one small payment after another until something is said; tell which were confirmed, and what failed."""
+    confirmed: list[tuple[str, str]] = []
+    errors: list[str] = []
+    with place.open() as ledger:
+        pipe.send("ready")
+        for payment in count():
+            if pipe.poll():
+                break
+            plan_id, reference = plan_ids[payment % len(plan_ids)], f"bank-{number}-{payment}"
+            try:
+                pay(ledger, OPENED_ON, reference, amount="0.01", plan_id=plan_id)
+            except StoreUnavailable as error:
+                errors.append(str(error))
+            else:
+                confirmed.append((plan_id, reference))
+    pipe.send((confirmed, errors))
+
+
+class _Teller(logging.Handler):
+    """Tells the parent what is logged."""
+
+    def __init__(self, pipe: Connection) -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell the words before the first of what varies."""
+        self._pipe.send(str(record.msg).partition(" %")[0])
+
+
+def follow(pipe: Connection, _: int, place: Place, every: float) -> None:
+    """Follow until something is said; tell what is logged about it: `following` when this process is at work."""
+    log = logging.getLogger("ledger.projections.follow")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Teller(pipe))
+    stop = Event()
+
+    def listen() -> None:
+        pipe.recv()
+        stop.set()
+
+    Thread(target=listen, daemon=True).start()
+    with place.open() as ledger:
+        ledger.follow(stop=stop, every=every)
+
+
+def append_copies(
+    pipe: Connection, number: int, place: Place, history: Sequence[RecordedEvent], sizes: Sequence[Sequence[int]]
+) -> None:
+    """Save copies of a plan's history under other ids, as many events in each save as is said by number."""
+    store = open_store(place.url, place.name)
+    try:
+        plan = count()
+        pipe.send("ready")
+        pipe.recv()
+        copies: list[RecordedEvent] = []
+        for size in sizes[number]:
+            while len(copies) < size:
+                plan_id = f"P-{number}-{next(plan)}"
+                copies += [attrs.evolve(event, plan_id=plan_id) for event in history]
+            store.append(copies[:size])
+            copies = copies[size:]
+    finally:
+        store.close()
+    pipe.send(sum(sizes[number]))
+
+
+def work_on_plans(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str], payments: int) -> None:
+    """Pay on plans that others pay on too, close the books and ask, in turns; tell when it is done."""
+    with place.open() as ledger:
+        pipe.send("ready")
+        pipe.recv()
+        for payment in range(payments):
+            pay(ledger, OPENED_ON, f"bank-{number}-{payment}", amount="1.00", plan_id=plan_ids[payment % len(plan_ids)])
+            if payment % 5 == number:
+                ledger.close_books(through=OPENED_ON)
+                assert len(ledger.overdue(as_of=date(2023, 4, 20))) <= len(plan_ids)
+        assert isinstance(ledger, Ledger)
+    pipe.send("done")
