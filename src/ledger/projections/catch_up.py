@@ -112,6 +112,7 @@ class ReadModel:
         while (view := find()).reached == 0 and (target := view.target or self._store.last_sequence()):
             page = self._store.plan_ids(after=view.filled, limit=_PLANS)
             if not page:
+                self._tables.create(view.name, self._rows(view.name).indexes())
                 self._tables.advance(view.name, expected=0, reached=target, changes=())
                 continue
             with telemetry.span("ledger.catch_up", plans=len(page), reached=target):

@@ -48,23 +48,27 @@ class Rows:
         """Return the statements that create the tables where they are missing."""
         columns = ", ".join(f"{name} {_TYPES.get(kind, 'TEXT NOT NULL')}" for name, kind in _COLUMNS.items())
         sums = ", ".join(f"{name} BIGINT NOT NULL" for name in Total._fields)
-        of_phases, plans = self._phases, self._plans
-        overdue = f"{of_phases}_overdue ON {of_phases} (through_on, from_on)"
-        by_partner = f"{of_phases}_overdue_by_partner ON {of_phases} (partner, through_on, from_on)"
         when_due = "plan_id TEXT PRIMARY KEY, timezone TEXT NOT NULL, recorded_on TEXT NOT NULL, due_on TEXT"
         by_day = f"currency TEXT, timezone TEXT, day TEXT, {sums}, PRIMARY KEY (timezone, day, currency)"
         return [
-            f"CREATE TABLE IF NOT EXISTS {of_phases} ({columns}, PRIMARY KEY (plan_id, from_on))",
-            f"CREATE INDEX IF NOT EXISTS {of_phases}_by_investor ON {of_phases} (investor)",
-            f"CREATE INDEX IF NOT EXISTS {of_phases}_by_partner ON {of_phases} (partner)",
-            f"CREATE INDEX IF NOT EXISTS {overdue} WHERE status = 'in_grace'",
-            f"CREATE INDEX IF NOT EXISTS {by_partner} WHERE status = 'in_grace'",
-            f"CREATE TABLE IF NOT EXISTS {plans} ({when_due})",
-            f"CREATE INDEX IF NOT EXISTS {plans}_by_due ON {plans} (due_on)",
-            f"CREATE INDEX IF NOT EXISTS {plans}_by_zone ON {plans} (timezone, recorded_on)",
+            f"CREATE TABLE IF NOT EXISTS {self._phases} ({columns}, PRIMARY KEY (plan_id, from_on))",
+            f"CREATE TABLE IF NOT EXISTS {self._plans} ({when_due})",
             f"CREATE TABLE IF NOT EXISTS {self._zones} (timezone TEXT PRIMARY KEY)",
             f"CREATE TABLE IF NOT EXISTS {self._totals} ({by_day})",
         ]
+
+    def indexes(self) -> list[str]:
+        """Return the statements that create the indexes: once the tables are filled, it is done at a fraction."""
+        of_phases, plans, late = self._phases, self._plans, "WHERE status = 'in_grace'"
+        indexes = {
+            f"{of_phases}_by_investor": f"{of_phases} (investor)",
+            f"{of_phases}_by_partner": f"{of_phases} (partner)",
+            f"{of_phases}_overdue": f"{of_phases} (through_on, from_on) {late}",
+            f"{of_phases}_overdue_by_partner": f"{of_phases} (partner, through_on, from_on) {late}",
+            f"{plans}_by_due": f"{plans} (due_on)",
+            f"{plans}_by_zone": f"{plans} (timezone, recorded_on)",
+        }
+        return [f"CREATE INDEX IF NOT EXISTS {index} ON {columns}" for index, columns in indexes.items()]
 
     def drop(self) -> list[str]:
         """Return the statements that drop the tables where they are."""

@@ -30,6 +30,7 @@ class _Pool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
         connection = super()._create_connection()
         connection.cursor().execute("PRAGMA synchronous = FULL")
+        connection.cursor().execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
         return connection
 
 
