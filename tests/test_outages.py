@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ledger import ConcurrentChange, Ledger
 from ledger.commands import Note, RecordPayment
 from ledger.decide import decide
 from ledger.events import PaymentMade, RecordedEvent
+from ledger.store import postgres
 from tests import victim, workers
 from tests.examples import LEARNT, OPENED_ON, open_plan, pay, usd
 from tests.processes import forked
@@ -126,6 +128,19 @@ def test_a_change_of_views_that_is_cut_off_is_made_once(near: Ledger, far: Ledge
     assert far.rebuild().differences == ()
     assert [(view.name, view.live) for view in near._store.tables.views()] == [("phases_2", True)]
     assert (proxy.cuts, near.verify().differences) == (3, ())
+
+
+def test_a_client_that_vanishes_silently_holds_nobody_up(
+    near: Ledger, proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that is gone without a word, holding the ledger's lock, keeps no other from writing for long."""
+    monkeypatch.setattr(postgres, "_PATIENCE", 2)
+    with Ledger.open(proxy.url, name=name) as vanishing, ThreadPoolExecutor(1) as pool:
+        proxy.arm(b"COMMIT", cut="silently")
+        vanished = pool.submit(vanishing.execute_all, victim.bulk())
+        assert len(open_plan(near)) == 1
+        assert len(vanished.result(timeout=30)) == 44, "and it is there again, and tries once more"
+    assert (proxy.cuts, len(near.positions(as_of=OPENED_ON))) == (1, 23)
 
 
 # ---- the server restarts

@@ -112,6 +112,7 @@ def _close(ledger: Ledger) -> None:
 TASKS: Mapping[str, Callable[[Ledger], None]] = {
     "pay": _pay,
     "save": _save,
+    "fill": _catch_up,
     "catch up": _catch_up,
     "rebuild": _rebuild,
     "close": _close,
@@ -121,12 +122,13 @@ TASKS: Mapping[str, Callable[[Ledger], None]] = {
 def prepare(place: Place, task: str) -> None:
     """Make the ledger on which a task works."""
     events = _decided(_begun())
-    known = len(events) // 2 if task == "catch up" else len(events)
+    known = {"fill": 0, "catch up": len(events) // 2}.get(task, len(events))
     with place.open() as ledger:
-        ledger._store.append(events[:known])
-        ledger.wait(ledger._store.last_sequence())
-        if events[known:]:
-            ledger._store.append(events[known:])
+        for some in (events[:known], events[known:]):
+            ledger.wait(ledger._store.last_sequence())
+            ledger._store.append(some)
+        if task not in {"fill", "catch up"}:
+            ledger.wait(ledger._store.last_sequence())
 
 
 def histories(ledger: Ledger) -> dict[str, list[RecordedEvent]]:
@@ -183,7 +185,7 @@ def run(tell: Connection, place: Place, task: str, deadly: int | None) -> None:
     """Run a task; tell of its beginning, and, if it comes to its end, what kinds of statements it sent."""
     from ledger import closing  # noqa: PLC0415 - the module, not what others import from it
 
-    catch_up._BATCH, closing._TOGETHER = 25, 4
+    catch_up._BATCH, catch_up._PLANS, closing._TOGETHER = 25, 3, 4
     meter = Meter(deadly)
     meter.attach()
     with place.open() as ledger:
