@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import date
+from datetime import timedelta
 from itertools import count
 from multiprocessing.connection import Connection
 from threading import Event, Thread
@@ -85,14 +85,16 @@ def append_copies(
 
 
 def work_on_plans(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str], payments: int) -> None:
-    """Pay on plans that others pay on too, close the books and ask, in turns; tell when it is done."""
+    """Pay on plans that others pay on too, close the books and ask, in turns; tell of the payments when it is done."""
     with place.open() as ledger:
         pipe.send("ready")
         pipe.recv()
         for payment in range(payments):
-            pay(ledger, OPENED_ON, f"bank-{number}-{payment}", amount="1.00", plan_id=plan_ids[payment % len(plan_ids)])
-            if payment % 5 == number:
-                ledger.close_books(through=OPENED_ON)
-                assert len(ledger.overdue(as_of=date(2023, 4, 20))) <= len(plan_ids)
-        assert isinstance(ledger, Ledger)
-    pipe.send("done")
+            plan_id = plan_ids[payment % len(plan_ids)]
+            recorded = pay(ledger, OPENED_ON, f"bank-{number}-{payment}", amount="1.00", plan_id=plan_id)
+            if payment % 4 == number:
+                ledger.close_books(through=OPENED_ON + timedelta(days=payment))
+                ledger.wait(recorded[-1].sequence)
+                (row,) = ledger.portfolio(as_of=OPENED_ON)
+                assert (row.plans, row.paid.minor >= 100 * payment) == (len(plan_ids), True)
+    pipe.send(payments)
