@@ -1,5 +1,6 @@
 """What other processes do in tests, each with its end of a pipe and its number among those like it."""
 
+import json
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,10 +10,10 @@ from threading import Event, Thread
 
 import attrs
 
-from ledger import Ledger, StoreUnavailable
+from ledger import StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.store import open_store
-from tests.examples import OPENED_ON, pay
+from tests.examples import OPENED_ON, open_plan, pay
 from tests.victim import Place
 
 
@@ -98,3 +99,32 @@ def work_on_plans(pipe: Connection, number: int, place: Place, plan_ids: Sequenc
                 (row,) = ledger.portfolio(as_of=OPENED_ON)
                 assert (row.plans, row.paid.minor >= 100 * payment) == (len(plan_ids), True)
     pipe.send(payments)
+
+
+def trace(pipe: Connection, _: int, url: str) -> None:
+    """Work on a ledger with OpenTelemetry's SDK at hand; tell the spans with their attributes, and the metrics."""
+    from opentelemetry import metrics, trace  # noqa: PLC0415 - in this process only
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+
+    spans, reader, tracing = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(tracing)
+    metrics.set_meter_provider(MeterProvider([reader]))
+    with Place(url, "ledger").open() as ledger:
+        open_plan(ledger)
+        pay(ledger, OPENED_ON, "bank-1")
+        ledger.overdue(as_of=OPENED_ON)
+        with trace.get_tracer("service").start_as_current_span("request"):
+            pay(ledger, OPENED_ON, "bank-2")
+    found = spans.get_finished_spans()
+    names = {span.context.span_id: span.name for span in found if span.context}
+    told = [
+        (span.name, dict(span.attributes or {}), names.get(span.parent.span_id) if span.parent else None)
+        for span in found
+    ]
+    data = json.loads(reader.get_metrics_data().to_json())  # type: ignore[union-attr]
+    pipe.send((told, data["resource_metrics"][0]["scope_metrics"][0]["metrics"]))

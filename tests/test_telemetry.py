@@ -1,0 +1,118 @@
+"""What a running ledger tells: spans, a histogram, log lines; and nothing at all where nobody listens."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from ledger import CorruptHistory, Ledger
+from tests import workers
+from tests.examples import OPENED_ON, open_plan, pay
+from tests.processes import forked, until
+from tests.tables import change
+
+_ROOT = Path(__file__).parent.parent
+_SESSION = """
+from threading import Event
+from ledger import CorruptHistory
+from ledger.projections.catch_up import ReadModel
+from tests.examples import *
+from tests.tables import change
+with Ledger.open(f"sqlite:///{sys.argv[1]}/books.db") as ledger:
+    open_plan(ledger)
+    pay(ledger, OPENED_ON, "bank-1")
+    assert len(ledger.overdue(as_of=date(2023, 5, 20))) == 1
+    assert ledger.close_books(through=date(2023, 6, 30))
+    assert ledger.rebuild().differences == ledger.verify().differences == ()
+    open_plan(ledger, "P-bad")
+    change(ledger, "UPDATE ledger_events SET tag = 'plan_opened.v9' WHERE plan_id = 'P-bad'")
+    try:
+        ledger.follow(stop=Event(), every=0.01)
+    except CorruptHistory:
+        pass
+    else:
+        raise AssertionError("a poisoned event went by")
+"""
+
+
+def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+# ---- OpenTelemetry
+
+
+def test_spans_and_replayed_events_are_told(tmp_path: Path) -> None:
+    """Commands, saves and catch-ups are spans within the caller's; a histogram counts the events read per command."""
+    with forked(workers.trace, f"sqlite:///{tmp_path}/traced.db") as (process,):
+        spans, metrics = process.hear()
+    told = {name: attributes for name, attributes, _ in spans}
+    assert {"ledger.command", "ledger.append", "ledger.catch_up"} <= told.keys()
+    assert told["ledger.command"] == {"ledger.command": "RecordPayment", "ledger.commands": 1}
+    assert told["ledger.append"] == {"ledger.events": 2}
+    assert told["ledger.catch_up"]["ledger.reached"] == 3
+    parents = [(name, parent) for name, _, parent in spans if parent is not None]
+    assert sorted(parents) == [("ledger.append", "ledger.command")] * 3 + [("ledger.command", "request")]
+    (histogram,) = [metric for metric in metrics if metric["name"] == "ledger.events_replayed"]
+    (point,) = histogram["data"]["data_points"]
+    assert (point["count"], point["sum"], point["max"]) == (3, 4, 3)
+
+
+def test_without_opentelemetry_everything_works(tmp_path: Path) -> None:
+    """The telemetry extra is not installed: nothing is told, and nothing is missing."""
+    run = _run(f"import sys\nsys.modules['opentelemetry'] = None\n{_SESSION}", str(tmp_path))
+    assert run.returncode == 0, run.stderr
+
+
+def test_importing_the_ledger_imports_no_telemetry() -> None:
+    """OpenTelemetry is imported with the first command, if at all."""
+    run = _run("import sys, ledger; print([name for name in sys.modules if name.startswith('opentelemetry')])")
+    assert (run.stdout, run.stderr) == ("[]\n", "")
+
+
+# ---- logging
+
+
+def test_nothing_is_printed_by_default(tmp_path: Path) -> None:
+    """A library is silent: what it logs is seen by those who set up logging, even where a view stops."""
+    run = _run(f"import sys\n{_SESSION}", str(tmp_path))
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_a_view_that_stops_is_an_error_in_the_log(shared_url: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One line at level ERROR, under the library's own logger, names the view and the event."""
+    with Ledger.open(shared_url, name=name) as ledger:
+        open_plan(ledger)
+        ledger.wait(1)
+        open_plan(ledger, "P-bad")
+        change(ledger, "UPDATE books_events SET tag = 'plan_opened.v9' WHERE plan_id = 'P-bad'")
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="ledger"), pytest.raises(CorruptHistory):
+            ledger.overdue()
+    (record,) = [record for record in caplog.records if record.name.startswith("ledger")]
+    assert (record.levelname, "phases_1 stops at 1: Plan P-bad, version 1" in record.message) == ("ERROR", True)
+
+
+def test_a_follower_whose_database_is_away_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It waits and says what it waits for; a take-over of a rebuild and the beginning of following are information."""
+    stop = Event()
+    with Ledger.open(f"sqlite:///{tmp_path}/books.db") as ledger, caplog.at_level(logging.INFO, logger="ledger"):
+        open_plan(ledger)
+        pay(ledger, OPENED_ON, "bank-1")
+        ledger.overdue()
+        ledger.rebuild()
+        change(ledger, "DELETE FROM books_phases_2_totals")
+        thread = Thread(target=lambda: ledger.follow(stop=stop, every=0.01), daemon=True)
+        thread.start()
+        warned = until(lambda: [record for record in caplog.records if record.levelname == "WARNING"])
+        assert "its rows are missing; rebuild it" in warned[0].message
+        ledger.rebuild()
+        until(lambda: [record for record in caplog.records if record.message.startswith("following")])
+        stop.set()
+        thread.join(20)
+    told = [(record.levelname, record.message) for record in caplog.records if record.levelname == "INFO"]
+    assert ("INFO", "phases_2 has taken over from phases_1") in told
