@@ -11,8 +11,8 @@ from benchmarks.machine import environment
 from benchmarks.steps import steps
 
 QUICK = Effort(
-    rounds=7,
-    payments=40,
+    rounds=9,
+    payments=20,
     plans_read=120,
     seconds_deriving=0.05,
     long_rounds=3,
