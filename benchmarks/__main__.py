@@ -12,12 +12,12 @@ from benchmarks.steps import steps
 
 QUICK = Effort(
     rounds=7,
-    payments=40,
-    plans_read=120,
+    payments=20,
+    plans_read=100,
     seconds_deriving=0.05,
     long_rounds=3,
-    plans_imported=150,
-    plans_caught_up=150,
+    plans_imported=100,
+    plans_caught_up=100,
     plans_tracked_by_stock=2,
     queries=30,
     largest_book=10_000,

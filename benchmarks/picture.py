@@ -22,6 +22,10 @@ _ROW, _BAR = 30, 16
 _TOP = 84
 _TEXT, _LINE, _FILL, _MARK = "#6e7781", "#8c959f", "#3f83d8", "#d1772b"
 
+_KEY = (
+    "Filled: the aim, marked by the upright line, is reached. Outlined: not yet. Aims against the floor are in figures."
+)
+
 
 def draw(svg: Path, run: Path) -> None:
     """Draw what `--out` wrote to `run`."""
@@ -42,7 +46,7 @@ def _lines(results: Sequence[Result], environment: Sequence[str]) -> Iterator[st
     )
     yield "<title>Benchmarks: this library against stock eventsourcing and the floor</title>"
     yield _text(16, 26, "How many times as fast as stock eventsourcing", weight="bold", size=16)
-    yield _text(16, 46, "Filled: the aims against stock are reached. Outlined: not yet. The upright mark is the aim.")
+    yield _text(16, 46, _KEY)
     yield from _scale(bottom)
     for place, result in enumerate(against):
         yield from _bar(result, results, _TOP + place * _ROW)
@@ -64,8 +68,10 @@ def _scale(bottom: int) -> Iterator[str]:
 def _bar(result: Result, results: Sequence[Result], top: int) -> Iterator[str]:
     """Yield a step: its name, its bar from 1 on, the mark of its aim, and both ratios in figures."""
     ratio, of_floor = report.times_stock(result) or 1, report.times_floor(result)
-    aims = [aim for aim in report.AIMS.get(result.step, ()) if aim.of_stock is not None]
-    floors = [f" (aim {aim.of_floor:g})" for aim in report.AIMS.get(result.step, ()) if aim.of_floor is not None]
+    all_aims = report.AIMS.get(result.step, ())
+    aims = [aim for aim in all_aims if aim.of_floor is None]
+    floors = [f" (aim {aim.of_floor:g})" for aim in all_aims if aim.of_floor is not None]
+    others = [f"; aim: {aim.words}" for aim in aims if aim.of_stock is None]
     reached = all(aim.reached(result, {other.step: other for other in results}) for aim in aims)
     begin, end = sorted((_at(1), _at(ratio)))
     y = top + (_ROW - _BAR) / 2
@@ -74,14 +80,14 @@ def _bar(result: Result, results: Sequence[Result], top: int) -> Iterator[str]:
         f'<rect x="{begin:.1f}" y="{y:.1f}" width="{end - begin:.1f}" height="{_BAR}" rx="2" fill="{_FILL}" '
         f'fill-opacity="{0.9 if reached else 0.15}" stroke="{_FILL}" stroke-width="1.5"/>'
     )
-    for aim in aims:
-        x = _at(aim.of_stock or 1)
+    for factor in (aim.of_stock for aim in aims if aim.of_stock is not None):
+        x = _at(factor)
         yield (
             f'<line x1="{x:.1f}" y1="{y - 4:.1f}" x2="{x:.1f}" y2="{y + _BAR + 4:.1f}" stroke="{_MARK}" '
             'stroke-width="3"/>'
         )
     floor = "" if of_floor is None else f", {of_floor:.2f} × floor{''.join(floors)}"
-    yield _text(_RIGHT + 16, top + 20, f"{ratio:.1f} × stock{floor}")
+    yield _text(_RIGHT + 16, top + 20, f"{ratio:.1f} × stock{floor}{''.join(others)}")
 
 
 def _told_alone(alone: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
