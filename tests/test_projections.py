@@ -122,8 +122,8 @@ def test_a_batch_is_taken_in_once_however_many_catch_up(ledger: Ledger, monkeypa
     taken: list[int] = []
     advance = type(ledger._store.tables).advance
 
-    def counted(self: Any, view: str, *, expected: int, reached: int, changes: Any) -> bool:
-        done = bool(advance(self, view, expected=expected, reached=reached, changes=changes))
+    def counted(self: Any, view: str, *, reached: int, **move: Any) -> bool:
+        done = bool(advance(self, view, reached=reached, **move))
         if done:
             taken.append(reached)
         return done

@@ -99,7 +99,7 @@ def test_a_rebuild_that_was_cut_off_goes_on_where_it_stopped(books: Ledger) -> N
     assert (answers(books), books.verify().view) == (expected, "phases_1")
     told: list[int] = []
     assert books.rebuild(progress=lambda done, _: told.append(done)).differences == ()
-    assert told == [2, 4, 6, 7, victim.PLANS], "seven plans are derived, and all are verified"
+    assert list(dict.fromkeys(told)) == [2, 4, 6, 7, victim.PLANS], "seven plans are derived, and all are verified"
     assert _views(books) == [("phases_2", True)]
     assert answers(books) == expected
 

@@ -6,6 +6,8 @@ what was agreed and paid: the library promises no return and presses nobody.
 The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py` the door.
 """
 
+import logging as _logging
+
 from ledger.errors import CommandRefused as CommandRefused
 from ledger.errors import ConcurrentChange as ConcurrentChange
 from ledger.errors import Conflict as Conflict
@@ -50,3 +52,5 @@ from ledger.terms import PartialCover as PartialCover
 from ledger.terms import PerUnit as PerUnit
 from ledger.terms import PlanTerms as PlanTerms
 from ledger.terms import Portion as Portion
+
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())  # nothing is printed unless somebody asks

@@ -84,48 +84,48 @@ class ReadModel:
         return self._bring(self.live, progress)
 
     def _bring(self, find: Callable[[], View], progress: Progress | None) -> int:
-        """Bring a view up to date: one that has read nothing plan by plan, then every one batch by batch of events."""
-        self._fill(find, progress)
-        view, limit = find(), _BATCH
-        while True:
+        """Bring a view to where the ledger ends now: others may go on writing without keeping it busy for ever.
+
+        What has read nothing is filled plan by plan, everything else brought on by batches of events; so is what has
+        read nothing if an event cannot be taken in, to come as far as that event.
+        """
+        last, limit, plan_by_plan = self._store.last_sequence(), _BATCH, True
+        filled, plans = 0, 0 if progress is None else self._store.count_plans()
+        while (view := find()).reached < last:  # wherever it is: another process may have been faster
+            rows = self._rows(view.name)
             try:
-                batch = self._batch(view.reached, limit)
-                if not batch:
-                    return view.reached
-                self._take_in(self._rows(view.name), batch, view.reached)
+                if view.reached == 0 and plan_by_plan:
+                    filled += self._fill(rows, view, view.target or last)
+                elif view.filled:  # in part, before it was found out that the whole cannot be read
+                    self._tables.fill(view.name, expected=view.filled, filled="", target=0, changes=rows.clear())
+                else:
+                    self._take_in(rows, self._batch(view.reached, limit), view.reached)
             except CorruptHistory as error:
                 if limit == 1:
-                    self._stop(view, error)
+                    _log.error("%s stops at %s: %s", view.name, view.reached, error)
+                    self._tables.stop(view.name, at=view.reached, reason=str(error))
                     raise
-                limit = max(1, limit // 10)  # up to the event itself
-            view = find()  # where it is now: another process may have been faster
+                if view.reached == 0 and plan_by_plan:
+                    plan_by_plan = False
+                    self._tables.create(view.name, rows.indexes())
+                else:
+                    limit = max(1, limit // 10)
             if progress is not None:
-                progress(view.reached, max(view.reached, self._store.last_sequence()))
+                progress(*((view.reached, last) if view.reached else (min(filled, plans), plans)))
+        return view.reached
 
-    def _stop(self, view: View, error: CorruptHistory) -> None:
-        _log.error("%s stops at %s: %s", view.name, view.reached, error)
-        self._tables.stop(view.name, at=view.reached, reason=str(error))
-
-    def _fill(self, find: Callable[[], View], progress: Progress | None) -> None:
-        """Derive every plan once, as it stood at one sequence, from which the view then goes on."""
-        done, plans = 0, 0 if progress is None else self._store.count_plans()
-        while (view := find()).reached == 0 and (target := view.target or self._store.last_sequence()):
-            page = self._store.plan_ids(after=view.filled, limit=_PLANS)
-            if not page:
-                self._tables.create(view.name, self._rows(view.name).indexes())
-                self._tables.advance(view.name, expected=0, reached=target, changes=())
-                continue
-            with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
-                try:
-                    histories = self._store.histories(page, through=target)
-                    changes = self._rows(view.name).changes([Plan(one) for one in histories.values() if one], ())
-                except CorruptHistory as error:
-                    self._stop(view, error)
-                    raise
-                self._tables.fill(view.name, expected=view.filled, filled=page[-1], target=target, changes=changes)
-            if progress is not None:
-                done += len(page)
-                progress(done, max(done, plans))
+    def _fill(self, rows: Rows, view: View, target: int) -> int:
+        """Derive the next plans once, as they stood at one sequence, from which the view then goes on."""
+        page = self._store.plan_ids(after=view.filled, limit=_PLANS)
+        if not page:
+            self._tables.create(view.name, rows.indexes())
+            self._tables.advance(view.name, expected=0, filled=view.filled, reached=target, changes=())
+            return 0
+        with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
+            histories = self._store.histories(page, through=target)
+            changes = rows.changes([Plan(history) for history in histories.values() if history], ())
+            self._tables.fill(view.name, expected=view.filled, filled=page[-1], target=target, changes=changes)
+        return len(page)
 
     def _batch(self, after: int, limit: int) -> list[RecordedEvent]:
         """Return the next events, of not too many plans."""
@@ -178,7 +178,9 @@ class ReadModel:
         if verification.differences:
             self._tables.remove(fresh.view, drop=fresh.drop())
         else:
-            self._bring(find, None)
-            if self._tables.take_over(fresh.view, of=live.name, drop=self._rows(live.name).drop()):
-                _log.info("%s has taken over from %s", fresh.view, live.name)
+            drop = self._rows(live.name).drop()
+            while self.live().name == live.name:  # which goes on reading meanwhile: nobody is to see less than before
+                self._bring(find, None)
+                if self._tables.take_over(fresh.view, of=live.name, last=self._store.last_sequence(), drop=drop):
+                    _log.info("%s has taken over from %s", fresh.view, live.name)
         return verification

@@ -83,6 +83,10 @@ class Rows:
 
     # ---- writing
 
+    def clear(self) -> list[Change]:
+        """Return the changes after which there are no rows."""
+        return [Statement(f"DELETE FROM {table}", [()]) for table in self._all()]
+
     def changes(self, plans: Sequence[Plan], known: Iterable[str]) -> list[Change]:
         """Return the changes after which the plans' rows are these; of those `known` there are rows already."""
         gone = [(plan_id,) for plan_id in known]

@@ -69,6 +69,7 @@ class _Replay:
         self.plans = 0
         self._phases = 0
         self._totals: dict[Place, Total] = {}
+        self._zones = set[str]()
 
     def compare(self, plans: Sequence[Plan], rows: Rows) -> Iterator[str]:
         """Yield what differs in the rows of these plans."""
@@ -76,6 +77,7 @@ class _Replay:
         when_due = rows.plan_rows_of([plan.plan_id for plan in plans])
         for plan in plans:
             expected, due_on = outlook(plan)
+            self._zones.add(plan.opened.terms.timezone)
             self.plans, self._phases = self.plans + 1, self._phases + len(expected)
             for place, change in totals.changes((), expected).items():
                 self._totals[place] = summed((self._totals.get(place, Total()), change))
@@ -88,6 +90,8 @@ class _Replay:
         counts = rows.counts()
         if counts != (self._phases, self.plans):
             yield f"there are {counts[0]} phases of {counts[1]} plans; a replay has {self._phases} of {self.plans}"
+        for zone in sorted(self._zones.symmetric_difference(rows.zones())):
+            yield f"the time zone {zone} is missing" if zone in self._zones else f"no plan is in the time zone {zone}"
         found = rows.daily_totals()
         expected = {place: change for place, change in self._totals.items() if any(change)}
         for place in sorted(found.keys() | expected.keys()):

@@ -77,14 +77,17 @@ class Tables(Protocol):
         """Return the sequence that the view has reached; 0 if it has none."""
         ...
 
-    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change]) -> bool:
-        """Apply the changes and move the checkpoint, both or neither; False if it was not `expected` any more."""
+    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change], filled: str = "") -> bool:
+        """Apply the changes and move the checkpoint, both or neither; False if it was not `expected` any more.
+
+        A view that is being filled advances from the plan up to which it is `filled`, and then is not any more.
+        """
         ...
 
     def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
         """Apply the changes and note up to which plan a view that has reached 0 is filled, both or neither.
 
-        Returns False if it was not `expected` any more. The next advance ends the filling.
+        Returns False if it was not `expected` any more.
         """
         ...
 
@@ -92,8 +95,11 @@ class Tables(Protocol):
         """Note what the view could not take in after its checkpoint `at`; the next advance forgets it."""
         ...
 
-    def take_over(self, view: str, *, of: str, drop: Sequence[str]) -> bool:
-        """Make a view live instead of another one and drop that one's tables; False if that one was not live."""
+    def take_over(self, view: str, *, of: str, last: int, drop: Sequence[str]) -> bool:
+        """Make a view live instead of another one and drop that one's tables.
+
+        Returns False, and nothing is done, if that one is not live, or has read further, up to `last` at most.
+        """
         ...
 
     def remove(self, view: str, *, drop: Sequence[str]) -> None:

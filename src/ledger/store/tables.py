@@ -10,6 +10,10 @@ from ledger.store.recording import unavailable
 from ledger.store.sql import Cursor, SqlRecorder
 
 
+class _NotToBeDoneError(Exception):
+    """Rolls a transaction back."""
+
+
 class TrackedTables:
     """`Tables` of one ledger in one database."""
 
@@ -46,24 +50,28 @@ class TrackedTables:
             rows = self._database.query(sql)
         return [View(name, reached, bool(live), *state) for name, reached, live, *state in rows]
 
-    def take_over(self, view: str, *, of: str, drop: Sequence[str]) -> bool:
-        """Make a view live instead of another one and drop that one's tables; False if that one was not live."""
+    def take_over(self, view: str, *, of: str, last: int, drop: Sequence[str]) -> bool:
+        """Make a view live instead of another one and drop that one's tables; False if that is not to be done."""
         table = self._checkpoints
-        is_live = f"EXISTS (SELECT 1 FROM {table} WHERE view = ? AND live = 1)"
-        go_live = f"UPDATE {table} SET live = 1 WHERE view = ? AND {is_live} RETURNING view"
-        retire = f"DELETE FROM {table} WHERE view = ? AND live = 1 RETURNING view"
+        retire = f"DELETE FROM {table} WHERE view = ? AND live = 1 RETURNING sequence"
+        go_live = f"UPDATE {table} SET live = 1 WHERE view = ? AND sequence >= ? RETURNING view"
 
-        def change(cursor: Cursor) -> bool:
-            for sql, views in ((go_live, (view, of)), (retire, (of,))):
-                cursor.execute(self._database.sql(sql), views)
-                if not cursor.fetchall():
-                    return False
-            for statement in drop:
-                cursor.execute(statement)
-            return True
+        def change(cursor: Cursor) -> None:
+            cursor.execute(self._database.sql(retire), (of,))
+            for (reached,) in cursor.fetchall():
+                cursor.execute(self._database.sql(go_live), (view, min(reached, last)))
+                if cursor.fetchall():
+                    for statement in drop:
+                        cursor.execute(statement)
+                    return
+            raise _NotToBeDoneError
 
         with unavailable(self._label):
-            return self._database.write(change)
+            try:
+                self._database.write(change)
+            except _NotToBeDoneError:
+                return False
+            return True
 
     def remove(self, view: str, *, drop: Sequence[str]) -> None:
         """Drop the tables of a view that is not live, and its checkpoint."""
@@ -84,17 +92,17 @@ class TrackedTables:
         with unavailable(self._label):
             return self._recorder.max_tracking_id(view) or 0
 
-    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change]) -> bool:
+    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change], filled: str = "") -> bool:
         """Apply the changes and move the checkpoint; False, and nothing done, if it was not `expected` any more."""
         lock = (
             f"UPDATE {self._checkpoints} SET stopped_by = NULL, filled = '', target = 0 "
-            "WHERE view = ? AND sequence = ? RETURNING view"
+            "WHERE view = ? AND sequence = ? AND filled = ? RETURNING view"
         )
 
         def track(cursor: Cursor) -> None:
             self._recorder.track(cursor, Tracking(view, reached))
 
-        return self._move(lock, (view, expected), changes, track)
+        return self._move(lock, (view, expected, filled), changes, track)
 
     def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
         """Apply the changes and note up to which plan a view that has reached 0 is filled."""
