@@ -27,10 +27,10 @@ FULL = Effort(
     payments=60,
     plans_read=300,
     seconds_deriving=0.1,
-    long_rounds=7,
+    long_rounds=5,
     plans_imported=1_000,
     plans_caught_up=1_000,
-    plans_tracked_by_stock=20,
+    plans_tracked_by_stock=10,
     queries=200,
     largest_book=1_000_000,
 )
