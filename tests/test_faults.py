@@ -16,6 +16,7 @@ import pytest
 from ledger import Ledger
 from tests import victim
 from tests.processes import fork
+from tests.tables import names
 from tests.victim import TASKS, Place, answers, histories
 
 KILLS = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 5
@@ -111,7 +112,8 @@ def _check_again(ledger: Ledger, task: str, whole: Undisturbed) -> None:
     assert ledger.verify().differences == ()
     (live,) = ledger._store.tables.views()
     assert (live.live, live.reached, live.stopped_by) == (True, ledger._store.last_sequence(), None)
-    assert _tables(ledger) == _of_generation(ledger, live.name)
+    tables = {f"{live.name}{part}" for part in ("", "_plans", "_zones", "_totals")}
+    assert {table for table in names(ledger, views=True) if table.startswith("phases")} == tables
 
 
 def _check_resumed(ledger: Ledger) -> None:
@@ -120,22 +122,7 @@ def _check_resumed(ledger: Ledger) -> None:
     left = [plan for plan in histories(ledger) if not fresh or (plan > fresh[0].filled and not fresh[0].reached)]
     told: list[int] = []
     assert ledger.rebuild(progress=lambda done, _: told.append(done)).differences == ()
-    assert told[0] == (len(left) or victim.PLANS), "it tells of the plans that it fills, then of those that it verifies"
-
-
-def _tables(ledger: Ledger) -> set[str]:
-    """Return the tables of views that there are."""
-    tables = ledger._store.tables
-    if "SQLite" in tables._label:  # type: ignore[attr-defined]
-        rows = tables.query("SELECT name FROM sqlite_master WHERE type = 'table'")
-    else:
-        rows = tables.query("SELECT table_name::text FROM information_schema.tables")
-    return {str(name) for (name,) in rows if str(name).startswith(f"{tables.prefix}_phases_")}
-
-
-def _of_generation(ledger: Ledger, view: str) -> set[str]:
-    table = f"{ledger._store.tables.prefix}_{view}"
-    return {table, *(f"{table}_{part}" for part in ("plans", "zones", "totals"))}
+    assert told[0] in ({len(left)} if left else {0, victim.PLANS}), "plans that it fills, then those that it verifies"
 
 
 @pytest.fixture

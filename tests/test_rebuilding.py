@@ -84,6 +84,31 @@ def test_payments_go_on_during_a_rebuild(place: Place, books: Ledger) -> None:
     assert books.verify().differences == ()
 
 
+def test_what_was_to_be_read_stays_to_be_read(place: Place, books: Ledger) -> None:
+    """While one generation after another takes over, no reader ever sees less than somebody has waited for."""
+    stop = Event()
+
+    def pay_and_read() -> int:
+        paid = 0
+        with place.open() as writer, Ledger.open(place.url, name=place.name, catch_up=False) as reader:
+            while not stop.is_set():
+                (first, *_) = pay(writer, OPENED_ON, f"bank-new-{paid}", amount="1.00", plan_id="P-7")
+                assert writer.wait(first.sequence) >= first.sequence
+                assert reader.wait(first.sequence, timeout=0) >= first.sequence
+                paid += 1
+        return paid
+
+    with ThreadPoolExecutor(1) as pool:
+        paying = pool.submit(pay_and_read)
+        try:
+            for _ in range(4):
+                assert books.rebuild().differences == ()
+        finally:
+            stop.set()
+        assert paying.result(timeout=60) > 1
+    assert books.verify().differences == ()
+
+
 def test_a_rebuild_that_was_cut_off_goes_on_where_it_stopped(books: Ledger) -> None:
     """An interrupted rebuild leaves the live rows alone; the next one begins at its checkpoint."""
     expected = answers(books)

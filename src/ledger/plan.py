@@ -72,6 +72,9 @@ class Position:
     bonus_promised: int
 
 
+_FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
+
+
 class Plan:
     """A plan as recorded: its opening, its facts in recorded order, and its outcomes with what was voided."""
 
@@ -91,30 +94,27 @@ class Plan:
 
     def apply(self, recorded: RecordedEvent) -> None:
         """Take in the plan's next event. Raises `CorruptHistory`."""
-        event = recorded.event
-        if recorded.version != self.version + 1:
+        event, version = recorded.event, recorded.version
+        if version != self.version + 1:
             raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
-        if isinstance(event, PlanOpened) != (recorded.version == 1):
+        if isinstance(event, PlanOpened) != (version == 1):
             raise _corrupt(recorded, "a plan begins with its opening, and is opened once")
         if isinstance(event, PlanOpened):
             self.plan_id, self.opened, self.horizon = recorded.plan_id, event, event.effective_on
-            self.recorded_at = recorded.recorded_at
         elif recorded.recorded_at < self.recorded_at:
             raise _corrupt(recorded, "it was recorded before the event that precedes it")
-        self.version, self.recorded_at = recorded.version, recorded.recorded_at
-        self.horizon = max(self.horizon, event.effective_on)
-        if isinstance(event, PlanOpened):
-            return
-        if event.effective_on < self.opened.effective_on:
+        elif event.effective_on < self.opened.effective_on:
             raise _corrupt(recorded, "it is effective before the opening")
-        if isinstance(event, OutcomeVoided):
-            self._void(recorded, event)
-        elif isinstance(event, (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)):
+        elif isinstance(event, _FACTS):
             self._fact(recorded, event)
+        elif isinstance(event, OutcomeVoided):
+            self._void(recorded, event)
         else:
-            item = RecordedOutcome(recorded.version, event)
+            item = RecordedOutcome(version, event)
             self.outcomes.append(item)
-            self.by_outcome[event] = self._by_version[recorded.version] = item
+            self.by_outcome[event] = self._by_version[version] = item
+        self.version, self.recorded_at = version, recorded.recorded_at
+        self.horizon = max(self.horizon, event.effective_on)
 
     def _fact(self, recorded: RecordedEvent, fact: Fact) -> None:
         if isinstance(fact, PaymentReversed):

@@ -23,6 +23,7 @@ _TOGETHER = 500
 
 _COLUMNS: Mapping[str, Any] = {field.name: field.type for field in attrs.fields(Phase)}
 _NAMES = ", ".join(_COLUMNS)
+_DATES = [place for place, kind in enumerate(_COLUMNS.values()) if kind in (date, date | None)]
 _PLAN_COLUMNS = ("plan_id", "timezone", "recorded_on", "due_on")
 _TYPES = {int: "BIGINT NOT NULL", int | None: "BIGINT", str | None: "TEXT", date | None: "TEXT"}
 _SUMS = ", ".join(f"SUM({column})" for column in Total._fields)
@@ -219,12 +220,16 @@ _values = attrgetter(*_COLUMNS)
 
 
 def _row(phase: Phase) -> Row:
-    return tuple(value.isoformat() if isinstance(value, date) else value for value in _values(phase))
+    values = list(_values(phase))
+    for place in _DATES:
+        if values[place] is not None:
+            values[place] = values[place].isoformat()
+    return values
 
 
 def _phase(row: Sequence[Value]) -> Phase:
-    values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    for name, kind in _COLUMNS.items():
-        if kind in (date, date | None) and values[name] is not None:
-            values[name] = date.fromisoformat(values[name])
-    return Phase(**values)
+    values: list[Any] = list(row)
+    for place in _DATES:
+        if values[place] is not None:
+            values[place] = date.fromisoformat(values[place])
+    return Phase(**dict(zip(_COLUMNS, values, strict=True)))
