@@ -129,16 +129,18 @@ def test_one_view_is_live_and_another_takes_over(url: str, name: str) -> None:
             tables.create(f"things_{number}", [f"CREATE TABLE IF NOT EXISTS {name}_things_{number} (thing TEXT)"])
         drop = [f"DROP TABLE IF EXISTS {name}_things_1"]
         assert [view.live for view in tables.views()] == [True, False, False]
-        assert not tables.take_over("things_3", of="things_2", last=9, drop=drop)
-        assert not tables.take_over("things_4", of="things_1", last=9, drop=drop)
+        assert not tables.take_over("things_3", of="things_2", last=9)
+        assert not tables.take_over("things_4", of="things_1", last=9)
         tables.remove("things_1", drop=drop)
         assert [view.live for view in tables.views()] == [True, False, False], "a live view stays"
         assert tables.advance("things_1", expected=0, reached=5, changes=())
-        assert not tables.take_over("things_2", of="things_1", last=9, drop=drop), "it has read less"
+        assert not tables.take_over("things_2", of="things_1", last=9), "it has read less"
         assert tables.advance("things_2", expected=0, reached=4, changes=())
-        assert not tables.take_over("things_2", of="things_1", last=9, drop=drop), "still less"
-        assert tables.take_over("things_2", of="things_1", last=4, drop=drop), "the ledger has no more"
-        assert not tables.take_over("things_2", of="things_1", last=9, drop=drop)
+        assert not tables.take_over("things_2", of="things_1", last=9), "still less"
+        assert tables.take_over("things_2", of="things_1", last=4), "the ledger has no more"
+        assert not tables.take_over("things_2", of="things_1", last=9)
+        assert [view.live for view in tables.views()] == [False, True, False]
+        tables.remove("things_1", drop=drop)
         tables.remove("things_3", drop=[f"DROP TABLE IF EXISTS {name}_things_3"])
         assert tables.views() == [View("things_2", 4, live=True, stopped_by=None)]
         for gone in (1, 3):

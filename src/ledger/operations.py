@@ -100,7 +100,7 @@ def status(*, max_lag: int | None = None, json: AsJson = False, database: Db) ->
     else:
         print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
         for view in health.views:
-            state = "live" if view.live else "being rebuilt"
+            state = "live" if view.live else "not live"
             print(f"View {view.name}: {state}, read up to {view.reached:,}, {view.lag:,} behind.")
         for problem in health.problems:
             print(problem)

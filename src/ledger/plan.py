@@ -81,6 +81,7 @@ class Plan:
     def __init__(self, history: Iterable[RecordedEvent]) -> None:
         """Fold a plan's events, oldest first. Raises `CorruptHistory` where they cannot have been recorded so."""
         self.version = 0
+        self.recorded_at: datetime
         self.facts: list[Fact] = []
         self.outcomes: list[RecordedOutcome] = []
         self.payments: dict[str, PaymentMade | PlanReinstated] = {}

@@ -60,16 +60,21 @@ class ReadModel:
             raise StoreUnavailable(store=f"Read model {view.name}", reason=reason, remedy="rebuild it")
 
     def ask(self, question: Callable[[Rows], T]) -> T:
-        """Return what the live rows answer; ask again if others took over meanwhile.
+        """Return what the live rows answer. Raises `NotCaughtUp` while they are filled for the first time."""
 
-        Raises `NotCaughtUp` while they are filled for the first time.
-        """
-        while True:
-            view = self.live()
+        def answer(view: View) -> T:
             if view.filled:
                 raise NotCaughtUp(wanted=view.target, reached=0, seconds=0)
+            return question(self._rows(view.name))
+
+        return self._with_live(answer)
+
+    def _with_live(self, task: Callable[[View], T]) -> T:
+        """Do a task with the live view, and again if others took over meanwhile."""
+        while True:
+            view = self.live()
             try:
-                return question(self._rows(view.name))
+                return task(view)
             except StoreUnavailable:
                 if self.live().name == view.name:
                     raise
@@ -81,7 +86,7 @@ class ReadModel:
 
         Raises `CorruptHistory` at what cannot be taken in, with everything before it taken in.
         """
-        return self._bring(self.live, progress)
+        return self._with_live(lambda _: self._bring(self.live, progress))
 
     def _bring(self, find: Callable[[], View], progress: Progress | None) -> int:
         """Bring a view to where the ledger ends now: others may go on writing without keeping it busy for ever.
@@ -155,7 +160,7 @@ class ReadModel:
 
     def verify(self, progress: Progress | None = None) -> Verification:
         """Compare the live rows with a replay of the events that they have taken in."""
-        return verify(self._store, self._rows(self.live().name), progress)
+        return self._with_live(lambda view: verify(self._store, self._rows(view.name), progress))
 
     def rebuild(self, progress: Progress | None = None) -> Verification:
         """Fill the next generation beside the live one, which answers on; verify it; let it take over if it is equal.
@@ -163,7 +168,10 @@ class ReadModel:
         A rebuild that was cut off goes on where it stopped. Raises `CorruptHistory` as `catch_up` does.
         """
         live = self.live()
-        fresh = self._rows(f"{_FAMILY}{int(live.name.removeprefix(_FAMILY)) + 1}")
+        for view in self._tables.views():
+            if _generation(view) < _generation(live):  # what a rebuild that was cut off left behind
+                self._remove(view.name)
+        fresh = self._rows(f"{_FAMILY}{_generation(live) + 1}")
         self._tables.create(fresh.view, fresh.ddl())
 
         def find() -> View:
@@ -176,11 +184,18 @@ class ReadModel:
         self._bring(find, progress)
         verification = verify(self._store, fresh, progress)
         if verification.differences:
-            self._tables.remove(fresh.view, drop=fresh.drop())
-        else:
-            drop = self._rows(live.name).drop()
-            while self.live().name == live.name:  # which goes on reading meanwhile: nobody is to see less than before
-                self._bring(find, None)
-                if self._tables.take_over(fresh.view, of=live.name, last=self._store.last_sequence(), drop=drop):
-                    _log.info("%s has taken over from %s", fresh.view, live.name)
+            self._remove(fresh.view)
+            return verification
+        while self.live().name == live.name:  # which goes on reading meanwhile: nobody is to see less than before
+            self._bring(find, None)
+            if self._tables.take_over(fresh.view, of=live.name, last=self._store.last_sequence()):
+                _log.info("%s has taken over from %s", fresh.view, live.name)
+        self._remove(live.name)
         return verification
+
+    def _remove(self, view: str) -> None:
+        self._tables.remove(view, drop=self._rows(view).drop())
+
+
+def _generation(view: View) -> int:
+    return int(view.name.removeprefix(_FAMILY))

@@ -9,7 +9,7 @@ from ledger.store import Store
 class ViewHealth:
     """A view: `lag` is the ledger's last sequence less the one reached (gaps counted), below 0 for another ledger's.
 
-    `live` views answer; another one is being rebuilt. `stopped_by` says what it could not take in, None if nothing.
+    The `live` view answers; another is being rebuilt, or was. `stopped_by` says what it could not take in, if anything.
     """
 
     name: str

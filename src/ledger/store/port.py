@@ -44,7 +44,7 @@ Change = Statement | Insert
 class View:
     """How far a view has read: up to the sequence `reached`, inclusive.
 
-    The `live` one answers; another is being rebuilt. `stopped_by` says what it could not take in, None if nothing. A
+    The `live` one answers; another is being rebuilt, or was. `stopped_by` says what it could not take in, if anything. A
     view that has reached 0 is filled plan by plan: it has the plans up to the id `filled` as they stood at `target`.
     """
 
@@ -95,15 +95,15 @@ class Tables(Protocol):
         """Note what the view could not take in after its checkpoint `at`; the next advance forgets it."""
         ...
 
-    def take_over(self, view: str, *, of: str, last: int, drop: Sequence[str]) -> bool:
-        """Make a view live instead of another one and drop that one's tables.
+    def take_over(self, view: str, *, of: str, last: int) -> bool:
+        """Make a view live instead of another one, which then is to be removed.
 
         Returns False, and nothing is done, if that one is not live, or has read further, up to `last` at most.
         """
         ...
 
     def remove(self, view: str, *, drop: Sequence[str]) -> None:
-        """Drop the tables of a view that is not live, and its checkpoint, so that it can be begun anew."""
+        """Drop the tables of a view that is not live, and its checkpoint."""
         ...
 
     def query(self, sql: str, parameters: Row = ()) -> list[tuple[Value, ...]]:

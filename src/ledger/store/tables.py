@@ -50,10 +50,10 @@ class TrackedTables:
             rows = self._database.query(sql)
         return [View(name, reached, bool(live), *state) for name, reached, live, *state in rows]
 
-    def take_over(self, view: str, *, of: str, last: int, drop: Sequence[str]) -> bool:
-        """Make a view live instead of another one and drop that one's tables; False if that is not to be done."""
+    def take_over(self, view: str, *, of: str, last: int) -> bool:
+        """Make a view live instead of another one; False if that is not to be done."""
         table = self._checkpoints
-        retire = f"DELETE FROM {table} WHERE view = ? AND live = 1 RETURNING sequence"
+        retire = f"UPDATE {table} SET live = 0 WHERE view = ? AND live = 1 RETURNING sequence"
         go_live = f"UPDATE {table} SET live = 1 WHERE view = ? AND sequence >= ? RETURNING view"
 
         def change(cursor: Cursor) -> None:
@@ -61,8 +61,6 @@ class TrackedTables:
             for (reached,) in cursor.fetchall():
                 cursor.execute(self._database.sql(go_live), (view, min(reached, last)))
                 if cursor.fetchall():
-                    for statement in drop:
-                        cursor.execute(statement)
                     return
             raise _NotToBeDoneError
 
