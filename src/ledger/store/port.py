@@ -44,7 +44,7 @@ Change = Statement | Insert
 class View:
     """How far a view has read: up to the sequence `reached`, inclusive.
 
-    The `live` one answers; another is being rebuilt, or was. `stopped_by` says what it could not take in, if anything. A
+    The `live` one answers; another is being rebuilt, or was. `stopped_by` says what it could not take in, or is None. A
     view that has reached 0 is filled plan by plan: it has the plans up to the id `filled` as they stood at `target`.
     """
 
