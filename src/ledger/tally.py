@@ -32,8 +32,9 @@ class Purse:
         else:
             self._waiting[reference] = amount
             self.unapplied += amount
-        if self.standing > self.peak:
-            self.peak, self.peak_on = self.standing, on
+        standing = self.paid + self.unapplied
+        if standing > self.peak:
+            self.peak, self.peak_on = standing, on
 
     def return_payment(self, reference: str) -> bool:
         """Take a payment out, and tell whether it was applied."""

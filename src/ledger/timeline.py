@@ -152,22 +152,24 @@ class Walk:
 
     def _pay(self, fact: PaymentMade | PlanReinstated) -> None:
         """Apply a payment to the oldest unsettled lines; on a plan that takes none it stays unapplied (section 5)."""
-        active = self.status == "active"
-        self.purse.receive(fact.reference, fact.amount.minor, fact.effective_on, applied=active)
+        on, active = fact.effective_on, self.status == "active"
+        self.purse.receive(fact.reference, fact.amount.minor, on, applied=active)
         if active:
             first = len(self.settlements)
-            self._settle(fact.effective_on, fact.reference)
-            if len(self.settlements) > first + 1:
-                self._award(fact, self.lines[first : len(self.settlements)])
-            if len(self.settlements) == len(self.lines):
-                self._complete(fact.effective_on, fact.reference)
+            settled = self._settle(on, fact.reference)
+            if settled > first + 1:
+                self._award(fact, self.lines[first:settled])
+            if settled == len(self.lines):
+                self._complete(on, fact.reference)
 
-    def _settle(self, on: date, payment: str) -> None:
-        """Settle what the money covers, oldest first."""
-        i = len(self.settlements)
-        while i < len(self.lines) and self.owed[i + 1] <= self.purse.paid:
-            self.settlements.append(self.chronicle.add(InstallmentSettled(on, i + 1, self.lines[i].shares, payment)))
+    def _settle(self, on: date, payment: str) -> int:
+        """Settle what the money covers, oldest first; return how many lines are settled now."""
+        i, paid, lines, owed = len(self.settlements), self.purse.paid, self.lines, self.owed
+        while i < len(lines) and owed[i + 1] <= paid:
+            outcome = InstallmentSettled(on, i + 1, lines[i].shares, payment)
+            self.settlements.append(self.chronicle.add(outcome))
             i += 1
+        return i
 
     def _award(self, fact: PaymentMade | PlanReinstated, settled: Sequence[Installment]) -> None:
         """Award what a payment earns that settled these lines. Source: RULES.md section 7."""
