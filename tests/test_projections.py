@@ -235,6 +235,22 @@ def test_lists_read_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             assert not any(step.startswith("SCAN") for step in steps), (sql, steps)
 
 
+def test_a_plan_that_cannot_be_closed_keeps_no_other_from_it(ledger: Ledger) -> None:
+    """The others are closed, and progress told, before the error of the one that is corrupt is raised."""
+    for number in range(3):
+        open_plan(ledger, f"P-{number}")
+    missed = ledger.close_books(through=OPENED_ON + timedelta(days=1), dry_run=True)[0]
+    assert isinstance(missed.event, PaymentMissed)
+    ledger._store.append([attrs.evolve(missed, plan_id="P-1", version=2, event=attrs.evolve(missed.event, number=2))])
+    told: list[tuple[int, int]] = []
+    with pytest.raises(CorruptHistory, match="Plan P-1"):
+        ledger.close_books(through=OPENED_ON + timedelta(days=20), progress=lambda *done: told.append(done))
+    assert told == [(3, 3)]
+    for plan_id in ("P-0", "P-2"):
+        names = [type(event.event).__name__ for event in ledger.history(plan_id)]
+        assert names == ["PlanOpened", "PaymentMissed", "PlanCancelled"]
+
+
 # ---- named examples
 
 
