@@ -110,6 +110,13 @@ def test_a_follower_catches_up_until_it_is_told_to_stop(books: tuple[str, ...], 
     assert "INFO following" in told
 
 
+def test_a_follower_looks_now_and_then(books: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """An interval of nothing, or less, is refused: it would keep a processor busy for nothing."""
+    for every in ("0", "-1"):
+        assert main(["follow", *books, "--every", every]) == 1
+        assert "expected a number of seconds above 0" in capsys.readouterr().err
+
+
 def test_views_can_lie_elsewhere(books: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With `--views` the tables of lists are in another database, which `migrate` creates."""
     elsewhere = ("--views", f"sqlite:///{tmp_path}/views.db")

@@ -11,7 +11,7 @@ from ledger import arguments
 from ledger.closing import close, closings
 from ledger.dates import civil_date, day_in, instant
 from ledger.entries import Entries, Noted
-from ledger.errors import NotCaughtUp, PlanNotFound, StoreUnavailable
+from ledger.errors import InvalidArgument, NotCaughtUp, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, Position, known
 from ledger.progress import Progress
@@ -205,6 +205,8 @@ class Ledger(Entries):
 
         Raises `CorruptHistory` at an event that cannot be taken in.
         """
+        if not (isinstance(every, (int, float)) and every > 0):
+            raise InvalidArgument(argument="every", given=every, expected="a number of seconds above 0")
         follow(self._store, stop=stop, every=every, progress=progress)
 
     def rebuild(self, *, progress: Progress | None = None) -> Verification:
