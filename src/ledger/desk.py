@@ -55,6 +55,8 @@ class Desk:
         raise AssertionError  # count does not end
 
     def _attempt(self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool) -> list[Decided]:
+        if dry_run:
+            self._kept.clear()  # no append would tell that others wrote meanwhile
         clerks = _Clerks(self._store, self._kept)
         try:
             decided = clerks.decide(commands)

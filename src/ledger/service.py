@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from itertools import takewhile
 from threading import Event, Lock
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -11,7 +12,7 @@ from ledger import arguments
 from ledger.closing import close, closings
 from ledger.dates import civil_date, day_in, instant
 from ledger.entries import Entries, Noted
-from ledger.errors import InvalidArgument, NotCaughtUp, PlanNotFound, StoreUnavailable
+from ledger.errors import CorruptHistory, InvalidArgument, NotCaughtUp, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, Position, known
 from ledger.progress import Progress
@@ -23,7 +24,7 @@ from ledger.projections.overdue import OverdueRow, overdue_rows
 from ledger.projections.phases import Phase
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
 from ledger.projections.rows import Rows
-from ledger.projections.standing import days_of, standing_as_known
+from ledger.projections.standing import Only, days_of, standing_as_known
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.projections.totals import total
 from ledger.projections.verify import Verification
@@ -37,6 +38,8 @@ _GLANCE = 0.01
 
 _TOGETHER = 500
 """Plans read at a time."""
+
+_DAY = 86_400
 
 _PAGE = 5_000
 """Events read at a time."""
@@ -106,13 +109,20 @@ class Ledger(Entries):
 
         Touches only plans with something due, some hundreds in a transaction, and tells `progress` how many are done of
         how many: a closing that was cut off goes on where it stopped when it is called again. Raises `CommandRefused`,
-        before anything is recorded, if the day has not come in the time zone of every plan.
+        before anything is recorded, if the day has not come in the time zone of every plan, and `CorruptHistory`, after
+        all others are closed, for a plan that cannot be.
         """
         note, through = self._note(**noted), civil_date("through", through)
-        model = self._read_model()
-        model.catch_up()
+        model, corrupt = self._read_model(), None
+        try:
+            model.catch_up()
+        except CorruptHistory as error:  # it keeps no other plan from being closed
+            corrupt = error
         commands = model.ask(lambda rows: closings(rows, through=through, note=note))
-        return close(self.desk(), commands, note, dry_run=noted.get("dry_run", False), progress=progress)
+        recorded = close(self.desk(), commands, note, dry_run=noted.get("dry_run", False), progress=progress)
+        if corrupt is not None:
+            raise corrupt
+        return recorded
 
     # ---- queries
 
@@ -133,11 +143,11 @@ class Ledger(Entries):
         """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
         if status is not None:
             arguments.one_of("status", status, ("active", "in_grace", "cancelled", "completed"))
-        standing = self._standing(as_of, known_at, investor=investor, partner=partner, status=status)
+        through, standing = self._standing_through(as_of, known_at, investor=investor, partner=partner, status=status)
         found: list[Position] = []
         for begin in range(0, len(standing), _TOGETHER):
             some = {phase.plan_id: day for phase, day in standing[begin : begin + _TOGETHER]}
-            for plan_id, history in self._store.histories(list(some)).items():
+            for plan_id, history in self._store.histories(list(some), through=through).items():
                 found.append(Plan(known(history, known_at)).position(some[plan_id]))
         return tuple(found)
 
@@ -191,6 +201,8 @@ class Ledger(Entries):
         `NotCaughtUp` after `timeout` seconds.
         """
         arguments.whole("sequence", sequence, minimum=0, maximum=2**63 - 1)
+        if not (isinstance(timeout, (int, float)) and timeout >= 0):
+            raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds from 0")
         model, ends = self._read_model(), time.monotonic() + timeout
         while True:
             reached = model.catch_up() if self._catches_up else model.live().reached
@@ -205,8 +217,8 @@ class Ledger(Entries):
 
         Raises `CorruptHistory` at an event that cannot be taken in.
         """
-        if not (isinstance(every, (int, float)) and every > 0):
-            raise InvalidArgument(argument="every", given=every, expected="a number of seconds above 0")
+        if not (isinstance(every, (int, float)) and 0 < every <= _DAY):
+            raise InvalidArgument(argument="every", given=every, expected="a number of seconds above 0, a day at most")
         follow(self._store, stop=stop, every=every, progress=progress)
 
     def rebuild(self, *, progress: Progress | None = None) -> Verification:
@@ -225,6 +237,8 @@ class Ledger(Entries):
 
     def status(self, *, max_lag: int | None = None) -> Health:
         """Return the state of the ledger and its views; a lag above `max_lag` counts as a problem."""
+        if max_lag is not None:
+            arguments.whole("max_lag", max_lag, minimum=0, maximum=2**63 - 1)
         ReadModel(self._store)
         return health(self._store, max_lag=max_lag)
 
@@ -237,7 +251,8 @@ class Ledger(Entries):
         return self._open_store
 
     def _history(self, plan_id: str) -> list[RecordedEvent]:
-        if history := self._store.history(plan_id):
+        arguments.instance("plan_id", plan_id, str, "a plan's id")
+        if plan_id.isprintable() and (history := self._store.history(plan_id)):  # no id holds anything else
             return history
         raise PlanNotFound(plan_id=plan_id)
 
@@ -266,10 +281,34 @@ class Ledger(Entries):
         return model.ask(question)
 
     def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Phase, date]]:
-        for column, value in only.items():
-            arguments.optional_text(column, value)
+        """Return each plan's phase on the date, with the date."""
+        _check(only)
         day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
         if known_at is None:
             return self._ask(lambda rows: rows.on(days_of(rows, as_of=day, now=now), **only))
         at = instant("known_at", known_at)
         return standing_as_known(self.events(), known_at=at, as_of=day, now=now, only=only)
+
+    def _standing_through(
+        self, as_of: date | None, known_at: datetime | None, **only: str | None
+    ) -> tuple[int, list[tuple[Phase, date]]]:
+        """Return the same, with the sequence through which it is known: for whoever goes on to read the events."""
+        _check(only)
+        day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
+        if known_at is None:
+            return self._ask(lambda rows: self._at_one_moment(rows, day, now, only))
+        last, at = self._store.last_sequence(), instant("known_at", known_at)
+        events = takewhile(lambda recorded: recorded.sequence <= last, self.events())
+        return last, standing_as_known(events, known_at=at, as_of=day, now=now, only=only)
+
+    def _at_one_moment(
+        self, rows: Rows, as_of: date | None, now: datetime, only: Only
+    ) -> tuple[int, list[tuple[Phase, date]]]:
+        with self._store.tables.snapshot() as query:
+            rows = rows.as_of(query)
+            return rows.checkpoint(), rows.on(days_of(rows, as_of=as_of, now=now), **only)
+
+
+def _check(only: Only) -> None:
+    for column, value in only.items():
+        arguments.optional_text(column, value)

@@ -53,7 +53,10 @@ class ReadModel:
 
     def check(self) -> None:
         """Raise `StoreUnavailable` if the live rows cannot be those of this ledger, as after a partial restore."""
-        view, last = self.live(), self._store.last_sequence()
+        self._with_live(self._check)
+
+    def _check(self, view: View) -> None:
+        last = self._store.last_sequence()
         lost = "its rows are missing" if view.reached and not self._rows(view.name).whole() else None
         ahead = f"it has read up to {view.reached}, and the ledger ends at {last}" if view.reached > last else None
         if reason := lost or ahead:
@@ -61,13 +64,12 @@ class ReadModel:
 
     def ask(self, question: Callable[[Rows], T]) -> T:
         """Return what the live rows answer. Raises `NotCaughtUp` while they are filled for the first time."""
+        return self._with_live(lambda view: question(self._filled(view)))
 
-        def answer(view: View) -> T:
-            if view.filled:
-                raise NotCaughtUp(wanted=view.target, reached=0, seconds=0)
-            return question(self._rows(view.name))
-
-        return self._with_live(answer)
+    def _filled(self, view: View) -> Rows:
+        if view.filled:
+            raise NotCaughtUp(wanted=view.target, reached=0, seconds=0)
+        return self._rows(view.name)
 
     def _with_live(self, task: Callable[[View], T]) -> T:
         """Do a task with the live view, and again if others took over meanwhile."""
@@ -159,8 +161,8 @@ class ReadModel:
     # ---- rebuilding
 
     def verify(self, progress: Progress | None = None) -> Verification:
-        """Compare the live rows with a replay of the events that they have taken in."""
-        return self._with_live(lambda view: verify(self._store, self._rows(view.name), progress))
+        """Compare the live rows with a replay of the events that they have taken in. Raises as `ask` does."""
+        return self._with_live(lambda view: verify(self._store, self._filled(view), progress))
 
     def rebuild(self, progress: Progress | None = None) -> Verification:
         """Fill the next generation beside the live one, which answers on; verify it; let it take over if it is equal.

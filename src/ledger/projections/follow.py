@@ -1,6 +1,7 @@
 """Following: a process that keeps the read model caught up, the only one of several that do."""
 
 import logging
+import time
 from threading import Event
 
 from ledger.errors import StoreUnavailable
@@ -9,6 +10,9 @@ from ledger.projections.catch_up import ReadModel
 from ledger.store import Store
 
 _log = logging.getLogger(__name__)
+
+_ATTENTION = 0.5
+"""Seconds after which a follower that waits for news notices that it is to stop."""
 
 
 def follow(store: Store, *, stop: Event, every: float, progress: Progress | None = None) -> None:
@@ -38,4 +42,6 @@ def _lead(store: Store, *, stop: Event, every: float, progress: Progress | None)
             _log.info("following %s from %s on", store.label, model.live().reached)
             while not stop.is_set() and alone():
                 model.catch_up(progress)
-                wait(every)
+                ends = time.monotonic() + every
+                while not stop.is_set() and (left := ends - time.monotonic()) > 0 and not wait(min(left, _ATTENTION)):
+                    pass

@@ -12,6 +12,7 @@ from typing import Any, Self
 import attrs
 
 from ledger.dates import day_in
+from ledger.errors import StoreUnavailable
 from ledger.plan import Plan
 from ledger.projections import totals
 from ledger.projections.phases import Phase, outlook
@@ -166,10 +167,14 @@ class Rows:
     # ---- reading all, to verify
 
     def checkpoint(self) -> int:
-        """Return the sequence up to which the rows have taken in the ledger."""
+        """Return the sequence up to which the rows have taken in the ledger.
+
+        Raises `StoreUnavailable` if they are gone.
+        """
         sql = f"SELECT sequence FROM {self._tables.prefix}_checkpoints WHERE view = ?"
-        ((reached,),) = self._query(sql, (self.view,))
-        return int(reached or 0)
+        for (reached,) in self._query(sql, (self.view,)):
+            return int(reached or 0)
+        raise StoreUnavailable(store=f"Read model {self.view}", reason="it is there no more", remedy="ask again")
 
     def phases_of(self, plan_ids: Sequence[str]) -> Iterator[tuple[str, list[Phase]]]:
         """Yield the phases of each of these plans, by date; a plan without rows has none."""

@@ -59,7 +59,8 @@ def _pages(store: Store, through: int) -> Iterator[Mapping[str, Sequence[Recorde
     while plan_ids := store.plan_ids(after=after, limit=_TOGETHER):
         after = plan_ids[-1]
         histories = store.histories(plan_ids, through=through)
-        yield {plan_id: history for plan_id, history in histories.items() if history}
+        if page := {plan_id: history for plan_id, history in histories.items() if history}:
+            yield page
 
 
 class _Replay:

@@ -37,15 +37,16 @@ class PlanRecorder(POPOApplicationRecorder):
             return heapq.nsmallest(limit, above)
 
     @contextmanager
-    def news(self) -> Iterator[Callable[[float], None]]:
+    def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits until the list has grown."""
         seen = len(self._stored_events)
 
-        def wait(seconds: float) -> None:
+        def wait(seconds: float) -> bool:
             nonlocal seen
             before, ends = seen, time.monotonic() + seconds
             while (seen := len(self._stored_events)) == before and time.monotonic() < ends:
                 time.sleep(min(_GLANCE, seconds))
+            return seen != before
 
         yield wait
 

@@ -1,12 +1,12 @@
 """Opening: from a URL to a store, and only to the one that it names."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
 from ledger.store.port import Store
-from ledger.store.recording import RecorderStore
+from ledger.store.recording import RecorderStore, without_password
 from ledger.store.sql import Connected, SqlRecorder
 from ledger.store.tables import TrackedTables
 
@@ -54,7 +54,7 @@ def _open_tables(url: str, name: str, *, create: bool) -> tuple[TrackedTables, C
 
 
 def _connect(argument: str, url: str, *, create: bool) -> Connected:
-    if isinstance(url, str) and url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+    if isinstance(url, str) and re.fullmatch(r"sqlite:///(?!:memory:|file:).+", url, re.DOTALL):
         from ledger.store import sqlite
 
         return sqlite.connect(url.removeprefix("sqlite:///"), create=create)
@@ -69,11 +69,11 @@ def _connect(argument: str, url: str, *, create: bool) -> Connected:
             ) from error
         return postgres.connect(url)
     expected = "memory://, sqlite:///PATH or postgresql://user@host/database"
-    raise InvalidArgument(argument=argument, given=url, expected=expected)
+    raise InvalidArgument(argument=argument, given=without_password(url), expected=expected)
 
 
 def _prepared(
-    connected: Connected, name: str, ddl: Callable[[SqlRecorder], Sequence[str]], *, create: bool, part: str = ""
+    connected: Connected, name: str, ddl: Callable[[SqlRecorder], Mapping[str, str]], *, create: bool, part: str = ""
 ) -> SqlRecorder:
     """Return the recorder of a ledger whose tables are there and known; `part` names what is not the whole of it."""
     label, database, make = connected

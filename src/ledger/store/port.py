@@ -168,8 +168,8 @@ class Store(Protocol):
         """Return the version of the ledger's tables."""
         ...
 
-    def news(self) -> AbstractContextManager[Callable[[float], None]]:
-        """Yield a function that waits for so many seconds, or less if events are recorded meanwhile."""
+    def news(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Yield a function that waits so many seconds, or until events are recorded, and tells whether they were."""
         ...
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg_pool import ConnectionPool
 
 from ledger.errors import InvalidArgument
-from ledger.store.recording import unavailable
+from ledger.store.recording import unavailable, without_password
 from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys
 
 T = TypeVar("T")
@@ -247,14 +247,13 @@ class PostgresRecorder(SqlRecorder):
         return self.database.write(change, cut_off=cut_off)
 
     @contextmanager
-    def news(self) -> Iterator[Callable[[float], None]]:
+    def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits for the notification that a save sends."""
         with as_the_librarys(psycopg.Error), self.database.connection() as connection:
             connection.execute(SQL("LISTEN {}").format(Identifier(self.events_table)))
 
-            def wait(seconds: float) -> None:
-                for _ in connection.notifies(timeout=seconds, stop_after=1):
-                    pass
+            def wait(seconds: float) -> bool:
+                return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
 
             try:
                 yield wait
@@ -295,9 +294,10 @@ def connect(url: str) -> Connected:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        reason = " ".join(str(error).split())
+        shown = without_password(url)
+        reason = f" ({' '.join(str(error).split())})" if shown == url else ""  # it may quote the password
         raise InvalidArgument(
-            argument="url", given=url, expected=f"postgresql://user@host/database ({reason})"
+            argument="url", given=shown, expected=f"postgresql://user@host/database{reason}"
         ) from None
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):

@@ -1,5 +1,6 @@
 """The store on top of a recorder of the `eventsourcing` library: rows in, recorded events out."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -78,8 +79,8 @@ class Recorder(Protocol):
         """Return rows with a sequence above `after`, in the order of sequence."""
         ...
 
-    def news(self) -> AbstractContextManager[Callable[[float], None]]:
-        """Yield a function that waits for so many seconds, or less if events are recorded meanwhile."""
+    def news(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Yield a function that waits so many seconds, or until events are recorded, and tells whether they were."""
         ...
 
     def max_notification_id(self) -> int | None:
@@ -153,7 +154,7 @@ class RecorderStore:
         return self._schema
 
     @contextmanager
-    def news(self) -> Iterator[Callable[[float], None]]:
+    def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits for news."""
         with unavailable(self.label), self._recorder.news() as wait:
             yield wait
@@ -161,6 +162,11 @@ class RecorderStore:
     def close(self) -> None:
         """Release connections."""
         self._close()
+
+
+def without_password(url: object) -> object:
+    """Return a URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", url) if isinstance(url, str) else url
 
 
 @contextmanager

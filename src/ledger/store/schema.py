@@ -4,7 +4,7 @@ Each ledger in a database has a version. A newer one than this library knows is 
 brought up to date where the caller allows it: by `installment-ledger migrate`, or on opening for embedded use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 from ledger.errors import StoreUnavailable
 from ledger.store.recording import unavailable
@@ -24,35 +24,35 @@ def version(database: Database, name: str) -> int:
     return int(found[0][0]) if found else 0
 
 
-def prepare(database: Database, label: str, name: str, tables: Sequence[str], *, create: bool) -> None:
-    """Make sure that the ledger's tables are those that this library knows; create them if they are missing.
+def prepare(database: Database, label: str, name: str, tables: Mapping[str, str], *, create: bool) -> None:
+    """Make sure that the ledger's tables are those that this library knows; create what is missing.
 
-    Raises `StoreUnavailable` for a newer version and, without `create`, for a missing one.
+    `tables` maps their names to the statements that create them. Raises `StoreUnavailable` for a newer version and,
+    without `create`, for what is missing.
     """
     with unavailable(label):
-        found = _prepared(database, name, tables, create=create)
-    if found == 0:
-        reason = f"there is no ledger {name!r} in it"
-        remedy = "check the URL and the name, or create it with `installment-ledger migrate`"
-        raise StoreUnavailable(store=label, reason=reason, remedy=remedy)
+        found = version(database, name)
+        if create and found <= VERSION and not (found and _complete(database, tables)):
+            database.create(lambda cursor: _create(database, cursor, name, tables))
+            found = version(database, name)
+        complete = _complete(database, tables)
     if found > VERSION:
         reason = f"the ledger {name!r} has schema version {found}, and this library knows {VERSION}"
         raise StoreUnavailable(store=label, reason=reason, remedy="upgrade installment-ledger on this machine")
+    if found == 0 or not complete:
+        reason = f"there is no ledger {name!r} in it" if found == 0 else f"tables of the ledger {name!r} are missing"
+        remedy = "check the URL and the name, or create it with `installment-ledger migrate`"
+        raise StoreUnavailable(store=label, reason=reason, remedy=remedy)
 
 
-def _prepared(database: Database, name: str, tables: Sequence[str], *, create: bool) -> int:
-    """Create the tables if they are missing and may be; return their version, 0 if they are not there."""
-    found = version(database, name)
-    if found == 0 and create:
-        insert = f"INSERT INTO {_TABLE} (ledger, version) VALUES (?, ?) ON CONFLICT (ledger) DO NOTHING RETURNING 1"
+def _complete(database: Database, tables: Iterable[str]) -> bool:
+    return all(database.has_table(table) for table in tables)
 
-        def change(cursor: Cursor) -> None:
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (ledger TEXT PRIMARY KEY, version INTEGER NOT NULL)")
-            cursor.execute(database.sql(insert), (name, VERSION))
-            if cursor.fetchall():  # otherwise another process was faster, and has committed
-                for statement in tables:
-                    cursor.execute(statement)
 
-        database.create(change)
-        found = version(database, name)
-    return found
+def _create(database: Database, cursor: Cursor, name: str, tables: Mapping[str, str]) -> None:
+    """Create what is missing: everything, or what a restore of the events alone has left out."""
+    cursor.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (ledger TEXT PRIMARY KEY, version INTEGER NOT NULL)")
+    insert = f"INSERT INTO {_TABLE} (ledger, version) VALUES (?, ?) ON CONFLICT (ledger) DO NOTHING"
+    cursor.execute(database.sql(insert), (name, VERSION))
+    for statement in tables.values():
+        cursor.execute(statement)

@@ -117,13 +117,15 @@ class SqlRecorder(ProcessRecorder, ABC):
             "DO UPDATE SET sequence = excluded.sequence WHERE reached.sequence < excluded.sequence RETURNING sequence"
         )
 
-    def ddl(self) -> list[str]:
-        """Return the statements that create a ledger's tables."""
-        return [f"CREATE TABLE {self.events_table} ({self.event_columns})", *self.checkpoints_ddl()]
+    def ddl(self) -> dict[str, str]:
+        """Return a ledger's tables and the statements that create them where they are missing."""
+        events = f"CREATE TABLE IF NOT EXISTS {self.events_table} ({self.event_columns})"
+        return {self.events_table: events, **self.checkpoints_ddl()}
 
-    def checkpoints_ddl(self) -> list[str]:
-        """Return the statements that create what views need, in the ledger's database or in another."""
-        return [f"CREATE TABLE IF NOT EXISTS {self.checkpoints_table} ({_CHECKPOINT_COLUMNS})"]
+    def checkpoints_ddl(self) -> dict[str, str]:
+        """Return what views need, in the ledger's database or in another."""
+        table = self.checkpoints_table
+        return {table: f"CREATE TABLE IF NOT EXISTS {table} ({_CHECKPOINT_COLUMNS})"}
 
     # ---- as the ledger reads
 
@@ -164,8 +166,8 @@ class SqlRecorder(ProcessRecorder, ABC):
         """Insert at least one event."""
 
     @abstractmethod
-    def news(self) -> AbstractContextManager[Callable[[float], None]]:
-        """Yield a function that waits for so many seconds, or less if events are recorded meanwhile."""
+    def news(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Yield a function that waits so many seconds, or until events are recorded, and tells whether they were."""
 
     def select_events(
         self,

@@ -138,15 +138,16 @@ class SqliteRecorder(SqlRecorder):
         return list(range(last - len(rows) + 1, last + 1))  # one writer at a time: without gaps
 
     @contextmanager
-    def news(self) -> Iterator[Callable[[float], None]]:
+    def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that looks every now and then: an SQLite file tells nobody that it was written."""
         seen = self.max_notification_id()
 
-        def wait(seconds: float) -> None:
+        def wait(seconds: float) -> bool:
             nonlocal seen
             before, ends = seen, time.monotonic() + seconds
             while (seen := self.max_notification_id()) == before and time.monotonic() < ends:
                 time.sleep(min(_GLANCE, seconds))
+            return seen != before
 
         yield wait
 
