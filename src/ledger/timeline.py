@@ -75,6 +75,7 @@ class Walk:
         self.released = (0, *accumulate(line.shares for line in opened.lines))
         self.grace = timedelta(days=opened.terms.grace_days)
         self.clock = [line.due_on for line in opened.lines]  # days past due count from here
+        self.restarted = False  # whether a chargeback has put clocks out of the order of the lines
         self.missed: set[int] = set()
         self.today = opened.effective_on
 
@@ -103,11 +104,10 @@ class Walk:
         self.today = through
         if self.status != "active":
             return
-        settled = len(self.settlements)
-        waiting = self.clock[settled:]
-        first = min(waiting)
+        settled, first = len(self.settlements), self._first_clock()
         if first >= through:
             return
+        waiting = self.clock[settled:]
         cancelled_on = first + self.grace + DAY
         last = min(through, cancelled_on)
         for clock, i in sorted((clock, i) for i, clock in enumerate(waiting, settled) if clock < last):
@@ -117,11 +117,16 @@ class Walk:
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self.clock.index(first, settled) + 1)
 
+    def _first_clock(self) -> date:
+        """Return the day from which the days past due of an active plan count: those of its line that waits longest."""
+        settled = len(self.settlements)
+        return min(self.clock[settled:]) if self.restarted else self.clock[settled]
+
     def by_itself(self, *, through: date) -> Iterator[Step]:
         """Step through the days ahead on which something changes without a fact."""
         while self.status == "active":
             settled = len(self.settlements)
-            first = min(self.clock[settled:])
+            first = self._first_clock()
             if first >= through:
                 break  # nothing changes before the first open line is past due
             ends = first + self.grace + DAY
@@ -212,7 +217,7 @@ class Walk:
         while self.owed[len(self.settlements)] > self.purse.paid:
             self._end([self.settlements.pop()], by=fact)
             i = len(self.settlements)
-            self.clock[i] = max(self.lines[i].due_on, fact.effective_on)
+            self.clock[i], self.restarted = max(self.lines[i].due_on, fact.effective_on), True
             self.missed.discard(i)
         if self.status == "completed" and len(self.settlements) < len(self.lines):
             self._end(self.completion, by=fact)
@@ -245,7 +250,7 @@ class Walk:
         settled = len(self.settlements)
         lines = redated(self.lines[settled:], self.terms.schedule, reinstated_on=on)
         self.lines = (*self.lines[:settled], *lines)
-        self.clock[settled:] = [line.due_on for line in lines]
+        self.clock[settled:], self.restarted = [line.due_on for line in lines], False
         self.missed.clear()
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
         self.chronicle.add(ScheduleRevised(on, revised, self.package, self.terms.shares - self.package, payment))
@@ -283,7 +288,7 @@ class Walk:
         """Return the plan as it stands today."""
         on, settled, active = self.today, len(self.settlements), self.status == "active"
         paid_ahead = self.purse.paid - self.owed[settled]
-        since = min(self.clock[settled:]) if active else on
+        since = self._first_clock() if active else on
         late = since < on
         due = sum(line.amount for line in self.lines[settled:] if line.due_on <= on) if late else 0
         if due and self.lines[settled].due_on <= on:
