@@ -18,7 +18,7 @@ from ledger.events import PaymentMissed, RecordedEvent
 from ledger.plan import Plan
 from ledger.projections import catch_up
 from ledger.projections.catch_up import ReadModel
-from ledger.projections.phases import phases
+from ledger.projections.phases import outlook
 from ledger.projections.rows import Rows
 from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
 from tests.strategies import History, histories
@@ -108,7 +108,7 @@ def _tables(ledger: Ledger) -> list[Any]:
 @given(history=histories())
 def test_phases_cover_every_day_once(history: History) -> None:
     """From the opening on, every date lies in exactly one phase, and neighbours differ."""
-    spans = phases(Plan(history.events))
+    spans, _ = outlook(Plan(history.events))
     assert spans[0].from_on == history.opened.effective_on
     assert spans[-1].through_on == date.max
     for before, after in pairwise(spans):

@@ -64,9 +64,7 @@ class Desk:
         except BaseException:
             self._kept.clear()  # they know of what was not recorded
             raise
-        if dry_run:
-            self._kept.clear()
-        else:
+        if not dry_run:
             self._keep_clerks(clerks)
         return recorded
 

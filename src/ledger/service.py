@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from itertools import takewhile
 from threading import Event, Lock
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Self, Unpack
 
 from ledger import arguments
 from ledger.closing import close, closings
@@ -31,8 +31,6 @@ from ledger.projections.verify import Verification
 from ledger.state import Status
 from ledger.store import Store, open_store
 
-T = TypeVar("T")
-
 _GLANCE = 0.01
 """Seconds between two looks at how far the read model has come."""
 
@@ -40,6 +38,10 @@ _TOGETHER = 500
 """Plans read at a time."""
 
 _DAY = 86_400
+"""Seconds."""
+
+_LAST = 2**63 - 1
+"""No sequence is higher."""
 
 _PAGE = 5_000
 """Events read at a time."""
@@ -172,9 +174,9 @@ class Ledger(Entries):
 
     def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> tuple[PortfolioRow, ...]:
         """Return the portfolio, one row per currency, by currency."""
-        day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
+        day, now = self._asked(as_of)
         if known_at is None:
-            places = self._ask(lambda rows: rows.totals(days_of(rows, as_of=day, now=now)))
+            places = self._current().ask(lambda rows: rows.totals(days_of(rows, as_of=day, now=now)))
             return portfolio_rows((place.currency, place.day, total) for place, total in places)
         standing = self._standing(as_of, known_at)
         return portfolio_rows((phase.currency, on, total(phase)) for phase, on in standing)
@@ -185,7 +187,7 @@ class Ledger(Entries):
 
     def events(self, *, after: int = 0) -> Iterator[RecordedEvent]:
         """Return an iterator over the recorded events with a sequence above `after`: for projections of your own."""
-        return self._pages(arguments.whole("after", after, minimum=0, maximum=2**63 - 1))
+        return self._pages(arguments.whole("after", after, minimum=0, maximum=_LAST))
 
     def _pages(self, after: int) -> Iterator[RecordedEvent]:
         while page := self._store.events(after=after, limit=_PAGE):
@@ -200,7 +202,7 @@ class Ledger(Entries):
         So a service reads what it wrote, on any node: it passes on the last sequence that a command returned. Raises
         `NotCaughtUp` after `timeout` seconds.
         """
-        arguments.whole("sequence", sequence, minimum=0, maximum=2**63 - 1)
+        arguments.whole("sequence", sequence, minimum=0, maximum=_LAST)
         if not (isinstance(timeout, (int, float)) and timeout >= 0):
             raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds from 0")
         model, ends = self._read_model(), time.monotonic() + timeout
@@ -230,15 +232,12 @@ class Ledger(Entries):
 
     def verify(self, *, progress: Progress | None = None) -> Verification:
         """Compare every row of lists and totals with a replay of the events, as far as they have read."""
-        model = self._read_model()
-        if self._catches_up:
-            model.catch_up()
-        return model.verify(progress)
+        return self._current().verify(progress)
 
     def status(self, *, max_lag: int | None = None) -> Health:
         """Return the state of the ledger and its views; a lag above `max_lag` counts as a problem."""
         if max_lag is not None:
-            arguments.whole("max_lag", max_lag, minimum=0, maximum=2**63 - 1)
+            arguments.whole("max_lag", max_lag, minimum=0, maximum=_LAST)
         ReadModel(self._store)
         return health(self._store, max_lag=max_lag)
 
@@ -274,41 +273,44 @@ class Ledger(Entries):
                 self._model = model
             return self._model
 
-    def _ask(self, question: Callable[[Rows], T]) -> T:
+    def _current(self) -> ReadModel:
+        """Return the read model, caught up unless that is a follower's work."""
         model = self._read_model()
         if self._catches_up:
             model.catch_up()
-        return model.ask(question)
+        return model
+
+    def _asked(self, as_of: date | None, **only: str | None) -> tuple[date | None, datetime]:
+        """Return the day that is asked for, and now; raise `InvalidArgument` for what is no question."""
+        for column, value in only.items():
+            arguments.optional_text(column, value)
+        return None if as_of is None else civil_date("as_of", as_of), self._clock()
 
     def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Phase, date]]:
         """Return each plan's phase on the date, with the date."""
-        _check(only)
-        day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
-        if known_at is None:
-            return self._ask(lambda rows: rows.on(days_of(rows, as_of=day, now=now), **only))
-        at = instant("known_at", known_at)
-        return standing_as_known(self.events(), known_at=at, as_of=day, now=now, only=only)
+        day, now = self._asked(as_of, **only)
+        if known_at is not None:
+            return self._as_known(known_at, day, now, only)[1]
+        return self._current().ask(lambda rows: rows.on(days_of(rows, as_of=day, now=now), **only))
 
     def _standing_through(
         self, as_of: date | None, known_at: datetime | None, **only: str | None
     ) -> tuple[int, list[tuple[Phase, date]]]:
         """Return the same, with the sequence through which it is known: for whoever goes on to read the events."""
-        _check(only)
-        day, now = None if as_of is None else civil_date("as_of", as_of), self._clock()
-        if known_at is None:
-            return self._ask(lambda rows: self._at_one_moment(rows, day, now, only))
-        last, at = self._store.last_sequence(), instant("known_at", known_at)
-        events = takewhile(lambda recorded: recorded.sequence <= last, self.events())
-        return last, standing_as_known(events, known_at=at, as_of=day, now=now, only=only)
+        day, now = self._asked(as_of, **only)
+        if known_at is not None:
+            return self._as_known(known_at, day, now, only)
 
-    def _at_one_moment(
-        self, rows: Rows, as_of: date | None, now: datetime, only: Only
+        def at_one_moment(rows: Rows) -> tuple[int, list[tuple[Phase, date]]]:
+            with self._store.tables.snapshot() as query:
+                still = rows.read_by(query)
+                return still.checkpoint(), still.on(days_of(still, as_of=day, now=now), **only)
+
+        return self._current().ask(at_one_moment)
+
+    def _as_known(
+        self, known_at: datetime, as_of: date | None, now: datetime, only: Only
     ) -> tuple[int, list[tuple[Phase, date]]]:
-        with self._store.tables.snapshot() as query:
-            rows = rows.as_of(query)
-            return rows.checkpoint(), rows.on(days_of(rows, as_of=as_of, now=now), **only)
-
-
-def _check(only: Only) -> None:
-    for column, value in only.items():
-        arguments.optional_text(column, value)
+        at, last = instant("known_at", known_at), self._store.last_sequence()
+        events = takewhile(lambda recorded: recorded.sequence <= last, self.events())
+        return last, standing_as_known(events, known_at=at, as_of=as_of, now=now, only=only)

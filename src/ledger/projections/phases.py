@@ -4,9 +4,10 @@ The spans run on past the last fact, into what comes if nothing more happens: th
 A question about any date compares dates; no job has to have run.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any
 
 import attrs
 
@@ -43,14 +44,12 @@ class Phase:
     bonus_promised: int
 
 
-def phases(plan: Plan) -> list[Phase]:
-    """Return the phases of a plan, from its opening, without gaps; the last one never ends."""
-    return outlook(plan)[0]
-
-
 def outlook(plan: Plan) -> tuple[list[Phase], date | None]:
-    """Return a plan's phases and the day on which the next outcome comes due that closing would record, if any."""
-    begun: list[tuple[date, _Standing]] = []
+    """Return a plan's phases, and the day on which the next outcome comes due that closing would record, if any.
+
+    The phases follow each other from the opening on without gaps; the last one never ends.
+    """
+    begun: list[tuple[date, Mapping[str, Any]]] = []
     due_on: date | None = None
     for step in plan.steps(date.max):
         standing, on = _standing(step.state), step.state.on
@@ -64,41 +63,25 @@ def outlook(plan: Plan) -> tuple[list[Phase], date | None]:
     return [_phase(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)], due_on
 
 
-class _Standing(NamedTuple):
-    """What of a state a phase tells."""
-
-    status: Status
-    paid: int
-    overdue_number: int | None
-    overdue_due_on: date | None
-    overdue_since: date | None
-    grace_ends_on: date | None
-    amount_due: int
-    shares_credited: int
-    shares_promised: int
-    shares_forfeited: int
-    bonus_credited: int
-    bonus_promised: int
-
-
-def _standing(state: State) -> _Standing:
-    return _Standing(
-        state.status,
-        state.paid,
-        state.overdue.number if state.overdue else None,
-        state.overdue.due_on if state.overdue else None,
-        state.overdue_since,
-        state.grace_ends_on,
-        state.amount_due,
-        state.shares_credited,
-        state.shares_promised,
-        state.shares_forfeited,
-        state.bonus_credited,
-        state.bonus_promised,
-    )
+def _standing(state: State) -> dict[str, Any]:
+    """Return what of a state a phase tells, by the names of its columns."""
+    return {
+        "status": state.status,
+        "paid": state.paid,
+        "overdue_number": state.overdue.number if state.overdue else None,
+        "overdue_due_on": state.overdue.due_on if state.overdue else None,
+        "overdue_since": state.overdue_since,
+        "grace_ends_on": state.grace_ends_on,
+        "amount_due": state.amount_due,
+        "shares_credited": state.shares_credited,
+        "shares_promised": state.shares_promised,
+        "shares_forfeited": state.shares_forfeited,
+        "bonus_credited": state.bonus_credited,
+        "bonus_promised": state.bonus_promised,
+    }
 
 
-def _phase(plan: Plan, from_on: date, through_on: date, standing: _Standing) -> Phase:
+def _phase(plan: Plan, from_on: date, through_on: date, standing: Mapping[str, Any]) -> Phase:
     terms = plan.opened.terms
     return Phase(
         plan_id=plan.plan_id,
@@ -109,7 +92,7 @@ def _phase(plan: Plan, from_on: date, through_on: date, standing: _Standing) -> 
         timezone=terms.timezone,
         currency=terms.price.currency,
         price=terms.price.minor,
-        **standing._asdict(),
+        **standing,
     )
 
 

@@ -4,7 +4,7 @@ One set of tables is a generation: a rebuild fills the next one beside it. Overd
 from it by spans of dates.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from operator import attrgetter
 from typing import Any, Self
@@ -42,7 +42,7 @@ class Rows:
         self._phases, self._plans = prefix, f"{prefix}_plans"
         self._zones, self._totals = f"{prefix}_zones", f"{prefix}_totals"
 
-    def as_of(self, query: Query) -> Self:
+    def read_by(self, query: Query) -> Self:
         """Return the same rows, read by `query`."""
         return type(self)(self._tables, self.view, query)
 
@@ -89,10 +89,10 @@ class Rows:
         """Return the changes after which there are no rows."""
         return [Statement(f"DELETE FROM {table}", [()]) for table in self._all()]
 
-    def changes(self, plans: Sequence[Plan], known: Iterable[str]) -> list[Change]:
+    def changes(self, plans: Sequence[Plan], known: Sequence[str]) -> list[Change]:
         """Return the changes after which the plans' rows are these; of those `known` there are rows already."""
         gone = [(plan_id,) for plan_id in known]
-        before = [phase for _, of_plan in self.phases_of([plan_id for (plan_id,) in gone]) for phase in of_plan]
+        before = [phase for _, of_plan in self.phases_of(known) for phase in of_plan]
         outlooks = [(plan, *outlook(plan)) for plan in plans]
         after = [phase for _, spans, _ in outlooks for phase in spans]
         zones = sorted({plan.opened.terms.timezone for plan in plans})

@@ -41,7 +41,7 @@ def verify(store: Store, rows: Rows, progress: Progress | None = None) -> Verifi
     """
     differences: list[str] = []
     with store.tables.snapshot() as query:
-        rows = rows.as_of(query)
+        rows = rows.read_by(query)
         reached = rows.checkpoint()
         _, count = rows.counts()
         replay = _Replay()

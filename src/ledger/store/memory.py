@@ -1,14 +1,13 @@
 """The store in memory: for tests, demonstrations and what-ifs. Nothing of it outlives the process."""
 
 import heapq
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from ledger.store.sql import StoredRow
+from ledger.store.sql import StoredRow, looking_at
 
 _GLANCE = 0.01
 """Seconds between two looks at the list whose news one waits for."""
@@ -39,16 +38,7 @@ class PlanRecorder(POPOApplicationRecorder):
     @contextmanager
     def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits until the list has grown."""
-        seen = len(self._stored_events)
-
-        def wait(seconds: float) -> bool:
-            nonlocal seen
-            before, ends = seen, time.monotonic() + seconds
-            while (seen := len(self._stored_events)) == before and time.monotonic() < ends:
-                time.sleep(min(_GLANCE, seconds))
-            return seen != before
-
-        yield wait
+        yield looking_at(lambda: len(self._stored_events), glance=_GLANCE)
 
     def log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
         """Return rows with a sequence above `after`; the sequence is one more than the place in the list."""

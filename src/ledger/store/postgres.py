@@ -17,7 +17,7 @@ from psycopg_pool import ConnectionPool
 
 from ledger.errors import InvalidArgument
 from ledger.store.recording import unavailable, without_password
-from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys
+from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, as_the_librarys
 
 T = TypeVar("T")
 
@@ -132,8 +132,7 @@ class PostgresDatabase:
         """
         deadline = time.monotonic() + _PATIENCE
         while True:
-            with as_the_librarys(psycopg.Error):
-                connection = self._pool.getconn()
+            with as_the_librarys(psycopg.Error), self.connection() as connection:
                 try:
                     return task(connection.cursor(binary=True))
                 except psycopg.OperationalError:
@@ -141,8 +140,6 @@ class PostgresDatabase:
                         raise
                     if cut_off is not None:
                         cut_off()
-                finally:
-                    self._pool.putconn(connection)
 
     def close(self) -> None:
         self._pool.close()
@@ -199,11 +196,8 @@ class PostgresRecorder(SqlRecorder):
 
     def _saved_before(self, stored_events: Sequence[StoredEvent]) -> list[int]:
         """Return the sequences of these events if they are saved, each to the byte; otherwise an empty list."""
-        saved = {
-            (plan_id, version, tag, state): sequence
-            for plan in {str(stored.originator_id) for stored in stored_events}
-            for sequence, plan_id, version, tag, state in self.stream(plan)
-        }
+        plan_ids = sorted({str(stored.originator_id) for stored in stored_events})
+        saved = {tuple(event): sequence for sequence, *event in self.streams(plan_ids, through=LAST)}
         found = [saved.get((str(s.originator_id), s.originator_version, s.topic, s.state), 0) for s in stored_events]
         return found if all(found) else []
 

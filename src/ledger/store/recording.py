@@ -19,10 +19,7 @@ from ledger.errors import ConcurrentChange, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.port import Tables
-from ledger.store.sql import StoredRow
-
-_LAST = 2**63 - 1
-"""No sequence is higher."""
+from ledger.store.sql import LAST, StoredRow
 
 
 class PlanMapper(Mapper[str]):
@@ -123,7 +120,7 @@ class RecorderStore:
         """Return the events of several plans, each oldest first, up to a sequence if one is given."""
         found: dict[str, list[RecordedEvent]] = {plan_id: [] for plan_id in plan_ids}
         with unavailable(self.label):
-            rows = self._recorder.streams(plan_ids, through=_LAST if through is None else through)
+            rows = self._recorder.streams(plan_ids, through=LAST if through is None else through)
         for row in rows:
             found[row[1]].append(self._mapper.read(row))
         return found

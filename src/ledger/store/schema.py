@@ -31,11 +31,10 @@ def prepare(database: Database, label: str, name: str, tables: Mapping[str, str]
     without `create`, for what is missing.
     """
     with unavailable(label):
-        found = version(database, name)
-        if create and found <= VERSION and not (found and _complete(database, tables)):
+        found, complete = version(database, name), _complete(database, tables)
+        if create and found <= VERSION and not (found and complete):
             database.create(lambda cursor: _create(database, cursor, name, tables))
-            found = version(database, name)
-        complete = _complete(database, tables)
+            found, complete = version(database, name), _complete(database, tables)
     if found > VERSION:
         reason = f"the ledger {name!r} has schema version {found}, and this library knows {VERSION}"
         raise StoreUnavailable(store=label, reason=reason, remedy="upgrade installment-ledger on this machine")

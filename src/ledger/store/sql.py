@@ -4,6 +4,7 @@ Of a ledger named `books`: `books_events` (a row per event, with its sequence in
 far each view has read) and the tables of its views. Beside them `installment_ledger_schema` holds versions.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 StoredRow = tuple[int, str, int, str, bytes]
 """An event as a row: sequence, plan, version, tag, state."""
+
+LAST = 2**63 - 1
+"""No sequence is higher."""
 
 _COLUMNS = "sequence, plan_id, version, tag, state"
 
@@ -254,6 +258,23 @@ class SqlRecorder(ProcessRecorder, ABC):
         sql = f"SELECT sequence FROM {self.checkpoints_table} WHERE view = ?"
         found = self.database.query(sql, (application_name,))
         return int(found[0][0]) if found else None
+
+
+def looking_at(reading: Callable[[], object], *, glance: float) -> Callable[[float], bool]:
+    """Return a function that waits so many seconds, or until a reading changes, and tells whether it did.
+
+    It looks every `glance` seconds, and what has changed between two calls it tells at once.
+    """
+    seen = reading()
+
+    def wait(seconds: float) -> bool:
+        nonlocal seen
+        before, ends = seen, time.monotonic() + seconds
+        while (seen := reading()) == before and time.monotonic() < ends:
+            time.sleep(min(glance, seconds))
+        return seen != before
+
+    return wait
 
 
 class Connected(NamedTuple):

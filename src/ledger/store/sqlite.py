@@ -13,7 +13,7 @@ from eventsourcing.persistence import StoredEvent, Subscription, Tracking
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
 from ledger.store.recording import unavailable
-from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys
+from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys, looking_at
 
 T = TypeVar("T")
 
@@ -39,7 +39,6 @@ class SqliteDatabase:
 
     def __init__(self, db_name: str) -> None:
         self._db_name = db_name
-        self._in_memory = "mode=memory" in db_name
         self._pool = _Pool(db_name=db_name, lock_timeout=_PATIENCE, pool_timeout=_PATIENCE)
 
     def sql(self, statement: str) -> str:
@@ -86,7 +85,7 @@ class SqliteDatabase:
     @contextmanager
     def alone(self, name: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
-        place = ":memory:" if self._in_memory else f"{self._db_name}-{name}"
+        place = ":memory:" if self._pool.is_sqlite_memory_mode else f"{self._db_name}-{name}"
         with as_the_librarys(sqlite3.Error), closing(sqlite3.connect(place, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
@@ -140,16 +139,7 @@ class SqliteRecorder(SqlRecorder):
     @contextmanager
     def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that looks every now and then: an SQLite file tells nobody that it was written."""
-        seen = self.max_notification_id()
-
-        def wait(seconds: float) -> bool:
-            nonlocal seen
-            before, ends = seen, time.monotonic() + seconds
-            while (seen := self.max_notification_id()) == before and time.monotonic() < ends:
-                time.sleep(min(_GLANCE, seconds))
-            return seen != before
-
-        yield wait
+        yield looking_at(self.max_notification_id, glance=_GLANCE)
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:
         """Refuse: an SQLite file tells nobody that it was written. Projections pull."""
