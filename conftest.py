@@ -22,7 +22,7 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 _LANGUAGES = ("python", "console", "text")
 _HEREDOC = re.compile(r"<<-?'?(\w+)'?")
-_PATIENCE = 120
+_TIMEOUT = 120
 """Seconds that one command may take."""
 
 _SETTINGS = ("LEDGER_DB", "LEDGER_VIEWS", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS")
@@ -41,7 +41,7 @@ def _run_console(example: Example) -> str | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             check=False,
         )
         printed = _lines(run.stdout.splitlines())

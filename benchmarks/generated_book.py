@@ -20,11 +20,11 @@ from itertools import accumulate, count
 import attrs
 
 from ledger import CommandRefused, Money, PlanTerms, Portion, RecordedEvent
-from ledger.commands import ClosePlan, Command, Note, OpenPlan, RecordPayment
-from ledger.decide import Clerk
+from ledger.commands import ClosePlan, Command, Metadata, OpenPlan, RecordPayment
+from ledger.decide import Decider
 from ledger.events import PlanOpened
 from ledger.plan import Plan
-from ledger.projections.phases import outlook
+from ledger.projections.periods import plan_periods
 from ledger.terms import EarlyRepayment, EveryDays, Monthly, OnTimeBonus, Schedule
 
 TODAY = date(2025, 6, 2)
@@ -145,7 +145,7 @@ class _History:
 
     def __init__(self, terms: PlanTerms, opened_on: date) -> None:
         self.events: list[RecordedEvent] = []
-        self._clerk = Clerk(())
+        self._decider = Decider(())
         self._currency = terms.price.currency
         self._do(OpenPlan(plan_id="T", investor="I", partner="N", terms=terms, opened_at=opened_on), opened_on)
         opened = self.events[0].event
@@ -170,10 +170,10 @@ class _History:
 
     def comes_due_on(self) -> date | None:
         """Return when closing next has something to record."""
-        return outlook(Plan(self.events))[1]
+        return plan_periods(Plan(self.events))[1]
 
     def _do(self, command: Command, on: date) -> None:
-        self.events += self._clerk.decide(command, Note(recorded_at=datetime.combine(on, _NOON) + _DAY))
+        self.events += self._decider.decide(command, Metadata(recorded_at=datetime.combine(on, _NOON) + _DAY))
 
 
 def _terms(dice: random.Random, installments: int, schedule: Schedule) -> PlanTerms:

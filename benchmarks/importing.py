@@ -11,7 +11,7 @@ from benchmarks.sides import Side
 def take_in(databases: Databases, effort: Effort, *, database: str) -> Result:
     """Whole histories, month by month over all plans; a commit for every 2,000 commands (stock in PostgreSQL: fewer).
 
-    Ours executes commands through a desk that keeps its plans. Stock keeps aggregates in memory and saves many at a
+    Ours executes commands through a handler that keeps its plans. Stock keeps aggregates in memory and saves many at a
     time. The floor inserts (SQLite) or copies (PostgreSQL) the rows of each commit, which lie ready.
     """
     step = f"import/{database}"

@@ -13,7 +13,7 @@ from benchmarks.databases import Databases
 from benchmarks.generated_book import DAYS, TODAY, Book, investor_id, partner_id
 from benchmarks.measure import interleaved
 from ledger import Ledger
-from ledger.projections.catch_up import ReadModel
+from ledger.readmodel.runner import ReadModel
 from ledger.store import open_store
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}

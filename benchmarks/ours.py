@@ -19,9 +19,9 @@ from benchmarks.workload import (
     whole_histories,
 )
 from ledger import Ledger, LedgerError, Money, RecordedEvent
-from ledger.commands import Command, Note, OpenPlan, RecordPayment
+from ledger.commands import Command, Metadata, OpenPlan, RecordPayment
 from ledger.plan import Plan
-from ledger.projections.catch_up import ReadModel
+from ledger.readmodel.runner import ReadModel
 from ledger.store import open_store
 
 NAME = "ours"
@@ -73,10 +73,10 @@ class Ours:
         """Nothing: the commands are made while they are executed."""
 
     def take_in(self, plans: range) -> int:
-        """Execute all commands through one desk, as `import_book` does."""
-        desk, count = self._ledger.desk(keep=_KEPT), 0
+        """Execute all commands through one handler, as `import_book` does."""
+        handler, count = self._ledger.command_handler(keep=_KEPT), 0
         for some in whole_histories(plans):
-            for decided in desk.execute([_command(command, plan) for command, plan in some]):
+            for decided in handler.execute([_command(command, plan) for command, plan in some]):
                 if isinstance(decided, LedgerError):
                     raise decided
                 count += len(decided)
@@ -100,11 +100,11 @@ def in_plan(event: RecordedEvent, plan: int) -> RecordedEvent:
     return attrs.evolve(event, plan_id=plan_id(plan), sequence=0, key=key)
 
 
-def _command(command: int, plan: int) -> tuple[Command, Note]:
+def _command(command: int, plan: int) -> tuple[Command, Metadata]:
     """Return one command of a plan: 0 opens it, the others are its payments by number."""
     if command == 0:
         opening = OpenPlan(plan_id=plan_id(plan), investor=INVESTOR, partner=PARTNER, terms=TERMS, opened_at=OPENED_ON)
-        return opening, Note(recorded_at=recorded_at(OPENED_ON))
+        return opening, Metadata(recorded_at=recorded_at(OPENED_ON))
     line = LINES[command - 1]
     payment = RecordPayment(
         plan_id=plan_id(plan),
@@ -113,4 +113,4 @@ def _command(command: int, plan: int) -> tuple[Command, Note]:
         paid_at=line.due_on,
         kind="regular",
     )
-    return payment, Note(recorded_at=recorded_at(line.due_on))
+    return payment, Metadata(recorded_at=recorded_at(line.due_on))

@@ -24,9 +24,9 @@ from benchmarks.views import in_order
 from benchmarks.workload import recorded
 from ledger.plan import Plan
 from ledger.projections import totals
-from ledger.projections.phases import Phase, outlook
-from ledger.projections.rows import plan_row
+from ledger.projections.periods import Period, plan_periods
 from ledger.projections.totals import Place, Total
+from ledger.readmodel.tables import plan_row
 
 PREFIX = "stock_view"
 """What the names of the view's tables begin with."""
@@ -34,7 +34,7 @@ PREFIX = "stock_view"
 Change = tuple[str, Sequence[Sequence[Any]]]
 """A statement with `?` for its parameters, and the rows of them with which it is run."""
 
-_COLUMNS = [field.name for field in attrs.fields(Phase)]
+_COLUMNS = [field.name for field in attrs.fields(Period)]
 
 
 class SQLitePhases(SQLiteTrackingRecorder):
@@ -89,11 +89,11 @@ _VIEWS = {"eventsourcing.sqlite": SQLitePhases, "eventsourcing.postgres": Postgr
 
 
 class PlanPhases(Projection[View]):
-    """Keeps the phases of every plan, the day on which it next comes due, and totals by day."""
+    """Keeps the periods of every plan, the day on which it next comes due, and totals by day."""
 
     def __init__(self, view: View) -> None:
         super().__init__(view)
-        self._plans: dict[UUID, tuple[Plan, list[Phase]]] = {}
+        self._plans: dict[UUID, tuple[Plan, list[Period]]] = {}
         self._template = [event for command in recorded() for event in command]
 
     def process_event(self, domain_event: CanMutateAggregate[UUID], tracking: Tracking) -> None:
@@ -101,11 +101,11 @@ class PlanPhases(Projection[View]):
         plan_id, version = domain_event.originator_id, domain_event.originator_version
         event = in_plan(self._template[version - 1], plan_id.int)
         if version == 1:
-            plan, before = Plan([event]), list[Phase]()
+            plan, before = Plan([event]), list[Period]()
         else:
             plan, before = self._plans[plan_id]
             plan.apply(event)
-        after, due_on = outlook(plan)
+        after, due_on = plan_periods(plan)
         self._plans[plan_id] = plan, after
         self.view.apply(list(_changes(plan, before, after, due_on)), tracking)
 
@@ -145,12 +145,12 @@ class StockProjection:
         self._factory.close()
 
 
-def _changes(plan: Plan, before: Sequence[Phase], after: Sequence[Phase], due_on: date | None) -> Iterator[Change]:
+def _changes(plan: Plan, before: Sequence[Period], after: Sequence[Period], due_on: date | None) -> Iterator[Change]:
     """Yield what replaces a plan's rows."""
     if before:
         yield f"DELETE FROM {PREFIX} WHERE plan_id = ?", [(plan.plan_id,)]
         yield f"DELETE FROM {PREFIX}_plans WHERE plan_id = ?", [(plan.plan_id,)]
-    yield _insert(PREFIX, _COLUMNS), [_row(phase) for phase in after]
+    yield _insert(PREFIX, _COLUMNS), [_row(period) for period in after]
     yield f"INSERT INTO {PREFIX}_plans VALUES (?, ?, ?, ?)", [plan_row(plan, due_on)]
     zone = plan.opened.terms.timezone
     yield f"INSERT INTO {PREFIX}_zones VALUES (?) ON CONFLICT DO NOTHING", [(zone,)]
@@ -165,6 +165,6 @@ def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
 
 
-def _row(phase: Phase) -> tuple[Any, ...]:
-    values = [getattr(phase, name) for name in _COLUMNS]
+def _row(period: Period) -> tuple[Any, ...]:
+    values = [getattr(period, name) for name in _COLUMNS]
     return tuple(value.isoformat() if isinstance(value, date) else value for value in values)

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from benchmarks.ours import NAME
 
-_OURS = f"{NAME}_phases_1"
+_OURS = f"{NAME}_periods_1"
 """What the names of the tables of the first generation of rows begin with."""
 
 _CHECKPOINTS = f"{NAME}_checkpoints"

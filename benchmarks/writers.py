@@ -16,7 +16,7 @@ from benchmarks.databases import Database, Databases
 from benchmarks.measure import interleaved
 from benchmarks.sides import Side
 
-_PATIENCE = 120
+_TIMEOUT = 120
 """Seconds for which processes wait for one another; one that failed has said why before."""
 
 
@@ -51,7 +51,7 @@ class _Writers:
     def __init__(self, place: Database, count: int) -> None:
         self.side = ""
         context = get_context("spawn")
-        self._start = context.Barrier(count + 1, timeout=_PATIENCE)
+        self._start = context.Barrier(count + 1, timeout=_TIMEOUT)
         self._pipes: list[Connection] = []
         self._processes: list[SpawnProcess] = []
         for _ in range(count):
@@ -71,7 +71,7 @@ class _Writers:
         for pipe in self._pipes:
             pipe.close()
         for process in self._processes:
-            process.join(_PATIENCE)
+            process.join(_TIMEOUT)
 
     def prepare(self, side: str, *, first: int, payments: int) -> None:
         """Tell each process which plans to pay, and wait until all stand ready."""

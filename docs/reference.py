@@ -10,10 +10,10 @@ import attrs
 
 import ledger
 from ledger import errors
-from ledger.entries import Entries, Noted
 from ledger.events.codec import CURRENT
 from ledger.events.outcomes import RevisedLine
 from ledger.schedule import Installment
+from ledger.service import CommandOptions
 
 PAGE = Path(__file__).with_name("reference.md")
 _SCHEMAS = "../src/ledger/events/schemas"
@@ -65,10 +65,10 @@ def render() -> str:
 def _ledger() -> Iterator[str]:
     """Yield the ledger and its methods."""
     yield f"## Ledger\n\n{_text(ledger.Ledger)}\n"
-    noted = ", ".join(f"`{name}: {_kind(kind)}`" for name, kind in Noted.__annotations__.items())
-    yield f"`**noted` stands for {noted}.\n"
+    metadata = ", ".join(f"`{name}: {_kind(kind)}`" for name, kind in CommandOptions.__annotations__.items())
+    yield f"`**options` stands for {metadata}.\n"
     doors = {name: vars(ledger.Ledger)[name] for name in ("open", "close")}
-    methods = {**doors, **vars(Entries), **vars(ledger.Ledger)}
+    methods = {**doors, **vars(ledger.Ledger)}
     for name, method in methods.items():
         if not name.startswith("_"):
             function = inspect.unwrap(getattr(ledger.Ledger, name))

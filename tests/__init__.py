@@ -1,1 +1,1 @@
-"""The tests: properties over random histories, stories with named examples, and a referee of its own."""
+"""The tests: properties over random histories, stories with named examples, and a reference model of its own."""

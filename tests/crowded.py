@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ledger import Ledger, StoreUnavailable
-from tests import victim
+from tests import crash_worker
+from tests.crash_worker import histories
 from tests.examples import OPENED_ON, open_plan, pay
-from tests.victim import histories
 
 _BLOCK = 4096
 
@@ -68,7 +68,7 @@ def main(folder: Path, *, limit: bool) -> None:
         before = histories(ledger)
         assert len(before["P-1"]) == 1 + paid, "the one that failed is not there"
         _full(lambda: pay(ledger, OPENED_ON, f"bank-{paid}", amount="0.01"))
-        _full(lambda: ledger.execute_all(victim.bulk()))
+        _full(lambda: ledger.execute_all(crash_worker.bulk()))
         assert histories(ledger) == before
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -76,7 +76,7 @@ def main(folder: Path, *, limit: bool) -> None:
         _make_room(folder, limit=limit)
         assert [event.key for event in pay(ledger, OPENED_ON, f"bank-{paid}", amount="0.01")] == [f"bank-{paid}"]
         assert pay(ledger, OPENED_ON, f"bank-{paid}", amount="0.01") == ()
-        assert all(isinstance(events, tuple) for events in ledger.execute_all(victim.bulk()))
+        assert all(isinstance(events, tuple) for events in ledger.execute_all(crash_worker.bulk()))
         ledger.wait(ledger._store.last_sequence())
         assert ledger.verify().differences == ()
 

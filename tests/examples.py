@@ -6,7 +6,7 @@ from ledger import DoublePayment, EarlyRepayment, Ledger, Money, OnTimeBonus, Pa
 from ledger.events import RecordedEvent
 
 OPENED_ON = date(2023, 4, 10)
-LEARNT = datetime(2030, 1, 1, tzinfo=UTC)
+RECORDED_AT = datetime(2030, 1, 1, tzinfo=UTC)
 
 TERMS = PlanTerms(
     price=Money.of("3000.00", "USD"),
@@ -32,7 +32,7 @@ def usd(amount: str) -> Money:
 def open_plan(ledger: Ledger, plan_id: str = "P-1", *, terms: PlanTerms = TERMS) -> tuple[RecordedEvent, ...]:
     """Open the example plan."""
     return ledger.open_plan(
-        plan_id, investor="I-7", partner="N-3", terms=terms, opened_at=OPENED_ON, recorded_at=LEARNT
+        plan_id, investor="I-7", partner="N-3", terms=terms, opened_at=OPENED_ON, recorded_at=RECORDED_AT
     )
 
 
@@ -40,4 +40,4 @@ def pay(
     ledger: Ledger, on: date, reference: str, *, amount: str = "150.00", plan_id: str = "P-1"
 ) -> tuple[RecordedEvent, ...]:
     """Record a payment of one installment."""
-    return ledger.record_payment(plan_id, reference=reference, amount=usd(amount), paid_at=on, recorded_at=LEARNT)
+    return ledger.record_payment(plan_id, reference=reference, amount=usd(amount), paid_at=on, recorded_at=RECORDED_AT)

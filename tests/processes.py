@@ -14,9 +14,9 @@ from typing import Any
 import attrs
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["__main__", "tests.victim", "tests.workers"])
+_CONTEXT.set_forkserver_preload(["__main__", "tests.crash_worker", "tests.workers"])
 
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds after which something that should happen at once counts as never."""
 
 
@@ -27,7 +27,7 @@ class Forked:
     process: Any
     pipe: Connection
 
-    def hear(self, seconds: float = PATIENCE) -> Any:
+    def hear(self, seconds: float = TIMEOUT) -> Any:
         """Return the next thing that the process tells. Raises `TimeoutError`, or `EOFError` if it has gone."""
         if not self.pipe.poll(seconds):
             raise TimeoutError(f"process {self.process.pid} is silent")
@@ -44,7 +44,7 @@ class Forked:
 
     def end(self) -> int:
         """Wait for the process's end and return its exit code."""
-        self.process.join(PATIENCE)
+        self.process.join(TIMEOUT)
         return int(self.process.exitcode)
 
 
@@ -83,7 +83,7 @@ def forked(target: Callable[..., None], *arguments: Any, times: int = 1) -> Iter
             one.pipe.close()
 
 
-def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+def until(condition: Callable[[], Any], seconds: float = TIMEOUT) -> Any:
     """Return what the condition returns as soon as it is true. Raises `TimeoutError`."""
     ends = time.monotonic() + seconds
     while not (found := condition()):

@@ -7,7 +7,16 @@ from typing import Literal
 import attrs
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Change, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.commands import (
+    CancelPlan,
+    Change,
+    Command,
+    Metadata,
+    OpenPlan,
+    RecordPayment,
+    ReinstatePlan,
+    ReversePayment,
+)
 from ledger.decide import decide
 from ledger.errors import CommandRefused, NotFound, ReferenceConflict
 from ledger.events import PlanOpened, RecordedEvent
@@ -43,7 +52,7 @@ ZONES = (
     "Australia/Lord_Howe",
     "UTC",
 )
-LEARNT = datetime(2035, 1, 1, 12, tzinfo=UTC)
+RECORDED_AT = datetime(2035, 1, 1, 12, tzinfo=UTC)
 """When the ledger of these histories learns of everything: late enough for any date in them."""
 
 OPENINGS = st.one_of(
@@ -213,8 +222,8 @@ def amounts(draw: st.DrawFn, lines: tuple[Installment, ...]) -> int:
 def histories(draw: st.DrawFn, *, longest: int = 14) -> History:
     """A plan after random commands, refused ones left out, recorded in an order that is not that of their dates."""
     opening = draw(openings())
-    note = Note(recorded_at=LEARNT, actor="clerk")
-    events = decide((), opening, note)
+    metadata = Metadata(recorded_at=RECORDED_AT, actor="decider")
+    events = decide((), opening, metadata)
     opened = events[0].event
     assert isinstance(opened, PlanOpened)
     accepted: list[Command] = []
@@ -222,7 +231,7 @@ def histories(draw: st.DrawFn, *, longest: int = 14) -> History:
     for number in range(draw(st.integers(0, longest))):
         command = draw(changes(opened, number, paid))
         try:
-            events += decide(events, command, note)
+            events += decide(events, command, metadata)
         except (CommandRefused, NotFound, ReferenceConflict):
             continue
         accepted.append(command)

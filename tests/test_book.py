@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger import InvalidArgument, Ledger
-from ledger.book import EXAMPLE, RefusedRow, read_book, write_refused
-from ledger.importing import import_book
+from ledger import InvalidArgument, Ledger, reference_model
+from ledger.books.importer import import_book
+from ledger.books.reader import EXAMPLE, RefusedRow, read_book, write_refused
 from ledger.plan import Plan
-from tests import referee
-from tests.translation import fact_of, terms_of
+from tests.reference_words import fact_of, terms_of
 
 PLANS = (
     "plan_id,investor_id,partner_id,opened_at,price,currency,shares,installments,rounding_unit,release,timezone,"
@@ -69,7 +68,7 @@ def test_what_the_bundled_book_refuses_is_dated_after_a_cancellation() -> None:
     assert any("'P-00005-009'" in row.reason for row in payments)
 
 
-def test_every_plan_of_the_bundled_book_is_as_the_referee_says() -> None:
+def test_every_plan_of_the_bundled_book_is_as_the_reference_model_says() -> None:
     """At the ends of all months of the book, every plan stands where stepping day by day brings it."""
     with Ledger.open("memory://") as ledger:
         import_book(ledger, read_book(EXAMPLE))
@@ -80,7 +79,7 @@ def test_every_plan_of_the_bundled_book_is_as_the_referee_says() -> None:
             for as_of in (date(2022, 12, 31), date(2023, 12, 31), date(2024, 6, 30)):
                 if as_of < plan.opened.effective_on:
                     continue
-                report = referee.referee(terms_of(plan.opened), plan.opened.effective_on, facts, as_of)
+                report = reference_model.derive(terms_of(plan.opened), plan.opened.effective_on, facts, as_of)
                 stands = plan.position(as_of)
                 assert (stands.status, stands.paid.minor, stands.unapplied.minor, stands.shares_credited) == (
                     report.status,
@@ -204,7 +203,7 @@ def test_a_bad_plan_is_refused_and_its_payments_with_it(tmp_path: Path, column: 
     ("header", "reason"),
     [
         (PAYMENTS.replace("amount,", ""), "column amount is missing, so no line is read; expected the columns"),
-        (PAYMENTS + ",note", "column 'note' is unknown, so no line is read; expected the columns"),
+        (PAYMENTS + ",metadata", "column 'metadata' is unknown, so no line is read; expected the columns"),
         (PAYMENTS + ",amount", "column 'amount' stands twice, so no line is read; expected the columns"),
         ("", "the file is empty; expected the columns reference, plan_id"),
     ],

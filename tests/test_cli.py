@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ledger.__main__ import main as entry
-from ledger.book import EXAMPLE
-from ledger.cli import main
+from ledger.books.reader import EXAMPLE
+from ledger.cli.app import main
 
 DAY = "2024-06-30"
 
@@ -187,7 +187,7 @@ def test_without_its_libraries_the_command_says_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command line is an extra; without it the command names the extra."""
-    monkeypatch.delitem(sys.modules, "ledger.cli")
+    monkeypatch.delitem(sys.modules, "ledger.cli.app")
     monkeypatch.setitem(sys.modules, "cyclopts", None)
     assert entry() == 1
     assert capsys.readouterr().err == "error: the command line is not installed; install installment-ledger[cli]\n"

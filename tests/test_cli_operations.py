@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ledger import Ledger
-from ledger.cli import main
+from ledger.cli.app import main
 from tests.examples import OPENED_ON, open_plan, pay
 
 COMMAND = (sys.executable, "-m", "ledger")
@@ -67,7 +67,7 @@ def test_status_tells_the_lag_and_its_exit_code_whether_to_look(
     assert main(["status", "--max-lag", "0", *books]) == 0
     health = _json(capsys, "status", *books)
     assert health["views"] == [
-        {"name": "phases_1", "live": True, "reached": health["last_sequence"], "lag": 0, "stopped_by": None}
+        {"name": "periods_1", "live": True, "reached": health["last_sequence"], "lag": 0, "stopped_by": None}
     ]
     assert health["problems"] == []
 
@@ -77,15 +77,15 @@ def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
 ) -> None:
     """A changed row is named with its plan, day and column; a rebuilt generation is equal to the events again."""
     assert main(["verify", *books]) == 0
-    assert capsys.readouterr().out == f"View phases_1, 3 plans up to {_last(books)}: is equal to a replay.\n"
+    assert capsys.readouterr().out == f"View periods_1, 3 plans up to {_last(books)}: is equal to a replay.\n"
     with Ledger.open(books[1], name=books[3]) as ledger:
-        table = f"{books[3]}_phases_1"
+        table = f"{books[3]}_periods_1"
         tamper = f"UPDATE {table} SET paid = paid + 1 WHERE plan_id = 'P-1' AND status = 'in_grace'"
         ledger._store.tables._database.write(lambda cursor: cursor.execute(tamper))  # type: ignore[attr-defined]
     assert main(["verify", *books]) == 1
     assert "plan P-1, 2023-05-11: paid is 15001, and 15000 in a replay" in capsys.readouterr().out
     assert main(["rebuild", *books]) == 0
-    assert capsys.readouterr().out == f"View phases_2, 3 plans up to {_last(books)}: has taken over.\n"
+    assert capsys.readouterr().out == f"View periods_2, 3 plans up to {_last(books)}: has taken over.\n"
     assert _json(capsys, "verify", *books)["differences"] == []
 
 

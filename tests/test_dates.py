@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger import dates
-from ledger.commands import CancelPlan, ClosePlan, Note, OpenPlan, RecordPayment, ReversePayment
+from ledger.commands import CancelPlan, ClosePlan, Metadata, OpenPlan, RecordPayment, ReversePayment
 from ledger.dates import civil_date, day_in, instant, moment, months_from
 from ledger.decide import decide
 from ledger.errors import InvalidArgument, LedgerError, PlanIsCancelled
@@ -19,7 +19,7 @@ from ledger.events import PaymentMade, RecordedEvent
 from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion
-from tests.strategies import LEARNT, ZONES
+from tests.strategies import RECORDED_AT, ZONES
 
 ALL_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))  # Debian adds the machine's own
 INSTANTS = st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -163,7 +163,7 @@ def test_the_same_second_on_the_clock_can_come_twice_in_a_day() -> None:
 
 # ---- a payment at the end of the last day of grace
 
-NOTE = Note(recorded_at=LEARNT)
+NOTE = Metadata(recorded_at=RECORDED_AT)
 
 
 def _opened(zone: str, due: date, grace_days: int = 19) -> tuple[RecordedEvent, ...]:
@@ -216,8 +216,8 @@ def test_in_every_zone_grace_ends_with_the_last_second_of_its_last_day(
 @given(at=INSTANTS, zone=st.sampled_from(ZONES))
 def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
     """An aware datetime of any zone, pendulum's included, becomes the same instant as a plain datetime in UTC."""
-    for noted in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
-        for plain in (instant("paid_at", noted), moment("paid_at", noted)):
+    for metadata in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
+        for plain in (instant("paid_at", metadata), moment("paid_at", metadata)):
             assert isinstance(plain, datetime)
             assert (plain, type(plain), plain.tzinfo) == (at, datetime, UTC)
 
@@ -225,8 +225,8 @@ def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
 @given(day=st.dates())
 def test_a_date_becomes_a_plain_date(day: date) -> None:
     """A date, pendulum's included, becomes the same day as a plain date."""
-    for noted in (day, pendulum.date(day.year, day.month, day.day)):
-        for plain in (civil_date("on", noted), moment("paid_at", noted)):
+    for metadata in (day, pendulum.date(day.year, day.month, day.day)):
+        for plain in (civil_date("on", metadata), moment("paid_at", metadata)):
             assert plain == day
             assert type(plain) is date
 
@@ -254,7 +254,7 @@ def test_what_is_no_date_is_refused(value: object) -> None:
 def test_an_instant_is_no_civil_date_and_a_date_no_instant() -> None:
     """Where a date is asked for an instant is refused, and the other way round: the zone would have to be guessed."""
     with pytest.raises(InvalidArgument, match=r"on is .*; expected a datetime\.date"):
-        civil_date("on", LEARNT)
+        civil_date("on", RECORDED_AT)
     with pytest.raises(InvalidArgument, match="recorded_at is 2023-05-10; expected a datetime with a time zone"):
         instant("recorded_at", date(2023, 5, 10))
 

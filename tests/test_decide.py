@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import ClosePlan, Command, Note
-from ledger.decide import Clerk, decide
+from ledger.commands import ClosePlan, Command, Metadata
+from ledger.decide import Decider, decide
 from ledger.errors import LedgerError
 from ledger.events import PlanOpened, RecordedEvent
-from tests.strategies import LEARNT, changes, days, openings
+from tests.strategies import RECORDED_AT, changes, days, openings
 
 
 def _outcome(decided: tuple[RecordedEvent, ...] | LedgerError) -> object:
@@ -16,28 +16,28 @@ def _outcome(decided: tuple[RecordedEvent, ...] | LedgerError) -> object:
 
 @given(data=st.data())
 def test_a_clerk_decides_as_one_who_reads_the_whole_history(data: st.DataObject) -> None:
-    """A clerk who keeps the plan at hand brings the same events and the same refusals, command by command."""
-    note = Note(recorded_at=LEARNT, actor="clerk")
+    """A decider who keeps the plan at hand brings the same events and the same refusals, command by command."""
+    metadata = Metadata(recorded_at=RECORDED_AT, actor="decider")
     opening = data.draw(openings())
-    clerk = Clerk(())
-    history = list(clerk.decide(opening, note))
+    decider = Decider(())
+    history = list(decider.decide(opening, metadata))
     opened = history[0].event
     assert isinstance(opened, PlanOpened)
-    assert tuple(history) == decide((), opening, note)
+    assert tuple(history) == decide((), opening, metadata)
     paid: list[object] = []
     for number in range(data.draw(st.integers(1, 14))):
         command: Command = data.draw(changes(opened, number, paid))  # type: ignore[arg-type]  # filled below
         if data.draw(st.integers(0, 4)) == 0:
             command = ClosePlan(plan_id="P-1", through=data.draw(days(opened)))
-        at_hand, read = _attempt(clerk, command, note), _attempt(Clerk(history), command, note)
+        at_hand, read = _attempt(decider, command, metadata), _attempt(Decider(history), command, metadata)
         assert _outcome(at_hand) == _outcome(read)
         if not isinstance(read, LedgerError):
             history += read
             paid += [command] if hasattr(command, "amount") else []
 
 
-def _attempt(clerk: Clerk, command: Command, note: Note) -> tuple[RecordedEvent, ...] | LedgerError:
+def _attempt(decider: Decider, command: Command, metadata: Metadata) -> tuple[RecordedEvent, ...] | LedgerError:
     try:
-        return clerk.decide(command, note)
+        return decider.decide(command, metadata)
     except LedgerError as error:
         return error

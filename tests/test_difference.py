@@ -16,7 +16,7 @@ from ledger.commands import (
     Change,
     ClosePlan,
     Command,
-    Note,
+    Metadata,
     OpenPlan,
     RecordPayment,
     ReinstatePlan,
@@ -43,11 +43,11 @@ from ledger.plan import Plan, known
 from ledger.service import Ledger
 from ledger.terms import Closed, EveryDays, FullCover, Monthly, PackageBonus, PerUnit, PlanTerms, Portion
 from ledger.timeline import timeline
-from tests.strategies import LEARNT, changes, days, histories, openings
+from tests.strategies import RECORDED_AT, changes, days, histories, openings
 
 DAY = timedelta(days=1)
 D = date(2023, 5, 10)
-NOTE = Note(recorded_at=LEARNT, actor="clerk")
+NOTE = Metadata(recorded_at=RECORDED_AT, actor="decider")
 HALF = settings(max_examples=max(1, settings().max_examples // 2))
 FEW = settings(max_examples=max(1, settings().max_examples // 6))
 """For the properties beside THE invariant: making a story up takes longer than checking it."""
@@ -65,7 +65,7 @@ class Told:
     error: LedgerError | None
 
 
-def tell(commands: Iterable[Command], notes: Iterable[Note] | None = None) -> list[Told]:
+def tell(commands: Iterable[Command], notes: Iterable[Metadata] | None = None) -> list[Told]:
     """Decide one command after the other on what was recorded before it."""
     events: tuple[RecordedEvent, ...] = ()
     story = []
@@ -321,7 +321,7 @@ def test_an_envelope_is_the_commands(commands: list[Command]) -> None:
         for recorded in told.batch:
             version += 1
             assert (recorded.plan_id, recorded.version, recorded.sequence) == ("P-1", version, 0)
-            assert (recorded.actor, recorded.correlation, recorded.recorded_at) == ("clerk", None, LEARNT)
+            assert (recorded.actor, recorded.correlation, recorded.recorded_at) == ("decider", None, RECORDED_AT)
             match told.command:
                 case OpenPlan():
                     key = "P-1"
@@ -418,8 +418,8 @@ def test_closing_daily_changes_no_answer(data: st.DataObject) -> None:
     commands = data.draw(attempts(longest=4))
     today = commands[0].opened_at if isinstance(commands[0], OpenPlan) else D
     assert type(today) is date
-    daily: list[tuple[Command, Note]] = []
-    never: list[tuple[Command, Note]] = []
+    daily: list[tuple[Command, Metadata]] = []
+    never: list[tuple[Command, Metadata]] = []
     for command in commands:
         on = getattr(command, "opened_at", None) or getattr(command, "paid_at", None) or cast(Any, command).on
         learnt_on = max(today, on + data.draw(st.sampled_from([0, 0, 1, 5, 30])) * DAY)
@@ -434,8 +434,8 @@ def test_closing_daily_changes_no_answer(data: st.DataObject) -> None:
     _same_answers(stories, sorted(dates))
 
 
-def _at_noon(day: date) -> Note:
-    return Note(recorded_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC), actor="clerk")
+def _at_noon(day: date) -> Metadata:
+    return Metadata(recorded_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC), actor="decider")
 
 
 @FEW
@@ -456,7 +456,7 @@ def test_closing_again_records_nothing(data: st.DataObject) -> None:
 @given(history=histories())
 def test_an_accepted_command_repeated_records_nothing(history: Any) -> None:
     """Said again, whenever, by whomever and in whatever course, the very same command records nothing."""
-    again = Note(recorded_at=LEARNT + 30 * DAY, actor="somebody else", correlation="second try")
+    again = Metadata(recorded_at=RECORDED_AT + 30 * DAY, actor="somebody else", correlation="second try")
     for command in (history.opening, *history.accepted):
         assert decide(history.events, command, NOTE) == ()
         assert decide(history.events, command, again) == ()
@@ -617,13 +617,13 @@ def test_a_command_changes_no_answer_before_its_date(commands: list[Command]) ->
 
 
 @st.composite
-def clocks(draw: st.DrawFn, commands: Sequence[Command]) -> list[Note]:
+def clocks(draw: st.DrawFn, commands: Sequence[Command]) -> list[Metadata]:
     """An instant for each command, from a clock that mostly goes on and sometimes steps back."""
     steps = st.sampled_from([-5_000, -1, 0, 0, 1, 3_600, 86_400, 864_000])
-    instants, now = [], LEARNT
+    instants, now = [], RECORDED_AT
     for _ in commands:
         now += timedelta(seconds=draw(steps))
-        instants.append(Note(recorded_at=now, actor="clerk"))
+        instants.append(Metadata(recorded_at=now, actor="decider"))
     return instants
 
 
@@ -657,8 +657,8 @@ def test_an_instant_that_steps_back_is_raised(data: st.DataObject) -> None:
     commands = data.draw(attempts_with_closings())
     notes = data.draw(clocks(commands))
     latest = None
-    for told, note in zip(tell(commands, notes), notes, strict=True):
-        expected = note.recorded_at if latest is None else max(latest, note.recorded_at)
+    for told, metadata in zip(tell(commands, notes), notes, strict=True):
+        expected = metadata.recorded_at if latest is None else max(latest, metadata.recorded_at)
         assert {event.recorded_at for event in told.batch} <= {expected}
         latest = told.batch[-1].recorded_at if told.batch else latest
 
@@ -685,7 +685,7 @@ def test_deciding_is_pure(commands: list[Command]) -> None:
 
 def test_a_dry_run_records_nothing_and_tells_what_would_be_recorded() -> None:
     """Dry, every command returns what it would record; done, the same with its sequences."""
-    with Ledger.open("memory://", clock=lambda: LEARNT) as ledger:
+    with Ledger.open("memory://", clock=lambda: RECORDED_AT) as ledger:
         opening = partial(ledger.open_plan, "P-1", investor="I-1", partner="N-1", terms=ten(), opened_at=D)
         payment = partial(ledger.record_payment, "P-1", reference="bank-1", amount=Money(20_000, "USD"), paid_at=D)
         chargeback = partial(ledger.reverse_payment, "P-1", reference="bank-1", cause="chargeback", on=D + 40 * DAY)
@@ -954,7 +954,7 @@ def with_event(at: int, **changed: Any) -> list[RecordedEvent]:
         ([attrs.evolve(SOUND[1], version=1)], "a plan begins with its opening, and is opened once"),
         (after(SOUND[0].event), "a plan begins with its opening, and is opened once"),
         (
-            [*SOUND[:-1], attrs.evolve(SOUND[-1], recorded_at=LEARNT - timedelta(microseconds=1))],
+            [*SOUND[:-1], attrs.evolve(SOUND[-1], recorded_at=RECORDED_AT - timedelta(microseconds=1))],
             "it was recorded before the event that precedes it",
         ),
         (with_event(2, effective_on=D - 31 * DAY), "it is effective before the opening"),

@@ -14,7 +14,7 @@ from ledger.commands import (
     CancelPlan,
     ClosePlan,
     Command,
-    Note,
+    Metadata,
     OpenPlan,
     RecordPayment,
     ReinstatePlan,
@@ -38,7 +38,7 @@ from ledger.terms import (
     PlanTerms,
     Portion,
 )
-from tests.strategies import LEARNT, histories
+from tests.strategies import RECORDED_AT, histories
 
 CODEC = Codec()
 DAY = timedelta(days=1)
@@ -91,7 +91,7 @@ def every_kind() -> tuple[RecordedEvent, ...]:
     )
     history: tuple[RecordedEvent, ...] = ()
     for command in commands:
-        history += decide(history, command, Note(recorded_at=LEARNT, actor="clerk", correlation="import-7"))
+        history += decide(history, command, Metadata(recorded_at=RECORDED_AT, actor="decider", correlation="import-7"))
     return history
 
 
@@ -220,7 +220,7 @@ def test_a_stored_event_as_it_is_written() -> None:
         version=3,
         sequence=11,
         recorded_at=datetime(2023, 5, 11, 8, 0, 0, 250_000, tzinfo=UTC),
-        actor="clerk",
+        actor="decider",
         correlation=None,
         key="bank-1",
         event=payment,
@@ -228,7 +228,7 @@ def test_a_stored_event_as_it_is_written() -> None:
     tag, state = CODEC.encode(recorded)
     assert tag == "payment_made.v1"
     assert state == (
-        b'{"actor":"clerk","correlation":null,"event":{"amount":{"currency":"USD","minor":15000},'
+        b'{"actor":"decider","correlation":null,"event":{"amount":{"currency":"USD","minor":15000},'
         b'"effective_on":"2023-05-10","kind":"regular","paid_at":"2023-05-09T21:30:00Z","reference":"bank-1"},'
         b'"key":"bank-1","recorded_at":"2023-05-11T08:00:00.250000Z"}'
     )
@@ -241,7 +241,7 @@ def test_an_envelope_needs_a_place_and_an_instant_in_utc() -> None:
     wrong: Sequence[Mapping[str, Any]] = (
         {"version": 0},
         {"sequence": -1},
-        {"recorded_at": LEARNT.replace(tzinfo=None)},
+        {"recorded_at": RECORDED_AT.replace(tzinfo=None)},
         {"recorded_at": datetime.fromisoformat("2035-01-01T12:00:00+03:00")},
     )
     for change in wrong:
@@ -409,7 +409,7 @@ def test_whitespace_is_refused(space: bytes) -> None:
         ("payment_made.v1", b'"reference":"bank-1"', b'"reference":"bank-\\u0031"'),
         ("payment_made.v1", b'"reference":"bank-1"', b'"reference":""'),
         ("payment_made.v1", b'"reference":"bank-1"', b'"reference":null'),
-        ("payment_made.v1", b'"actor":"clerk"', b'"actor":7'),
+        ("payment_made.v1", b'"actor":"decider"', b'"actor":7'),
         ("payment_reversed.v1", b'"cause":"chargeback"', b'"cause":"whim"'),
         ("installment_settled.v1", b'"number":1', b'"number":0'),
         ("installment_settled.v1", b'"shares":2300', b'"shares":-2300'),
@@ -447,7 +447,7 @@ def _explicit_terms() -> bytes:
         timezone="UTC",
     )
     opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=D)
-    (recorded,) = decide((), opening, Note(recorded_at=LEARNT))
+    (recorded,) = decide((), opening, Metadata(recorded_at=RECORDED_AT))
     return CODEC.encode(recorded)[1]
 
 
@@ -593,7 +593,7 @@ TWO_STEPS = Codec(
     retired={"payment_made.v0": V0, "payment_made.v1": V1},
 )
 STATE_V0 = (
-    b'{"actor":"clerk","correlation":null,"event":{"cents":5,"dollars":150,"effective_on":"2023-05-10",'
+    b'{"actor":"decider","correlation":null,"event":{"cents":5,"dollars":150,"effective_on":"2023-05-10",'
     b'"reference":"bank-1"},"key":"bank-1","recorded_at":"2023-05-11T08:00:00Z"}'
 )
 READ_V0 = PaymentMade(effective_on=D, reference="bank-1", amount=Money(15_005, "USD"), kind="regular", paid_at=None)
@@ -607,7 +607,7 @@ def test_a_retired_version_is_read_as_the_next_one() -> None:
         version=3,
         sequence=11,
         recorded_at=datetime(2023, 5, 11, 8, tzinfo=UTC),
-        actor="clerk",
+        actor="decider",
         correlation=None,
         key="bank-1",
         event=READ_V0,

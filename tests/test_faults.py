@@ -14,10 +14,10 @@ import attrs
 import pytest
 
 from ledger import Ledger
-from tests import victim
+from tests import crash_worker
+from tests.crash_worker import TASKS, Place, answers, histories
 from tests.processes import fork
-from tests.tables import names
-from tests.victim import TASKS, Place, answers, histories
+from tests.raw_sql import names
 
 KILLS = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 5
 """Of each task in each store."""
@@ -47,7 +47,7 @@ class Blow:
 
 
 @contextmanager
-def _noted(*what: object) -> Iterator[None]:
+def _with_metadata(*what: object) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
@@ -58,7 +58,7 @@ def _noted(*what: object) -> Iterator[None]:
 def _undisturbed(place: Place, task: str) -> Undisturbed:
     with place.open() as ledger:
         before = histories(ledger)
-    running = fork(victim.run, place, task, None)
+    running = fork(crash_worker.run, place, task, None)
     running.hear()
     begun = time.monotonic()
     kinds = running.hear()
@@ -80,7 +80,7 @@ def _blows(whole: Undisturbed, count: int, dice: random.Random) -> list[Blow]:
 
 
 def _strike(place: Place, task: str, blow: Blow) -> None:
-    running = fork(victim.run, place, task, blow.statement)
+    running = fork(crash_worker.run, place, task, blow.statement)
     running.hear()
     if blow.seconds is None:
         assert running.end() == -SIGKILL
@@ -113,7 +113,7 @@ def _check_again(ledger: Ledger, task: str, whole: Undisturbed) -> None:
     (live,) = ledger._store.tables.views()
     assert (live.live, live.reached, live.stopped_by) == (True, ledger._store.last_sequence(), None)
     tables = {f"{live.name}{part}" for part in ("", "_plans", "_zones", "_totals")}
-    assert {table for table in names(ledger, views=True) if table.startswith("phases")} == tables
+    assert {table for table in names(ledger, views=True) if table.startswith("periods")} == tables
 
 
 def _check_resumed(ledger: Ledger) -> None:
@@ -122,7 +122,9 @@ def _check_resumed(ledger: Ledger) -> None:
     left = [plan for plan in histories(ledger) if not fresh or (plan > fresh[0].filled and not fresh[0].reached)]
     told: list[int] = []
     assert ledger.rebuild(progress=lambda done, _: told.append(done)).differences == ()
-    assert told[0] in ({len(left)} if left else {0, victim.PLANS}), "plans that it fills, then those that it verifies"
+    assert told[0] in ({len(left)} if left else {0, crash_worker.PLANS}), (
+        "plans that it fills, then those that it verifies"
+    )
 
 
 @pytest.fixture
@@ -147,12 +149,12 @@ def place_of(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> Calla
 def _kill(place_of: Callable[[str, object], Place], store: str, task: str, kills: int) -> None:
     seed = int(os.environ.get("KILL_SEED") or random.randrange(2**32))
     first = place_of(store, "whole")
-    victim.prepare(first, task)
+    crash_worker.prepare(first, task)
     whole = _undisturbed(first, task)
     for number, blow in enumerate(_blows(whole, kills, random.Random(seed))):
         place = place_of(store, number)
-        victim.prepare(place, task)
-        with _noted(
+        crash_worker.prepare(place, task)
+        with _with_metadata(
             f"KILL_SEED={seed}, kill {number}: {blow} of {len(whole.kinds)} statements in {whole.seconds:.3f} s"
         ):
             _strike(place, task, blow)

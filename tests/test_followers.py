@@ -9,9 +9,9 @@ import pytest
 
 from ledger import Ledger, NotCaughtUp
 from tests import workers
+from tests.crash_worker import Place, answers
 from tests.examples import OPENED_ON, open_plan, pay
 from tests.processes import Forked, forked, until
-from tests.victim import Place, answers
 
 AT_WORK = "following"
 

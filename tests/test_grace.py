@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, ClosePlan, Command, Note, OpenPlan, RecordPayment, ReversePayment
+from ledger.commands import CancelPlan, ClosePlan, Command, Metadata, OpenPlan, RecordPayment, ReversePayment
 from ledger.decide import decide
 from ledger.errors import PaymentRefused, PlanIsCancelled
 from ledger.events import InstallmentSettled, Outcome, PaymentMissed, PlanCancelled, RecordedEvent
@@ -16,11 +16,11 @@ from ledger.money import Money
 from ledger.plan import Plan, Position
 from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, Monthly, PlanTerms, Portion, Schedule
-from tests.strategies import LEARNT, ZONES, History, histories
+from tests.strategies import RECORDED_AT, ZONES, History, histories
 
 DAY = timedelta(days=1)
 D = date(2023, 5, 10)
-NOTE = Note(recorded_at=LEARNT, actor="clerk")
+NOTE = Metadata(recorded_at=RECORDED_AT, actor="decider")
 GRACES = (0, 1, 19, 45)
 
 
@@ -322,7 +322,7 @@ def test_the_installment_whose_grace_ends_first_cancels_the_plan() -> None:
 
 def test_a_plan_is_one_row_of_the_overdue_list() -> None:
     """Three open installments are one row: the first number, its due date, and all that is due, part payments off."""
-    with Ledger.open("memory://", clock=lambda: LEARNT) as ledger:
+    with Ledger.open("memory://", clock=lambda: RECORDED_AT) as ledger:
         ledger.open_plan("P-1", investor="I-1", partner="N-1", terms=WEEKLY, opened_at=D)
         ledger.record_payment("P-1", reference="bank-1", amount=Money(4_000, "USD"), paid_at=D + DAY)
         for shift, days, due in ((0, None, None), (1, 1, 6_000), (6, 6, 6_000), (7, 7, 16_000), (14, 14, 26_000)):

@@ -32,7 +32,7 @@ from ledger import (
     TermsRefused,
 )
 from ledger.events import OutcomeVoided, PaymentMade, PlanCancelled
-from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
+from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 
 DAY = timedelta(days=1)
 FIRST, SECOND = OPENED_ON, date(2023, 5, 10)
@@ -190,7 +190,7 @@ def test_the_instant_of_recording_never_steps_back(books: Ledger) -> None:
     events = books.record_payment(
         "P-1", reference="bank-2", amount=usd("1.00"), paid_at=FIRST, recorded_at=datetime(2023, 4, 11, tzinfo=UTC)
     )
-    assert {recorded.recorded_at for recorded in events} == {LEARNT}
+    assert {recorded.recorded_at for recorded in events} == {RECORDED_AT}
 
 
 def test_a_chargeback_reopens_a_completed_plan() -> None:
@@ -199,7 +199,7 @@ def test_a_chargeback_reopens_a_completed_plan() -> None:
         open_plan(books)
         pay(books, FIRST, "bank-1", amount="3000.00")
         on = date(2023, 8, 1)
-        events = books.reverse_payment("P-1", reference="bank-1", cause="chargeback", on=on, recorded_at=LEARNT)
+        events = books.reverse_payment("P-1", reference="bank-1", cause="chargeback", on=on, recorded_at=RECORDED_AT)
         assert _kinds(events) == ["PaymentReversed", *["OutcomeVoided"] * 24]
         assert books.position("P-1", as_of=on - DAY).status == "completed"
         after = books.position("P-1", as_of=on)
@@ -212,7 +212,9 @@ def test_a_chargeback_reopens_a_completed_plan() -> None:
 def test_an_error_was_never_made(books: Ledger) -> None:
     """A payment reversed for error leaves nothing but its line in the statement, whatever date is stated."""
     pay(books, SECOND, "bank-2")
-    events = books.reverse_payment("P-1", reference="bank-2", cause="error", on=date(2023, 7, 1), recorded_at=LEARNT)
+    events = books.reverse_payment(
+        "P-1", reference="bank-2", cause="error", on=date(2023, 7, 1), recorded_at=RECORDED_AT
+    )
     assert events[0].event.effective_on == SECOND
     assert books.reverse_payment("P-1", reference="bank-2", cause="error") == ()
     assert books.position("P-1", as_of=SECOND).settled == 1
@@ -278,7 +280,12 @@ def test_other_content_under_the_same_key_is_a_conflict_that_names_the_field(boo
 
 def test_a_dry_run_tells_what_would_be_recorded_and_records_nothing(books: Ledger) -> None:
     """`dry_run` returns the events with their versions, without a sequence, or raises the refusal."""
-    payment: dict[str, Any] = {"reference": "bank-2", "amount": usd("300.00"), "paid_at": SECOND, "recorded_at": LEARNT}
+    payment: dict[str, Any] = {
+        "reference": "bank-2",
+        "amount": usd("300.00"),
+        "paid_at": SECOND,
+        "recorded_at": RECORDED_AT,
+    }
     previewed = books.record_payment("P-1", **payment, dry_run=True)
     assert len(books.history("P-1")) == 3
     recorded = books.record_payment("P-1", **payment)
@@ -443,13 +450,13 @@ def test_a_reinstatement_covers_what_is_overdue_and_re_dates_the_rest() -> None:
             "reference": "bank-9",
             "approved_by": "head of sales",
             "reason": "illness",
-            "recorded_at": LEARNT,
+            "recorded_at": RECORDED_AT,
         }
         with pytest.raises(ReinstatementRefused, match="do not cover 3 overdue installments; pay at least 450.00 USD"):
             books.reinstate_plan("P-1", amount=usd("449.99"), **decision)
         with pytest.raises(ReinstatementRefused, match="'head of sales' cannot approve what 'head of sales' records"):
             books.reinstate_plan("P-1", amount=usd("450.00"), actor="head of sales", **decision)
-        events = books.reinstate_plan("P-1", amount=usd("450.00"), actor="clerk", **decision)
+        events = books.reinstate_plan("P-1", amount=usd("450.00"), actor="decider", **decision)
         assert _kinds(events) == ["PlanReinstated", *["InstallmentSettled"] * 3, "ScheduleRevised"]
         assert books.reinstate_plan("P-1", amount=usd("450.00"), **decision) == ()
         with pytest.raises(ReferenceConflict) as caught:

@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from ledger import CorruptHistory, InvalidArgument, Ledger, NotCaughtUp, PlanNotFound, StoreUnavailable
-from ledger.projections import catch_up, verify
-from ledger.projections.catch_up import ReadModel
+from ledger.readmodel import runner, verification
+from ledger.readmodel.runner import ReadModel
 from tests.examples import OPENED_ON, open_plan, pay
 
 LATE = OPENED_ON + timedelta(days=5)
@@ -29,13 +29,13 @@ def both(shared_url: str, name: str) -> Iterator[tuple[Ledger, Ledger]]:
 def test_verifying_what_lags_by_whole_pages(both: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans that the rows have not taken in yet are none of theirs, be they a page of them."""
     ledger, behind = both
-    monkeypatch.setattr(verify, "_TOGETHER", 1)
+    monkeypatch.setattr(verification, "_TOGETHER", 1)
     open_plan(ledger, "P-1")
     ledger.overdue()
     for number in (2, 3):
         open_plan(ledger, f"P-{number}")
-    verification = behind.verify()
-    assert (verification.plans, verification.differences) == (1, ())
+    found = behind.verify()
+    assert (found.plans, found.differences) == (1, ())
 
 
 def test_positions_of_a_status_have_it_where_lists_lag(both: tuple[Ledger, Ledger]) -> None:
@@ -60,7 +60,7 @@ def test_rows_that_are_gone_are_asked_for_again(ledger: Ledger, monkeypatch: pyt
     assert ledger.rebuild().differences == ()
     live, views = model.live(), [gone]
     monkeypatch.setattr(ReadModel, "live", lambda _: views.pop() if views else live)
-    assert model.verify().view == "phases_2"
+    assert model.verify().view == "periods_2"
     views.append(gone)
     model.check()
     assert views == []
@@ -68,7 +68,7 @@ def test_rows_that_are_gone_are_asked_for_again(ledger: Ledger, monkeypatch: pyt
 
 def test_rows_that_are_filled_half_are_not_verified(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nothing yet that could be equal to a replay."""
-    monkeypatch.setattr(catch_up, "_PLANS", 1)
+    monkeypatch.setattr(runner, "_PLANS", 1)
     for number in range(3):
         open_plan(ledger, f"P-{number}")
 
@@ -106,7 +106,7 @@ def test_a_restore_of_the_events_alone_is_completed(shared_url: str, name: str) 
     with Ledger.open(shared_url, name=name) as ledger:
         open_plan(ledger)
         expected = ledger.overdue(as_of=LATE)
-        lost = [f"{name}_checkpoints", *(f"{name}_phases_1{part}" for part in ("", "_plans", "_zones", "_totals"))]
+        lost = [f"{name}_checkpoints", *(f"{name}_periods_1{part}" for part in ("", "_plans", "_zones", "_totals"))]
         database = ledger._store.tables._database  # type: ignore[attr-defined]
         for table in lost:
             database.write(lambda cursor, table=table: cursor.execute(f"DROP TABLE {table}"))

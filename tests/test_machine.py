@@ -1,4 +1,4 @@
-"""A random service: commands, repetitions, closings and questions in any order, against the referee and itself."""
+"""A random service: commands, repetitions, closings and questions in any order, against the reference model."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -8,15 +8,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from ledger import Ledger, LedgerError, ReferenceConflict
-from ledger.commands import Change, Note, OpenPlan, RecordPayment, ReinstatePlan
+from ledger import Ledger, LedgerError, ReferenceConflict, reference_model
+from ledger.commands import Change, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.events import PlanOpened
 from ledger.plan import Plan
-from tests import referee
+from tests.reference_words import fact_of, terms_of
 from tests.strategies import changes, openings
-from tests.translation import fact_of, terms_of
 
-LEARNT = datetime(2036, 1, 1, tzinfo=UTC)
+RECORDED_AT = datetime(2036, 1, 1, tzinfo=UTC)
 
 
 class Service(RuleBasedStateMachine):
@@ -26,7 +25,7 @@ class Service(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger.open("memory://", clock=lambda: LEARNT)
+        self.ledger = Ledger.open("memory://", clock=lambda: RECORDED_AT)
         self.opened: dict[str, PlanOpened] = {}
         self.paid: dict[str, list[RecordPayment | ReinstatePlan]] = {}
         self.seconds = 0
@@ -34,12 +33,12 @@ class Service(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.ledger.close()
 
-    def _note(self) -> Note:
+    def _metadata(self) -> Metadata:
         self.seconds += 1
-        return Note(recorded_at=LEARNT + timedelta(seconds=self.seconds))
+        return Metadata(recorded_at=RECORDED_AT + timedelta(seconds=self.seconds))
 
     def _execute(self, command: Change | OpenPlan, *, dry_run: bool = False) -> Any:
-        (decided,) = self.ledger.execute_all([(command, self._note())], dry_run=dry_run)
+        (decided,) = self.ledger.execute_all([(command, self._metadata())], dry_run=dry_run)
         return decided
 
     @initialize(opening=openings())
@@ -106,13 +105,13 @@ class Service(RuleBasedStateMachine):
                 self.ledger.balances(as_of=as_of, known_at=known_at),
                 self.ledger.portfolio(as_of=as_of, known_at=known_at),
             )
-            for known_at in (None, LEARNT + timedelta(days=1))
+            for known_at in (None, RECORDED_AT + timedelta(days=1))
         )
         assert now == replayed
         for position in self.ledger.positions(as_of=as_of):
             facts = [fact_of(event.event) for event in self.ledger.history(position.plan_id)]
             opened = self.opened[position.plan_id]
-            report = referee.referee(
+            report = reference_model.derive(
                 terms_of(opened), opened.effective_on, [fact for fact in facts if fact is not None], as_of
             )
             assert (position.status, position.shares_credited, position.bonus_credited, position.bonus_promised) == (

@@ -7,9 +7,9 @@ from datetime import timedelta
 from ledger import Ledger
 from ledger.events import PaymentMade
 from tests import workers
+from tests.crash_worker import Place
 from tests.examples import OPENED_ON, open_plan
 from tests.processes import forked
-from tests.victim import Place
 
 PLANS = ("P-0", "P-1", "P-2")
 NODES = 4

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from ledger import ConcurrentChange, Ledger
-from ledger.commands import Note, RecordPayment
+from ledger.commands import Metadata, RecordPayment
 from ledger.decide import decide
 from ledger.events import PaymentMade, RecordedEvent
 from ledger.store import postgres
-from tests import victim, workers
-from tests.examples import LEARNT, OPENED_ON, open_plan, pay, usd
+from tests import crash_worker, workers
+from tests.crash_worker import Place
+from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
+from tests.fault_proxy import Cut, Proxy
 from tests.processes import forked
-from tests.proxy import Cut, Proxy
-from tests.victim import Place
 
 _ROOT = Path(__file__).parent.parent
 _SAVE = b"pg_advisory_xact_lock"
@@ -53,7 +53,7 @@ def far(proxy: Proxy, name: str) -> Iterator[Ledger]:
 
 def _payment(ledger: Ledger, reference: str) -> tuple[RecordedEvent, ...]:
     command = RecordPayment(plan_id="P-1", reference=reference, amount=usd("150.00"), paid_at=OPENED_ON, kind="regular")
-    return decide(ledger.history("P-1"), command, Note(recorded_at=LEARNT))
+    return decide(ledger.history("P-1"), command, Metadata(recorded_at=RECORDED_AT))
 
 
 # ---- a connection is cut
@@ -85,7 +85,7 @@ def test_a_copy_that_is_cut_off_is_recorded_once(
 ) -> None:
     """A save of many events is a transaction: cut anywhere, its commit included, it is there once and in order."""
     proxy.arm(text, cut=cut)
-    decided = far.execute_all(victim.bulk())
+    decided = far.execute_all(crash_worker.bulk())
     recorded = [event for events in decided if isinstance(events, tuple) for event in events]
     assert (proxy.cuts, len(recorded) > 500) == (1, True)
     assert list(near.events()) == recorded
@@ -98,7 +98,7 @@ def test_another_write_meanwhile_is_a_conflict_however_the_connection_broke(
     """Cut off before it arrived, and a version taken by another payment: that is not its own save."""
     open_plan(near)
     mine, theirs = _payment(near, "bank-1"), _payment(near, "bank-2")
-    copies = [event for number in range(others) for event in victim.renamed(mine, f"P-{number + 1}")]
+    copies = [event for number in range(others) for event in crash_worker.renamed(mine, f"P-{number + 1}")]
     proxy.arm(_SAVE, cut="before it arrives", meanwhile=lambda: near._store.append(theirs))
     with pytest.raises(ConcurrentChange):
         far._store.append(copies)
@@ -120,13 +120,13 @@ def test_a_cut_payment_gives_way_to_another_and_is_decided_again(near: Ledger, f
 @pytest.mark.parametrize("cut", ["after the commit", "before it arrives"])
 def test_a_change_of_views_that_is_cut_off_is_made_once(near: Ledger, far: Ledger, proxy: Proxy, cut: Cut) -> None:
     """A catch-up, and the take-over of a rebuild, whose commit is cut off: done already, or done again."""
-    near.execute_all(victim.bulk()[:3])
+    near.execute_all(crash_worker.bulk()[:3])
     proxy.arm(b"COMMIT", cut=cut)
     assert far.wait(near._store.last_sequence()) == near._store.last_sequence()
     assert (proxy.cuts, near.verify().differences) == (1, ())
     proxy.arm(b"DROP TABLE", cut="before it arrives", meanwhile=lambda: proxy.arm(b"COMMIT", cut=cut))
     assert far.rebuild().differences == ()
-    assert [(view.name, view.live) for view in near._store.tables.views()] == [("phases_2", True)]
+    assert [(view.name, view.live) for view in near._store.tables.views()] == [("periods_2", True)]
     assert (proxy.cuts, near.verify().differences) == (3, ())
 
 
@@ -134,10 +134,10 @@ def test_a_client_that_vanishes_silently_holds_nobody_up(
     near: Ledger, proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node that is gone without a word, holding the ledger's lock, keeps no other from writing for long."""
-    monkeypatch.setattr(postgres, "_PATIENCE", 2)
+    monkeypatch.setattr(postgres, "_TIMEOUT", 2)
     with Ledger.open(proxy.url, name=name) as vanishing, ThreadPoolExecutor(1) as pool:
         proxy.arm(b"COMMIT", cut="silently")
-        vanished = pool.submit(vanishing.execute_all, victim.bulk())
+        vanished = pool.submit(vanishing.execute_all, crash_worker.bulk())
         assert len(open_plan(near)) == 1
         assert len(vanished.result(timeout=30)) == 44, "and it is there again, and tries once more"
     assert (proxy.cuts, len(near.positions(as_of=OPENED_ON))) == (1, 23)

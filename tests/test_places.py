@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from ledger import Ledger, StoreUnavailable
-from tests import victim, workers
+from tests import crash_worker, workers
+from tests.crash_worker import Place, answers
 from tests.examples import OPENED_ON, open_plan, pay, usd
 from tests.processes import forked
-from tests.tables import change, names
-from tests.victim import Place, answers
+from tests.raw_sql import change, names
 
-_VIEWS = {"phases_1", "phases_1_plans", "phases_1_zones", "phases_1_totals"}
+_VIEWS = {"periods_1", "periods_1_plans", "periods_1_zones", "periods_1_totals"}
 
 
 def _in_schema(url: str, schema: str) -> str:
@@ -58,7 +58,7 @@ def test_views_may_be_in_another_database(database: Callable[[str, str], str], k
     url, elsewhere = database(kind, "ledger"), database(views, "views")
     with Ledger.open(url, views=elsewhere) as ledger, Ledger.open("memory://") as plain:
         for one in (ledger, plain):
-            one.execute_all(victim.bulk()[:30])
+            one.execute_all(crash_worker.bulk()[:30])
             assert one.balances(as_of=OPENED_ON)
             pay(one, OPENED_ON, "bank-1", plan_id="Q-21")
         assert answers(ledger) == answers(plain)
@@ -105,7 +105,7 @@ def test_views_that_were_lost_want_a_rebuild(database: Callable[[str, str], str]
     with Ledger.open(url, views=elsewhere) as ledger:
         open_plan(ledger)
         ledger.overdue()
-        change(ledger, "DELETE FROM ledger_phases_1_totals", views=True)
+        change(ledger, "DELETE FROM ledger_periods_1_totals", views=True)
     with Ledger.open(url, views=elsewhere) as ledger:
         with pytest.raises(StoreUnavailable, match="its rows are missing; rebuild it"):
             ledger.portfolio()
@@ -180,4 +180,4 @@ def test_many_ledgers_in_one_database(shared_url: str, name: str) -> None:
         for number, ledger in enumerate(ledgers):
             assert ledger.portfolio(as_of=OPENED_ON)[0].paid.minor == 100 * number
             assert ledger.status().last_sequence == ledger.history("P-1")[-1].sequence == number + 1
-            assert [view.name for view in ledger.status().views] == ["phases_2" if number == 3 else "phases_1"]
+            assert [view.name for view in ledger.status().views] == ["periods_2" if number == 3 else "periods_1"]

@@ -7,10 +7,10 @@ from threading import Event
 import pytest
 
 from ledger import CorruptHistory, Ledger
-from ledger.projections import catch_up
-from tests import victim
+from ledger.readmodel import runner
+from tests import crash_worker
 from tests.examples import OPENED_ON, open_plan, pay
-from tests.tables import change
+from tests.raw_sql import change
 
 POISONS = {
     "a newer version": (
@@ -44,9 +44,9 @@ def _edit(ledger: Ledger, sql: str) -> None:
 @pytest.fixture
 def books(shared_url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A ledger of nine plans whose lists are taken in, then one more plan with a payment, and another."""
-    monkeypatch.setattr(catch_up, "_BATCH", 10)
-    place = victim.Place(shared_url, name)
-    victim.prepare(place, "rebuild")
+    monkeypatch.setattr(runner, "_BATCH", 10)
+    place = crash_worker.Place(shared_url, name)
+    crash_worker.prepare(place, "rebuild")
     with place.open() as ledger:
         open_plan(ledger, "P-before")
         open_plan(ledger, "P-bad")
@@ -66,7 +66,7 @@ def test_a_poisoned_event_stops_its_view_and_its_plan_alone(books: Ledger, poiso
     (view,) = books.status().views
     assert (view.reached, view.live) == (before - 1, True)
     (problem,) = books.status().problems
-    assert f"View phases_1 has stopped at {before - 1}: Plan P-bad" in problem
+    assert f"View periods_1 has stopped at {before - 1}: Plan P-bad" in problem
 
     for call in (
         lambda: books.follow(stop=Event(), every=0.01),
@@ -99,12 +99,12 @@ def test_a_rebuild_stops_at_a_poisoned_event_and_goes_on_when_it_is_repaired(boo
         books.rebuild()
     assert books.portfolio(as_of=OPENED_ON) == expected
     (problem,) = books.status().problems
-    assert "View phases_2" in problem
+    assert "View periods_2" in problem
     assert "P-bad" in problem
     _edit(books, repair)
     assert books.rebuild().differences == ()
     assert books.status().problems == ()
-    assert [(view.name, view.live) for view in books.status().views] == [("phases_2", True)]
+    assert [(view.name, view.live) for view in books.status().views] == [("periods_2", True)]
 
 
 def test_lists_that_are_filled_for_the_first_time_hold_what_came_before_the_poison(shared_url: str, name: str) -> None:

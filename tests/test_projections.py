@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from ledger import CorruptHistory, Ledger, Money, NotCaughtUp, PlanNotFound
 from ledger.events import PaymentMissed, RecordedEvent
 from ledger.plan import Plan
-from ledger.projections import catch_up
-from ledger.projections.catch_up import ReadModel
-from ledger.projections.phases import outlook
-from ledger.projections.rows import Rows
-from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
+from ledger.projections.periods import plan_periods
+from ledger.readmodel import runner
+from ledger.readmodel.runner import ReadModel
+from ledger.readmodel.tables import Rows
+from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 from tests.strategies import History, histories
 
 FAR = datetime(2040, 1, 1, tzinfo=UTC)
@@ -106,9 +106,9 @@ def _tables(ledger: Ledger) -> list[Any]:
 
 
 @given(history=histories())
-def test_phases_cover_every_day_once(history: History) -> None:
-    """From the opening on, every date lies in exactly one phase, and neighbours differ."""
-    spans, _ = outlook(Plan(history.events))
+def test_periods_cover_every_day_once(history: History) -> None:
+    """From the opening on, every date lies in exactly one period, and neighbours differ."""
+    spans, _ = plan_periods(Plan(history.events))
     assert spans[0].from_on == history.opened.effective_on
     assert spans[-1].through_on == date.max
     for before, after in pairwise(spans):
@@ -118,7 +118,7 @@ def test_phases_cover_every_day_once(history: History) -> None:
 
 def test_a_batch_is_taken_in_once_however_many_catch_up(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight catch up at once while events arrive: every event is taken in exactly once."""
-    monkeypatch.setattr(catch_up, "_BATCH", 3)
+    monkeypatch.setattr(runner, "_BATCH", 3)
     taken: list[int] = []
     advance = type(ledger._store.tables).advance
 
@@ -142,7 +142,7 @@ def test_a_batch_is_taken_in_once_however_many_catch_up(ledger: Ledger, monkeypa
 
 def test_an_event_is_in_the_rows_once_however_many_fill_them(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight fill at once, two plans at a time, while events arrive; readers wait; the rows are those of a replay."""
-    monkeypatch.setattr(catch_up, "_PLANS", 2)
+    monkeypatch.setattr(runner, "_PLANS", 2)
     ReadModel(ledger._store)
     for number in range(7):
         open_plan(ledger, f"P-{number}")
@@ -160,7 +160,7 @@ def test_an_event_is_in_the_rows_once_however_many_fill_them(ledger: Ledger, mon
 
 def test_rows_that_are_filled_half_do_not_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever does not catch up itself is told to wait while the rows are filled for the first time."""
-    monkeypatch.setattr(catch_up, "_PLANS", 2)
+    monkeypatch.setattr(runner, "_PLANS", 2)
     for number in range(5):
         open_plan(ledger, f"P-{number}")
 
@@ -227,7 +227,7 @@ def test_lists_read_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         plans = {
             sql: [str(step[-1]) for step in tables.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
             for sql, parameters in asked
-            if "_phases_1 " in sql or "_totals" in sql or "_plans" in sql
+            if "_periods_1 " in sql or "_totals" in sql or "_plans" in sql
         }
         assert len(plans) == 4
         for sql, steps in plans.items():
@@ -265,7 +265,7 @@ def books() -> Iterator[Ledger]:
         pay(opened, OPENED_ON, "bank-1", amount="300.00", plan_id="P-1")
         pay(opened, OPENED_ON, "bank-1", amount="150.00", plan_id="P-2")
         euros = attrs.evolve(TERMS, price=Money.of("3000.00", "EUR"))
-        opened.open_plan("P-9", investor="I-9", partner=None, terms=euros, opened_at=OPENED_ON, recorded_at=LEARNT)
+        opened.open_plan("P-9", investor="I-9", partner=None, terms=euros, opened_at=OPENED_ON, recorded_at=RECORDED_AT)
         yield opened
 
 

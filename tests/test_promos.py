@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.decide import decide
 from ledger.events import Outcome, PaymentReversed, PromoApplied, RecordedEvent
 from ledger.events.facts import PaymentKind
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.promos import Award, credited_at_once, earned, on_completion, rate_of
+from ledger.promos import Award, credited_at_once, earned, on_completion, shares_at_rate
 from ledger.schedule import Installment
 from ledger.terms import (
     DoublePayment,
@@ -32,7 +32,7 @@ from ledger.terms import (
     Promo,
 )
 from ledger.timeline import timeline
-from tests.strategies import LEARNT, History, histories, promotions
+from tests.strategies import RECORDED_AT, History, histories, promotions
 
 OPENED_ON = date(2023, 4, 10)
 DAY = timedelta(days=1)
@@ -40,7 +40,7 @@ Stacking = Literal["additive", "exclusive", "compound"]
 Base = Literal["package", "released"]
 Credit = Literal["at_once", "on_completion"]
 STACKINGS: tuple[Stacking, ...] = ("additive", "exclusive", "compound")
-NOTE = Note(recorded_at=LEARNT, actor="clerk")
+NOTE = Metadata(recorded_at=RECORDED_AT, actor="decider")
 
 ON_TIME = OnTimeBonus(code="on_time", rate_bp=500)
 STRICT = OnTimeBonus(code="strict", rate_bp=500, standard="by_due_date")
@@ -136,7 +136,7 @@ def bonuses(plan: Plan, as_of: date = date(2030, 1, 1)) -> list[tuple[date, str,
 )
 def test_published_rates(shares: int, rate_bp: int, expected: int) -> None:
     """5 % of 351,000 shares is 17,550, of 34,000 it is 1,700, of 80,000 it is 4,000; what is left over is dropped."""
-    assert rate_of(shares, PackageBonus(code="any", rate_bp=rate_bp)) == expected
+    assert shares_at_rate(shares, PackageBonus(code="any", rate_bp=rate_bp)) == expected
 
 
 @pytest.mark.parametrize(("shares", "bonus"), [(34_000, 1_700), (80_000, 4_000), (351_000, 17_550)])

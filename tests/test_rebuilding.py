@@ -9,11 +9,11 @@ from threading import Event
 import pytest
 
 from ledger import Ledger
-from ledger.projections import catch_up
-from tests import victim
+from ledger.readmodel import runner
+from tests import crash_worker
+from tests.crash_worker import Place, answers
 from tests.examples import OPENED_ON, open_plan, pay
-from tests.tables import change
-from tests.victim import Place, answers
+from tests.raw_sql import change
 
 
 class _CutOffError(Exception):
@@ -23,10 +23,10 @@ class _CutOffError(Exception):
 @pytest.fixture
 def place(shared_url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Place:
     """The place of a ledger with nine plans, taken in."""
-    monkeypatch.setattr(catch_up, "_BATCH", 20)
-    monkeypatch.setattr(catch_up, "_PLANS", 2)
+    monkeypatch.setattr(runner, "_BATCH", 20)
+    monkeypatch.setattr(runner, "_PLANS", 2)
     made = Place(shared_url, name)
-    victim.prepare(made, "rebuild")
+    crash_worker.prepare(made, "rebuild")
     return made
 
 
@@ -61,7 +61,7 @@ def test_answers_go_on_during_rebuilds(place: Place, books: Ledger) -> None:
         try:
             for generation in range(2, 7):
                 assert books.rebuild().differences == ()
-                assert _views(books) == [(f"phases_{generation}", True)]
+                assert _views(books) == [(f"periods_{generation}", True)]
         finally:
             stop.set()
         assert all(one.result(timeout=60) > 1 for one in asking)
@@ -118,14 +118,16 @@ def test_a_rebuild_that_was_cut_off_goes_on_where_it_stopped(books: Ledger) -> N
 
     with pytest.raises(_CutOffError):
         books.rebuild(progress=cut_off)
-    assert _views(books) == [("phases_1", True), ("phases_2", False)]
+    assert _views(books) == [("periods_1", True), ("periods_2", False)]
     fresh = books._store.tables.views()[1]
     assert (fresh.filled, fresh.target) == ("P-1", books._store.last_sequence())
-    assert (answers(books), books.verify().view) == (expected, "phases_1")
+    assert (answers(books), books.verify().view) == (expected, "periods_1")
     told: list[int] = []
     assert books.rebuild(progress=lambda done, _: told.append(done)).differences == ()
-    assert list(dict.fromkeys(told)) == [2, 4, 6, 7, victim.PLANS], "seven plans are derived, and all are verified"
-    assert _views(books) == [("phases_2", True)]
+    assert list(dict.fromkeys(told)) == [2, 4, 6, 7, crash_worker.PLANS], (
+        "seven plans are derived, and all are verified"
+    )
+    assert _views(books) == [("periods_2", True)]
     assert answers(books) == expected
 
 
@@ -136,15 +138,15 @@ def test_a_generation_that_differs_never_takes_over(books: Ledger) -> None:
     def damage(reached: int, _: int) -> None:
         if not damaged:
             damaged.append(reached)
-            change(books, "UPDATE books_phases_2 SET paid = paid + 1 WHERE plan_id = 'P-0'")
+            change(books, "UPDATE books_periods_2 SET paid = paid + 1 WHERE plan_id = 'P-0'")
 
     verification = books.rebuild(progress=damage)
-    assert verification.view == "phases_2"
+    assert verification.view == "periods_2"
     assert any("plan P-0" in difference and "paid is 1" in difference for difference in verification.differences)
-    assert _views(books) == [("phases_1", True)]
+    assert _views(books) == [("periods_1", True)]
     assert answers(books) == expected
     assert books.rebuild().differences == ()
-    assert _views(books) == [("phases_2", True)]
+    assert _views(books) == [("periods_2", True)]
     assert answers(books) == expected
 
 
@@ -156,7 +158,7 @@ def test_two_rebuilds_at_once_are_one(place: Place, books: Ledger) -> None:
         assert [one.result(timeout=60).differences for one in both] == [(), ()]
         assert answers(books) == answers(other) == expected
     ((view, live),) = _views(books)
-    assert (view in {"phases_2", "phases_3"}, live) == (True, True)
+    assert (view in {"periods_2", "periods_3"}, live) == (True, True)
     assert books.verify().differences == ()
 
 
@@ -165,7 +167,7 @@ def test_a_rebuild_finds_the_generation_gone_that_another_removed(place: Place, 
 
     def another(*_: int) -> None:
         with place.open() as other:
-            change(other, "UPDATE books_phases_2 SET paid = paid + 1 WHERE plan_id = 'P-0'")
+            change(other, "UPDATE books_periods_2 SET paid = paid + 1 WHERE plan_id = 'P-0'")
             assert other.rebuild().differences
 
     with pytest.raises(Exception, match="another rebuild .* rebuild again"):
@@ -179,21 +181,24 @@ def test_a_rebuild_finds_the_generation_gone_that_another_removed(place: Place, 
 @pytest.mark.parametrize(
     ("sql", "named"),
     [
-        ("UPDATE books_phases_1 SET shares_credited = shares_credited + 1 WHERE plan_id = 'P-3'", "plan P-3"),
-        ("UPDATE books_phases_1 SET investor = 'I-99' WHERE plan_id = 'P-3'", "plan P-3, .*investor is I-99"),
-        ("DELETE FROM books_phases_1 WHERE plan_id = 'P-3' AND from_on > '2023-05-01'", "plan P-3: it has 1 phases"),
-        ("UPDATE books_phases_1 SET plan_id = 'X-3' WHERE plan_id = 'P-3'", "plan P-3: it has 0 phases"),
-        ("UPDATE books_phases_1_plans SET due_on = NULL WHERE plan_id = 'P-4'", "plan P-4: its row is .*None"),
-        ("DELETE FROM books_phases_1_plans WHERE plan_id = 'P-4'", "plan P-4: its row is missing"),
-        ("INSERT INTO books_phases_1_plans VALUES ('X-1', 'UTC', '2023-01-01', NULL)", "of 10 plans"),
-        ("UPDATE books_phases_1_totals SET paid = paid + 1 WHERE day = '2023-04-10'", "the totals of USD .*2023-04-10"),
-        ("DELETE FROM books_phases_1_totals WHERE day = '2023-05-10'", "the totals of USD .* on 2023-05-10"),
+        ("UPDATE books_periods_1 SET shares_credited = shares_credited + 1 WHERE plan_id = 'P-3'", "plan P-3"),
+        ("UPDATE books_periods_1 SET investor = 'I-99' WHERE plan_id = 'P-3'", "plan P-3, .*investor is I-99"),
+        ("DELETE FROM books_periods_1 WHERE plan_id = 'P-3' AND from_on > '2023-05-01'", "plan P-3: it has 1 periods"),
+        ("UPDATE books_periods_1 SET plan_id = 'X-3' WHERE plan_id = 'P-3'", "plan P-3: it has 0 periods"),
+        ("UPDATE books_periods_1_plans SET due_on = NULL WHERE plan_id = 'P-4'", "plan P-4: its row is .*None"),
+        ("DELETE FROM books_periods_1_plans WHERE plan_id = 'P-4'", "plan P-4: its row is missing"),
+        ("INSERT INTO books_periods_1_plans VALUES ('X-1', 'UTC', '2023-01-01', NULL)", "of 10 plans"),
         (
-            "INSERT INTO books_phases_1_totals VALUES ('EUR', 'UTC', '2023-05-10', 1, 0, 0, 0, 1, 0, 0, 0)",
+            "UPDATE books_periods_1_totals SET paid = paid + 1 WHERE day = '2023-04-10'",
+            "the totals of USD .*2023-04-10",
+        ),
+        ("DELETE FROM books_periods_1_totals WHERE day = '2023-05-10'", "the totals of USD .* on 2023-05-10"),
+        (
+            "INSERT INTO books_periods_1_totals VALUES ('EUR', 'UTC', '2023-05-10', 1, 0, 0, 0, 1, 0, 0, 0)",
             "of EUR in UTC",
         ),
-        ("DELETE FROM books_phases_1_zones", "zone"),
-        ("INSERT INTO books_phases_1_zones VALUES ('Asia/Tokyo')", "zone"),
+        ("DELETE FROM books_periods_1_zones", "zone"),
+        ("INSERT INTO books_periods_1_zones VALUES ('Asia/Tokyo')", "zone"),
     ],
 )
 def test_verify_names_what_was_tampered_with(books: Ledger, sql: str, named: str) -> None:
@@ -201,7 +206,7 @@ def test_verify_names_what_was_tampered_with(books: Ledger, sql: str, named: str
     assert books.verify().differences == ()
     change(books, sql, views=True)
     verification = books.verify()
-    assert (verification.view, verification.plans) == ("phases_1", 9)
+    assert (verification.view, verification.plans) == ("periods_1", 9)
     assert len(verification.differences) >= 1
     assert any(re.search(named, difference) for difference in verification.differences)
     assert books.rebuild().differences == ()
@@ -221,6 +226,6 @@ def test_verify_compares_as_far_as_the_view_has_read(place: Place) -> None:
 def test_no_more_than_a_hundred_differences_are_told(books: Ledger) -> None:
     """Where everything differs, a hundred sentences are enough."""
     assert books.verify().differences == ()
-    change(books, "DELETE FROM books_phases_1 WHERE paid >= 0")
-    change(books, "UPDATE books_phases_1_totals SET paid = paid + 1")
+    change(books, "DELETE FROM books_periods_1 WHERE paid >= 0")
+    change(books, "UPDATE books_periods_1_totals SET paid = paid + 1")
     assert 9 < len(books.verify().differences) <= 100

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Note, OpenPlan, ReinstatePlan
+from ledger.commands import CancelPlan, Metadata, OpenPlan, ReinstatePlan
 from ledger.dates import months_from
 from ledger.decide import decide
 from ledger.errors import CommandRefused, InvalidArgument, LedgerError, TermsRefused
@@ -394,7 +394,7 @@ def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason:
     assert isinstance(error, CommandRefused)
     opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
     with pytest.raises(TermsRefused):
-        decide((), opening, Note(recorded_at=datetime(2035, 1, 1, tzinfo=UTC)))
+        decide((), opening, Metadata(recorded_at=datetime(2035, 1, 1, tzinfo=UTC)))
 
 
 @pytest.mark.parametrize(
@@ -553,10 +553,10 @@ def test_a_part_of_terms_that_no_plan_can_have_is_refused(
     with pytest.raises(InvalidArgument) as refused:
         shape(**values)
     assert refused.value.argument == argument
-    assert str(refused.value) == f"{argument} is {_said(refused.value.given)}; expected {refused.value.expected}."
+    assert str(refused.value) == f"{argument} is {_rendered(refused.value.given)}; expected {refused.value.expected}."
 
 
-def _said(value: object) -> str:
+def _rendered(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
@@ -663,10 +663,10 @@ def test_a_reinstatement_beyond_the_calendar_is_refused() -> None:
     far = ExplicitSchedule(((OPENED_ON, 100), (OPENED_ON + 20 * DAY, 100), (date(9999, 11, 1), 100)))
     agreed = package(price="3.00", count=3, schedule=far, release=Portion("0"))
     agreed = attrs.evolve(agreed, reinstatement=PartialCover(1))
-    note = Note(recorded_at=datetime(2035, 1, 1, tzinfo=UTC))
+    metadata = Metadata(recorded_at=datetime(2035, 1, 1, tzinfo=UTC))
     opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
-    history = decide((), opening, note)
-    history += decide(history, CancelPlan(plan_id="P-1", reference="crm-1", on=OPENED_ON, reason="asked"), note)
+    history = decide((), opening, metadata)
+    history += decide(history, CancelPlan(plan_id="P-1", reference="crm-1", on=OPENED_ON, reason="asked"), metadata)
     decision = ReinstatePlan(
         plan_id="P-1",
         reference="bank-1",
@@ -676,6 +676,6 @@ def test_a_reinstatement_beyond_the_calendar_is_refused() -> None:
         reason="asked",
         revised_shares=351_000,
     )
-    assert decide(history, attrs.evolve(decision, on=OPENED_ON + 21 * DAY), note)
+    assert decide(history, attrs.evolve(decision, on=OPENED_ON + 21 * DAY), metadata)
     with pytest.raises(LedgerError):
-        decide(history, attrs.evolve(decision, on=OPENED_ON + 100 * DAY), note)
+        decide(history, attrs.evolve(decision, on=OPENED_ON + 100 * DAY), metadata)

@@ -13,15 +13,15 @@ import attrs
 import pytest
 
 from ledger import ConcurrentChange, InvalidArgument, Ledger, PlanNotFound, StoreUnavailable
-from ledger.commands import ClosePlan, Note, RecordPayment
+from ledger.commands import ClosePlan, Metadata, RecordPayment
 from ledger.decide import decide
 from ledger.store import Insert, Statement, View, open_store
-from tests.examples import LEARNT, OPENED_ON, TERMS, open_plan, pay, usd
+from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 
 
 def _payment_events(ledger: Ledger, reference: str) -> Any:
     command = RecordPayment(plan_id="P-1", reference=reference, amount=usd("150.00"), paid_at=OPENED_ON, kind="regular")
-    return decide(ledger.history("P-1"), command, Note(recorded_at=LEARNT))
+    return decide(ledger.history("P-1"), command, Metadata(recorded_at=RECORDED_AT))
 
 
 def test_a_history_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
@@ -293,5 +293,5 @@ def test_closing_a_day_finds_what_is_due_in_every_store(ledger: Ledger) -> None:
     cancelled = ledger.close_books(through=due + timedelta(days=20))
     assert [type(event.event).__name__ for event in cancelled] == ["PlanCancelled"]
     assert ledger.close_books(through=due + timedelta(days=400)) == ()
-    assert decide(ledger.history("P-1"), ClosePlan(plan_id="P-1", through=due), Note(recorded_at=LEARNT)) == ()
+    assert decide(ledger.history("P-1"), ClosePlan(plan_id="P-1", through=due), Metadata(recorded_at=RECORDED_AT)) == ()
     assert TERMS.grace_days == 19

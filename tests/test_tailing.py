@@ -7,9 +7,9 @@ from itertools import groupby
 import pytest
 
 from ledger import Ledger
-from tests import victim, workers
+from tests import crash_worker, workers
+from tests.crash_worker import Place
 from tests.processes import forked
-from tests.victim import Place
 
 EVENTS = 100_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 10_000
 WRITERS = 4
@@ -30,7 +30,7 @@ def test_a_tailing_reader_misses_nothing(postgres_url: str, name: str) -> None:
     dice = random.Random(EVENTS)
     place = Place(postgres_url, name)
     with Ledger.open(postgres_url, name=name) as ledger:
-        history = victim.story()
+        history = crash_worker.story()
         sizes = [_sizes(EVENTS // WRITERS, dice) for _ in range(WRITERS)]
         read: list[tuple[int, str, int]] = []
         with forked(workers.append_copies, place, history, sizes, times=WRITERS) as writers:
@@ -61,7 +61,7 @@ def test_sequences_of_a_save_do_not_mix_with_those_of_another(postgres_url: str,
     place = Place(postgres_url, name)
     with Ledger.open(postgres_url, name=name) as ledger:
         sizes = [[size] * 4, [3] * 40]
-        with forked(workers.append_copies, place, victim.story(), sizes, times=2) as writers:
+        with forked(workers.append_copies, place, crash_worker.story(), sizes, times=2) as writers:
             for writer in writers:
                 assert writer.hear() == "ready"
             for writer in writers:

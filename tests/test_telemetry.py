@@ -12,15 +12,15 @@ from ledger import CorruptHistory, Ledger
 from tests import workers
 from tests.examples import OPENED_ON, open_plan, pay
 from tests.processes import forked, until
-from tests.tables import change
+from tests.raw_sql import change
 
 _ROOT = Path(__file__).parent.parent
 _SESSION = """
 from threading import Event
 from ledger import CorruptHistory
-from ledger.projections.catch_up import ReadModel
+from ledger.readmodel.runner import ReadModel
 from tests.examples import *
-from tests.tables import change
+from tests.raw_sql import change
 with Ledger.open(f"sqlite:///{sys.argv[1]}/books.db") as ledger:
     open_plan(ledger)
     pay(ledger, OPENED_ON, "bank-1")
@@ -94,7 +94,7 @@ def test_a_view_that_stops_is_an_error_in_the_log(shared_url: str, name: str, ca
         with caplog.at_level(logging.WARNING, logger="ledger"), pytest.raises(CorruptHistory):
             ledger.overdue()
     (record,) = [record for record in caplog.records if record.name.startswith("ledger")]
-    assert (record.levelname, "phases_1 stops at 1: Plan P-bad, version 1" in record.message) == ("ERROR", True)
+    assert (record.levelname, "periods_1 stops at 1: Plan P-bad, version 1" in record.message) == ("ERROR", True)
 
 
 def test_a_follower_whose_database_is_away_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +105,7 @@ def test_a_follower_whose_database_is_away_warns(tmp_path: Path, caplog: pytest.
         pay(ledger, OPENED_ON, "bank-1")
         ledger.overdue()
         ledger.rebuild()
-        change(ledger, "DELETE FROM books_phases_2_totals")
+        change(ledger, "DELETE FROM books_periods_2_totals")
         thread = Thread(target=lambda: ledger.follow(stop=stop, every=0.01), daemon=True)
         thread.start()
         warned = until(lambda: [record for record in caplog.records if record.levelname == "WARNING"])
@@ -115,4 +115,4 @@ def test_a_follower_whose_database_is_away_warns(tmp_path: Path, caplog: pytest.
         stop.set()
         thread.join(20)
     told = [(record.levelname, record.message) for record in caplog.records if record.levelname == "INFO"]
-    assert ("INFO", "phases_2 has taken over from phases_1") in told
+    assert ("INFO", "periods_2 has taken over from periods_1") in told

@@ -1,4 +1,4 @@
-"""The timeline against the day-stepping referee, and its own promises, on random histories."""
+"""The timeline against the day-stepping reference model, and its own promises, on random histories."""
 
 from datetime import date, timedelta
 
@@ -6,12 +6,12 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger import reference_model
 from ledger.plan import Plan
 from ledger.state import State
 from ledger.timeline import steps
-from tests import referee
+from tests.reference_words import fact_of, outcome_of, terms_of
 from tests.strategies import History, histories
-from tests.translation import fact_of, outcome_of, terms_of
 
 
 def _dates(history: History) -> st.SearchStrategy[date]:
@@ -56,13 +56,13 @@ def _as_report(state: State, plan: Plan, as_of: date) -> dict[str, object]:
 
 
 @given(data=st.data())
-def test_timeline_agrees_with_the_referee(data: st.DataObject) -> None:
+def test_timeline_agrees_with_the_reference_model(data: st.DataObject) -> None:
     """At any date, state and outcomes are those of the model that steps day by day."""
     history = data.draw(histories())
     plan = Plan(history.events)
     as_of = data.draw(_dates(history))
     facts = [fact for event in history.events if (fact := fact_of(event.event)) is not None]
-    expected = vars(referee.referee(terms_of(history.opened), history.opened.effective_on, facts, as_of))
+    expected = vars(reference_model.derive(terms_of(history.opened), history.opened.effective_on, facts, as_of))
 
     derived = plan.timeline(as_of)
     holding = set(map(outcome_of, derived.holding()))

@@ -73,7 +73,7 @@ Money.of(1.5, "USD")  # type: ignore[arg-type]  # pyright: ignore[reportArgument
 
 with Ledger.open("memory://", name="books", clock=lambda: datetime.now(UTC)) as ledger:
     opened: tuple[RecordedEvent, ...] = ledger.open_plan(
-        "P-1", investor="I-7", partner=None, terms=terms, opened_at=date(2023, 4, 10), actor="clerk", dry_run=True
+        "P-1", investor="I-7", partner=None, terms=terms, opened_at=date(2023, 4, 10), actor="decider", dry_run=True
     )
     ledger.record_payment("P-1", reference="b", amount=price, paid_at=datetime.now(UTC), kind="early_repayment")
     ledger.reverse_payment("P-1", reference="b", cause="chargeback", on=date(2023, 6, 2), correlation="c")
@@ -88,7 +88,7 @@ with Ledger.open("memory://", name="books", clock=lambda: datetime.now(UTC)) as 
         amount=price,
         paid_at=date(2023, 4, 10),
         kind="late",  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        actr="clerk",  # pyright: ignore[reportCallIssue]
+        actr="decider",  # pyright: ignore[reportCallIssue]
     )
     position: Position = ledger.position("P-1", as_of=date(2023, 5, 29), known_at=datetime.now(UTC))
     upcoming: NextInstallment | None = position.next_installment

@@ -13,8 +13,8 @@ import attrs
 from ledger import StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.store import open_store
+from tests.crash_worker import Place
 from tests.examples import OPENED_ON, open_plan, pay
-from tests.victim import Place
 
 
 def keep_paying(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ class _Teller(logging.Handler):
 
 def follow(pipe: Connection, _: int, place: Place, every: float) -> None:
     """Follow until something is said; tell what is logged about it: `following` when this process is at work."""
-    log = logging.getLogger("ledger.projections.follow")
+    log = logging.getLogger("ledger.readmodel.follower")
     log.setLevel(logging.INFO)
     log.addHandler(_Teller(pipe))
     stop = Event()

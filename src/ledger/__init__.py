@@ -31,12 +31,12 @@ from ledger.money import Money as Money
 from ledger.plan import NextInstallment as NextInstallment
 from ledger.plan import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
-from ledger.projections.health import Health as Health
-from ledger.projections.health import ViewHealth as ViewHealth
 from ledger.projections.overdue import OverdueRow as OverdueRow
 from ledger.projections.portfolio import PortfolioRow as PortfolioRow
 from ledger.projections.statement import StatementLine as StatementLine
-from ledger.projections.verify import Verification as Verification
+from ledger.readmodel.health import Health as Health
+from ledger.readmodel.health import ViewHealth as ViewHealth
+from ledger.readmodel.verification import Verification as Verification
 from ledger.service import Ledger as Ledger
 from ledger.terms import Closed as Closed
 from ledger.terms import DoublePayment as DoublePayment

@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Run the command line; say what to install where it is not."""
     try:
-        from ledger.cli import main as run
+        from ledger.cli.app import main as run
     except ModuleNotFoundError as error:
         if error.name not in ("cyclopts", "rich"):
             raise

@@ -2,25 +2,25 @@
 
 from datetime import date
 
-from ledger.commands import ClosePlan, Note
+from ledger.command_handler import CommandHandler
+from ledger.commands import ClosePlan, Metadata
 from ledger.dates import day_in
-from ledger.desk import Desk
 from ledger.errors import CommandRefused, LedgerError
 from ledger.events import RecordedEvent
-from ledger.progress import Progress
-from ledger.projections.rows import Rows
+from ledger.readmodel.tables import Rows
+from ledger.telemetry import Progress
 
 _TOGETHER = 500
 """Plans that are closed in one transaction."""
 
 
-def closings(rows: Rows, *, through: date, note: Note) -> list[ClosePlan]:
+def closings(rows: Rows, *, through: date, metadata: Metadata) -> list[ClosePlan]:
     """Return the commands that close the plans with something to record by the end of the day `through`.
 
     Raises `CommandRefused` if that day has not come in the time zone of every plan.
     """
     for zone in rows.zones():
-        today = day_in(zone, note.recorded_at)
+        today = day_in(zone, metadata.recorded_at)
         if through > today and (plan_id := rows.recorded_before(through, zone)) is not None:
             reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
             raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
@@ -28,7 +28,7 @@ def closings(rows: Rows, *, through: date, note: Note) -> list[ClosePlan]:
 
 
 def close(
-    desk: Desk, commands: list[ClosePlan], note: Note, *, dry_run: bool, progress: Progress | None
+    handler: CommandHandler, commands: list[ClosePlan], metadata: Metadata, *, dry_run: bool, progress: Progress | None
 ) -> tuple[RecordedEvent, ...]:
     """Close plans, some hundreds in a transaction, and return what was recorded.
 
@@ -39,7 +39,7 @@ def close(
     errors: list[LedgerError] = []
     for begin in range(0, len(commands), _TOGETHER):
         some = commands[begin : begin + _TOGETHER]
-        for events in desk.execute([(command, note) for command in some], dry_run=dry_run):
+        for events in handler.execute([(command, metadata) for command in some], dry_run=dry_run):
             if isinstance(events, LedgerError):
                 errors.append(events)
             else:

@@ -33,7 +33,7 @@ from ledger.plan import Plan
 from ledger.schedule import installments, redated
 from ledger.state import State
 from ledger.terms import Closed, PartialCover, PlanTerms
-from ledger.timeline import Walk
+from ledger.timeline import Derivation
 
 
 def _opened_at(value: object) -> date | datetime:
@@ -53,7 +53,7 @@ def _through(value: object) -> date:
 
 
 @attrs.frozen(kw_only=True)
-class Note:
+class Metadata:
     """What is written beside the events of a command: when the ledger learnt of it, from whom, in what course."""
 
     recorded_at: datetime
@@ -126,8 +126,8 @@ class Change(Command, ABC):
         """Return the fact that this command adds to the plan."""
 
     @abstractmethod
-    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
-        """Raise `CommandRefused` where the rules forbid it; the `walk` has come to just before the fact."""
+    def check(self, plan: Plan, fact: Fact, derivation: Derivation, actor: str | None) -> None:
+        """Raise `CommandRefused` where the rules forbid it; the `derivation` has come to just before the fact."""
 
     def refuse(self, reason: str, remedy: str) -> NoReturn:
         """Raise the refusal that is this command's own."""
@@ -158,9 +158,9 @@ class RecordPayment(Change):
             effective_on=paid_on, reference=self.reference, amount=self.amount, kind=self.kind, paid_at=paid_at
         )
 
-    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
+    def check(self, plan: Plan, fact: Fact, derivation: Derivation, actor: str | None) -> None:
         _refuse_other_currency(self, plan, self.amount)
-        _refuse_ended(self.plan_id, f"payment {self.reference!r}", fact.effective_on, walk)
+        _refuse_ended(self.plan_id, f"payment {self.reference!r}", fact.effective_on, derivation)
 
     def refuse(self, reason: str, remedy: str) -> NoReturn:
         raise PaymentRefused(plan_id=self.plan_id, reference=self.reference, reason=reason, remedy=remedy)
@@ -190,7 +190,7 @@ class ReversePayment(Change):
         on = payment.effective_on if stated is None else civil_date("on", stated)
         return PaymentReversed(effective_on=on, reference=self.reference, cause=self.cause)
 
-    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
+    def check(self, plan: Plan, fact: Fact, derivation: Derivation, actor: str | None) -> None:
         paid_on = plan.payments[self.reference].effective_on
         if fact.effective_on < paid_on:
             reason = f"payment {self.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
@@ -217,8 +217,8 @@ class CancelPlan(Change):
     def fact(self, plan: Plan) -> CancellationRequested:
         return CancellationRequested(effective_on=self.on, reference=self.reference, reason=self.reason)
 
-    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
-        _refuse_ended(self.plan_id, f"request {self.reference!r}", fact.effective_on, walk)
+    def check(self, plan: Plan, fact: Fact, derivation: Derivation, actor: str | None) -> None:
+        _refuse_ended(self.plan_id, f"request {self.reference!r}", fact.effective_on, derivation)
 
 
 @attrs.frozen(kw_only=True)
@@ -249,8 +249,8 @@ class ReinstatePlan(Change):
             revised_shares=self.revised_shares,
         )
 
-    def check(self, plan: Plan, fact: Fact, walk: Walk, actor: str | None) -> None:
-        policy, state = plan.opened.terms.reinstatement, walk.state()
+    def check(self, plan: Plan, fact: Fact, derivation: Derivation, actor: str | None) -> None:
+        policy, state = plan.opened.terms.reinstatement, derivation.state()
         _refuse_other_currency(self, plan, self.amount)
         if isinstance(policy, Closed):
             self.refuse("its terms do not allow a reinstatement", "leave it cancelled")
@@ -304,19 +304,19 @@ def _refuse_other_currency(command: RecordPayment | ReinstatePlan, plan: Plan, a
         command.refuse(f"{command.reference!r} is in {amount.currency}, the plan in {expected}", f"pay in {expected}")
 
 
-def _refuse_ended(plan_id: str, what: str, on: date, walk: Walk) -> None:
+def _refuse_ended(plan_id: str, what: str, on: date, derivation: Derivation) -> None:
     """Refuse what falls on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
-    if walk.cancelled_on is not None:
+    if derivation.cancelled_on is not None:
         raise PlanIsCancelled(
             plan_id=plan_id,
-            reason=f"{what} is dated {on} and the plan was cancelled on {walk.cancelled_on}",
+            reason=f"{what} is dated {on} and the plan was cancelled on {derivation.cancelled_on}",
             remedy="only what is dated before that day can be recorded",
-            cancelled_on=walk.cancelled_on,
+            cancelled_on=derivation.cancelled_on,
         )
-    if walk.completed_on is not None:
+    if derivation.completed_on is not None:
         raise PlanIsCompleted(
             plan_id=plan_id,
-            reason=f"{what} is dated {on} and the plan was completed on {walk.completed_on}",
+            reason=f"{what} is dated {on} and the plan was completed on {derivation.completed_on}",
             remedy="only what is dated before that day can be recorded",
-            completed_on=walk.completed_on,
+            completed_on=derivation.completed_on,
         )

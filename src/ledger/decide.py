@@ -9,9 +9,9 @@ from datetime import date, datetime
 
 import attrs
 
-from ledger.commands import Change, ClosePlan, Command, Note, OpenPlan
+from ledger.commands import Change, ClosePlan, Command, Metadata, OpenPlan
 from ledger.dates import day_in
-from ledger.difference import difference
+from ledger.departures import difference
 from ledger.errors import CommandRefused, Overpayment, PlanNotFound, ReferenceConflict
 from ledger.events import (
     Event,
@@ -27,46 +27,46 @@ from ledger.events import (
 from ledger.events.outcomes import shares_of
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.state import Peak
+from ledger.state import HighWaterMark
 from ledger.terms import PlanTerms
-from ledger.timeline import Walk, timeline
+from ledger.timeline import Derivation, timeline
 
 _NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
 """The civil date stands for an instant, the terms for their lines; terms are compared field by field."""
 
 
-def decide(history: Sequence[RecordedEvent], command: Command, note: Note) -> tuple[RecordedEvent, ...]:
+def decide(history: Sequence[RecordedEvent], command: Command, metadata: Metadata) -> tuple[RecordedEvent, ...]:
     """Return the events that the command records; none if this very command was recorded before.
 
     `history` is the plan as recorded. Raises `CommandRefused`, `ReferenceConflict`, `NotFound`, and `CorruptHistory` if
     what is recorded does not follow from its own facts.
     """
-    return Clerk(history).decide(command, note)
+    return Decider(history).decide(command, metadata)
 
 
-class Clerk:
+class Decider:
     """Decides the commands on one plan, one after another, each as if the ones before it had been recorded.
 
-    The clerk keeps a walk at the plan's latest day: a fact that comes in the order of the days costs one step, only one
-    that comes late a new derivation.
+    The decider keeps a derivation at the plan's latest day: a fact that comes in the order of the days costs one step,
+    only one that is recorded late a new derivation.
     """
 
     def __init__(self, history: Sequence[RecordedEvent]) -> None:
         self._plan = Plan(history) if history else None
-        self._walk: Walk | None = None
+        self._derivation: Derivation | None = None
 
-    def decide(self, command: Command, note: Note) -> tuple[RecordedEvent, ...]:
+    def decide(self, command: Command, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         """Return the events that the command records. Raises as `decide` does, and then nothing has changed."""
         plan = self._plan
         if isinstance(command, OpenPlan):
-            events = _open(plan, command, note)
+            events = _open(plan, command, metadata)
         elif plan is None:
             raise PlanNotFound(plan_id=command.plan_id)
         elif isinstance(command, ClosePlan):
-            events = self._close(plan, command, note)
+            events = self._close(plan, command, metadata)
         else:
             assert isinstance(command, Change), command
-            events = self._change(plan, command, note)
+            events = self._change(plan, command, metadata)
         if plan is None:
             self._plan = Plan(events)
         else:
@@ -74,50 +74,52 @@ class Clerk:
                 plan.apply(recorded)
         return events
 
-    def _close(self, plan: Plan, command: ClosePlan, note: Note) -> tuple[RecordedEvent, ...]:
-        recorded_at = max(note.recorded_at, plan.recorded_at)
+    def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
+        recorded_at = max(metadata.recorded_at, plan.recorded_at)
         _refuse_ahead(command.plan_id, "closing", command.through, plan.opened.terms.timezone, recorded_at)
-        self._walk_on(plan, max(plan.horizon, command.through))
-        assert self._walk is not None
-        outcomes, _ = self._walk.chronicle.news()
-        return _recorded(plan, outcomes, command.through.isoformat(), note, recorded_at)
+        self._advance(plan, max(plan.horizon, command.through))
+        assert self._derivation is not None
+        outcomes, _ = self._derivation.log.news()
+        return _recorded(plan, outcomes, command.through.isoformat(), metadata, recorded_at)
 
-    def _change(self, plan: Plan, command: Change, note: Note) -> tuple[RecordedEvent, ...]:
+    def _change(self, plan: Plan, command: Change, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         fact = command.fact(plan)
         if (recorded := command.recorded(plan)) is not None:
             _compare(command.plan_id, command.reference, recorded, fact, dated=command.dated)
             return ()
-        recorded_at = max(note.recorded_at, plan.recorded_at)
+        recorded_at = max(metadata.recorded_at, plan.recorded_at)
         _check_day(plan, command, fact.effective_on, recorded_at)
-        in_order = self._walk_on(plan, fact.effective_on)
+        in_order = self._advance(plan, fact.effective_on)
         never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
         late = not in_order or never_made
-        brought = self._step_back(plan, command, fact, note) if late else self._step(plan, command, fact, note)
-        return _recorded(plan, (fact, *brought), command.reference, note, recorded_at)
+        brought = self._step_back(plan, command, fact, metadata) if late else self._step(plan, command, fact, metadata)
+        return _recorded(plan, (fact, *brought), command.reference, metadata, recorded_at)
 
-    def _walk_on(self, plan: Plan, on: date) -> bool:
-        """Walk to this day and tell whether that was possible: a fact of a later day may have led further.
+    def _advance(self, plan: Plan, on: date) -> bool:
+        """Derivation to this day and tell whether that was possible: a fact of a later day may have led further.
 
-        Whoever begins to walk finds out whether what is recorded follows from the facts. Raises `CorruptHistory`.
+        Whoever begins to derivation finds out whether what is recorded follows from the facts. Raises `CorruptHistory`.
         """
-        if self._walk is None or self._walk.today > max(on, plan.horizon):
-            self._walk = Walk(plan.opened, plan.facts, through=plan.horizon)
-            self._walk.chronicle.news()  # which is recorded
-            plan.check(self._walk.timeline())
-        if on < self._walk.today:
+        if self._derivation is None or self._derivation.today > max(on, plan.horizon):
+            self._derivation = Derivation(plan.opened, plan.facts, through=plan.horizon)
+            self._derivation.log.news()  # which is recorded
+            plan.check(self._derivation.timeline())
+        if on < self._derivation.today:
             return False
-        self._walk.pass_deadlines(on)
+        self._derivation.pass_deadlines(on)
         return True
 
-    def _step(self, plan: Plan, command: Change, fact: Fact, note: Note) -> Sequence[Outcome | OutcomeVoided]:
+    def _step(self, plan: Plan, command: Change, fact: Fact, metadata: Metadata) -> Sequence[Outcome | OutcomeVoided]:
         """Return what a fact in the order of the days brings: voidings of what a chargeback ended, then outcomes."""
-        walk = self._walk
-        assert walk is not None
-        command.check(plan, fact, walk, note.actor)
+        derivation = self._derivation
+        assert derivation is not None
+        command.check(plan, fact, derivation, metadata.actor)
         if isinstance(fact, (PaymentMade, PlanReinstated)):
-            _check_standing(plan, command, fact, Peak(fact.effective_on, walk.purse.standing + fact.amount.minor))
-        walk.take(fact)
-        outcomes, ended = walk.chronicle.news()
+            _check_standing(
+                plan, command, fact, HighWaterMark(fact.effective_on, derivation.funds.standing + fact.amount.minor)
+            )
+        derivation.take(fact)
+        outcomes, ended = derivation.log.news()
         if any(outcome in plan.by_outcome for outcome in outcomes):  # it was voided, and holds again
             return self._difference(plan, command, fact)
         voided = sorted((plan.by_outcome[outcome] for outcome in ended), key=lambda item: item.version)
@@ -127,16 +129,18 @@ class Clerk:
             *outcomes,
         ]
 
-    def _step_back(self, plan: Plan, command: Change, fact: Fact, note: Note) -> Sequence[Outcome | OutcomeVoided]:
+    def _step_back(
+        self, plan: Plan, command: Change, fact: Fact, metadata: Metadata
+    ) -> Sequence[Outcome | OutcomeVoided]:
         """Return what a fact brings that is learnt of late: the difference that it makes."""
-        command.check(plan, fact, Walk(plan.opened, plan.facts, through=fact.effective_on), note.actor)
+        command.check(plan, fact, Derivation(plan.opened, plan.facts, through=fact.effective_on), metadata.actor)
         return self._difference(plan, command, fact)
 
     def _difference(self, plan: Plan, command: Change, fact: Fact) -> Sequence[Outcome | OutcomeVoided]:
-        self._walk = None
+        self._derivation = None
         derived = timeline(plan.opened, [*plan.facts, fact], max(plan.horizon, fact.effective_on))
         if isinstance(fact, (PaymentMade, PlanReinstated)):
-            _check_standing(plan, command, fact, derived.peak)
+            _check_standing(plan, command, fact, derived.highest)
         version = plan.version + 1
         return difference(
             plan.outcomes,
@@ -147,20 +151,20 @@ class Clerk:
         )
 
 
-def _open(plan: Plan | None, command: OpenPlan, note: Note) -> tuple[RecordedEvent, ...]:
+def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
     opened = command.fact()
     if plan is not None:
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         return ()
-    _refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, note.recorded_at)
+    _refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
     return (
         RecordedEvent(
             plan_id=command.plan_id,
             version=1,
-            recorded_at=note.recorded_at,
-            actor=note.actor,
-            correlation=note.correlation,
+            recorded_at=metadata.recorded_at,
+            actor=metadata.actor,
+            correlation=metadata.correlation,
             key=command.plan_id,
             event=opened,
         ),
@@ -206,27 +210,27 @@ def _refuse_ahead(plan_id: str, what: str, on: date, zone: str, recorded_at: dat
         raise CommandRefused(plan_id=plan_id, reason=reason, remedy="date it by then")
 
 
-def _check_standing(plan: Plan, command: Change, fact: PaymentMade | PlanReinstated, peak: Peak) -> None:
+def _check_standing(plan: Plan, command: Change, fact: PaymentMade | PlanReinstated, highest: HighWaterMark) -> None:
     """Refuse money with which more than the price would stand at once. Source: RULES.md section 5."""
     price = plan.opened.terms.price
-    if peak.standing <= price.minor:
+    if highest.standing <= price.minor:
         return
-    standing = Money(peak.standing, price.currency)
-    most = Money(fact.amount.minor - (peak.standing - price.minor), price.currency)
+    standing = Money(highest.standing, price.currency)
+    most = Money(fact.amount.minor - (highest.standing - price.minor), price.currency)
     raise Overpayment(
         plan_id=plan.plan_id,
         reference=command.reference,
-        reason=f"with {command.reference!r} {standing} would stand on {peak.on}, more than its price of {price}",
+        reason=f"with {command.reference!r} {standing} would stand on {highest.on}, more than its price of {price}",
         remedy=f"pay at most {most}" if most.minor > 0 else "nothing is left to pay",
         price=price.minor,
-        standing=peak.standing,
+        standing=highest.standing,
         currency=price.currency,
-        on=peak.on,
+        on=highest.on,
     )
 
 
 def _recorded(
-    plan: Plan, events: Sequence[Event], key: str, note: Note, recorded_at: datetime
+    plan: Plan, events: Sequence[Event], key: str, metadata: Metadata, recorded_at: datetime
 ) -> tuple[RecordedEvent, ...]:
     """Put the events of a command into their envelopes, numbered on from the plan's version."""
     return tuple(
@@ -234,8 +238,8 @@ def _recorded(
             plan_id=plan.plan_id,
             version=version,
             recorded_at=recorded_at,
-            actor=note.actor,
-            correlation=note.correlation,
+            actor=metadata.actor,
+            correlation=metadata.correlation,
             key=key,
             event=event,
         )

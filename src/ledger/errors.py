@@ -114,8 +114,8 @@ class ReferenceConflict(Conflict):
 
     def __str__(self) -> str:
         return (
-            f"Plan {self.plan_id}: {self.reference!r} is recorded with {self.field} {_said(self.recorded)}, not "
-            f"{_said(self.given)}; repeat it with the same content, or use a new reference."
+            f"Plan {self.plan_id}: {self.reference!r} is recorded with {self.field} {_rendered(self.recorded)}, not "
+            f"{_rendered(self.given)}; repeat it with the same content, or use a new reference."
         )
 
 
@@ -188,7 +188,7 @@ class InvalidArgument(LedgerError, ValueError):
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.argument} is {_said(self.given)}; expected {self.expected}."
+        return f"{self.argument} is {_rendered(self.given)}; expected {self.expected}."
 
 
 @attrs.define(kw_only=True)
@@ -218,6 +218,6 @@ class NotCaughtUp(LedgerError):
         )
 
 
-def _said(value: object) -> str:
+def _rendered(value: object) -> str:
     """Render a value for a sentence: text quoted, everything else as it prints."""
     return repr(value) if isinstance(value, str) else str(value)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import attrs
 
 from ledger.dates import civil_date
-from ledger.difference import RecordedOutcome, violations
+from ledger.departures import RecordedOutcome, violations
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
     CancellationRequested,

@@ -24,7 +24,7 @@ class Award:
     payment: str
 
 
-def rate_of(base: int, promo: Promo) -> int:
+def shares_at_rate(base: int, promo: Promo) -> int:
     """Return the promotion's share of `base` shares, rounded down."""
     return base * promo.rate_bp // _WHOLE_BP
 
@@ -45,7 +45,7 @@ def earned(
             base = extra[0].shares if promo.base == "released" else package
         else:
             continue
-        shares = rate_of(base, promo)
+        shares = shares_at_rate(base, promo)
         if shares:
             yield Award(promo, shares, payment)
 
@@ -78,7 +78,7 @@ def on_completion(
         elif isinstance(promo, OnTimeBonus) and promo.standard == "by_due_date" and not by_due_date():
             continue
         else:
-            shares = rate_of(package + before if stacking == "compound" else package, promo)
+            shares = shares_at_rate(package + before if stacking == "compound" else package, promo)
             candidates = [Award(promo, shares, payment)] if shares else []
         awards += candidates
         before += sum(award.shares for award in candidates)

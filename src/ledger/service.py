@@ -1,37 +1,41 @@
 """Ledger: the door to everything. Commands, queries, operations. The only place that knows a clock."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import takewhile
 from threading import Event, Lock
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self, TypedDict, Unpack
 
 from ledger import arguments
 from ledger.closing import close, closings
+from ledger.command_handler import CommandHandler, Decided
+from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.dates import civil_date, day_in, instant
-from ledger.entries import Entries, Noted
-from ledger.errors import CorruptHistory, InvalidArgument, NotCaughtUp, PlanNotFound, StoreUnavailable
+from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, PlanNotFound, StoreUnavailable
 from ledger.events import RecordedEvent
+from ledger.events.facts import PaymentKind, ReversalCause
+from ledger.money import Money
 from ledger.plan import Plan, Position, known
-from ledger.progress import Progress
 from ledger.projections.balances import BalanceRow, balance_rows
-from ledger.projections.catch_up import ReadModel
-from ledger.projections.follow import follow
-from ledger.projections.health import Health, health
 from ledger.projections.overdue import OverdueRow, overdue_rows
-from ledger.projections.phases import Phase
+from ledger.projections.periods import Period
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
-from ledger.projections.rows import Rows
-from ledger.projections.standing import Only, days_of, standing_as_known
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.projections.totals import total
-from ledger.projections.verify import Verification
+from ledger.queries import Only, days_of, standing_as_known
+from ledger.readmodel.follower import follow
+from ledger.readmodel.health import Health, health
+from ledger.readmodel.runner import ReadModel
+from ledger.readmodel.tables import Rows
+from ledger.readmodel.verification import Verification
 from ledger.state import Status
 from ledger.store import Store, open_store
+from ledger.telemetry import Progress
+from ledger.terms import PlanTerms
 
-_GLANCE = 0.01
+_POLL_INTERVAL = 0.01
 """Seconds between two looks at how far the read model has come."""
 
 _TOGETHER = 500
@@ -51,7 +55,16 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Ledger(Entries):
+class CommandOptions(TypedDict, total=False):
+    """What every command takes besides its own arguments."""
+
+    actor: str | None
+    recorded_at: datetime | None
+    correlation: str | None
+    dry_run: bool
+
+
+class Ledger:
     """A ledger of installment plans. Open it with `Ledger.open`; it may be shared by threads.
 
     Every command takes `actor`, `correlation`, `recorded_at` (default: now) and `dry_run`, and returns the events that
@@ -62,7 +75,7 @@ class Ledger(Entries):
     def __init__(self, store: Store, *, catch_up: bool = True, clock: Callable[[], datetime] = _utc_now) -> None:
         self._open_store: Store | None = store
         self._catches_up = catch_up
-        super().__init__(clock)
+        self._clock = clock
         self._lock = Lock()
         self._model: ReadModel | None = None
 
@@ -102,10 +115,127 @@ class Ledger(Entries):
     ) -> None:
         self.close()
 
+    # ---- commands
+
+    def open_plan(
+        self,
+        plan_id: str,
+        *,
+        investor: str,
+        partner: str | None,
+        terms: PlanTerms,
+        opened_at: date | datetime,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Open a plan. Raises `TermsRefused`, or `ReferenceConflict` if the id is taken by another plan."""
+        command = OpenPlan(plan_id=plan_id, investor=investor, partner=partner, terms=terms, opened_at=opened_at)
+        return self._execute(command, **options)
+
+    def record_payment(
+        self,
+        plan_id: str,
+        *,
+        reference: str,
+        amount: Money,
+        paid_at: date | datetime,
+        kind: PaymentKind = "regular",
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Record a payment.
+
+        Raises `PaymentRefused`, `Overpayment`, `PlanIsCancelled`, `PlanIsCompleted`, `ReferenceConflict`,
+        `PlanNotFound`.
+        """
+        command = RecordPayment(plan_id=plan_id, reference=reference, amount=amount, paid_at=paid_at, kind=kind)
+        return self._execute(command, **options)
+
+    def reverse_payment(
+        self,
+        plan_id: str,
+        *,
+        reference: str,
+        cause: ReversalCause,
+        on: date | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Take a payment back: by `error` it was never made, by `chargeback` it is gone from the date `on`.
+
+        Raises `PaymentRefused`, `ReferenceConflict`, `PaymentNotFound`, `PlanNotFound`.
+        """
+        command = ReversePayment(plan_id=plan_id, reference=reference, cause=cause, on=on)
+        return self._execute(command, **options)
+
+    def cancel_plan(
+        self, plan_id: str, *, reference: str, on: date, reason: str, **options: Unpack[CommandOptions]
+    ) -> tuple[RecordedEvent, ...]:
+        """Cancel a plan by request, from a date that may lie in the past.
+
+        Raises `PlanIsCancelled`, `PlanIsCompleted`, `CommandRefused`, `ReferenceConflict`, `PlanNotFound`.
+        """
+        command = CancelPlan(plan_id=plan_id, reference=reference, on=on, reason=reason)
+        return self._execute(command, **options)
+
+    def reinstate_plan(
+        self,
+        plan_id: str,
+        *,
+        on: date,
+        reference: str,
+        amount: Money,
+        approved_by: str,
+        reason: str,
+        revised_shares: int | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Reinstate a cancelled plan with the payment that covers what is overdue.
+
+        Raises `ReinstatementRefused`, `Overpayment`, `ReferenceConflict`, `PlanNotFound`.
+        """
+        command = ReinstatePlan(
+            plan_id=plan_id,
+            on=on,
+            reference=reference,
+            amount=amount,
+            approved_by=approved_by,
+            reason=reason,
+            revised_shares=revised_shares,
+        )
+        return self._execute(command, **options)
+
+    def execute_all(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
+        """Decide the commands in order and record all that they bring at once, or nothing.
+
+        Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
+        keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
+        """
+        return self.command_handler().execute(commands, dry_run=dry_run)
+
+    def command_handler(self, *, keep: int = 0) -> CommandHandler:
+        """Return a command handler, which executes commands by the thousand and keeps `keep` plans in memory."""
+        return CommandHandler(self._store, keep=keep)
+
+    def _metadata(
+        self,
+        *,
+        actor: str | None = None,
+        recorded_at: datetime | None = None,
+        correlation: str | None = None,
+        dry_run: bool = False,
+    ) -> Metadata:
+        arguments.instance("dry_run", dry_run, bool, "True or False")
+        at = instant("recorded_at", self._clock() if recorded_at is None else recorded_at)
+        return Metadata(recorded_at=at, actor=actor, correlation=correlation)
+
+    def _execute(self, command: Command, **options: Unpack[CommandOptions]) -> tuple[RecordedEvent, ...]:
+        (decided,) = self.execute_all([(command, self._metadata(**options))], dry_run=options.get("dry_run", False))
+        if isinstance(decided, LedgerError):
+            raise decided
+        return decided
+
     # ---- closing
 
     def close_books(
-        self, *, through: date, progress: Progress | None = None, **noted: Unpack[Noted]
+        self, *, through: date, progress: Progress | None = None, **options: Unpack[CommandOptions]
     ) -> tuple[RecordedEvent, ...]:
         """Record the outcomes that have come due by the end of the day `through`. Optional: no answer depends on it.
 
@@ -114,14 +244,16 @@ class Ledger(Entries):
         before anything is recorded, if the day has not come in the time zone of every plan, and `CorruptHistory`, after
         all others are closed, for a plan that cannot be.
         """
-        note, through = self._note(**noted), civil_date("through", through)
+        metadata, through = self._metadata(**options), civil_date("through", through)
         model, corrupt = self._read_model(), None
         try:
             model.catch_up()
         except CorruptHistory as error:  # it keeps no other plan from being closed
             corrupt = error
-        commands = model.ask(lambda rows: closings(rows, through=through, note=note))
-        recorded = close(self.desk(), commands, note, dry_run=noted.get("dry_run", False), progress=progress)
+        commands = model.ask(lambda rows: closings(rows, through=through, metadata=metadata))
+        recorded = close(
+            self.command_handler(), commands, metadata, dry_run=options.get("dry_run", False), progress=progress
+        )
         if corrupt is not None:
             raise corrupt
         return recorded
@@ -148,7 +280,7 @@ class Ledger(Entries):
         through, standing = self._standing_through(as_of, known_at, investor=investor, partner=partner, status=status)
         found: list[Position] = []
         for begin in range(0, len(standing), _TOGETHER):
-            some = {phase.plan_id: day for phase, day in standing[begin : begin + _TOGETHER]}
+            some = {period.plan_id: day for period, day in standing[begin : begin + _TOGETHER]}
             for plan_id, history in self._store.histories(list(some), through=through).items():
                 found.append(Plan(known(history, known_at)).position(some[plan_id]))
         return tuple(found)
@@ -179,7 +311,7 @@ class Ledger(Entries):
             places = self._current().ask(lambda rows: rows.totals(days_of(rows, as_of=day, now=now)))
             return portfolio_rows((place.currency, place.day, total) for place, total in places)
         standing = self._standing(as_of, known_at)
-        return portfolio_rows((phase.currency, on, total(phase)) for phase, on in standing)
+        return portfolio_rows((period.currency, on, total(period)) for period, on in standing)
 
     def history(self, plan_id: str) -> tuple[RecordedEvent, ...]:
         """Return a plan's recorded events, oldest first. Raises `PlanNotFound`."""
@@ -212,7 +344,7 @@ class Ledger(Entries):
                 return reached
             if time.monotonic() >= ends:
                 raise NotCaughtUp(wanted=sequence, reached=reached, seconds=timeout)
-            time.sleep(_GLANCE)
+            time.sleep(_POLL_INTERVAL)
 
     def follow(self, *, stop: Event, every: float = 1, progress: Progress | None = None) -> None:
         """Keep lists and totals caught up until `stop` is set; of several followers one works, the others stand by.
@@ -286,8 +418,8 @@ class Ledger(Entries):
             arguments.optional_text(column, value)
         return None if as_of is None else civil_date("as_of", as_of), self._clock()
 
-    def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Phase, date]]:
-        """Return each plan's phase on the date, with the date."""
+    def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Period, date]]:
+        """Return each plan's period on the date, with the date."""
         day, now = self._asked(as_of, **only)
         if known_at is not None:
             return self._as_known(known_at, day, now, only)[1]
@@ -295,13 +427,13 @@ class Ledger(Entries):
 
     def _standing_through(
         self, as_of: date | None, known_at: datetime | None, **only: str | None
-    ) -> tuple[int, list[tuple[Phase, date]]]:
+    ) -> tuple[int, list[tuple[Period, date]]]:
         """Return the same, with the sequence through which it is known: for whoever goes on to read the events."""
         day, now = self._asked(as_of, **only)
         if known_at is not None:
             return self._as_known(known_at, day, now, only)
 
-        def at_one_moment(rows: Rows) -> tuple[int, list[tuple[Phase, date]]]:
+        def at_one_moment(rows: Rows) -> tuple[int, list[tuple[Period, date]]]:
             with self._store.tables.snapshot() as query:
                 still = rows.read_by(query)
                 return still.checkpoint(), still.on(days_of(still, as_of=day, now=now), **only)
@@ -310,7 +442,7 @@ class Ledger(Entries):
 
     def _as_known(
         self, known_at: datetime, as_of: date | None, now: datetime, only: Only
-    ) -> tuple[int, list[tuple[Phase, date]]]:
+    ) -> tuple[int, list[tuple[Period, date]]]:
         at, last = instant("known_at", known_at), self._store.last_sequence()
         events = takewhile(lambda recorded: recorded.sequence <= last, self.events())
         return last, standing_as_known(events, known_at=at, as_of=as_of, now=now, only=only)

@@ -55,7 +55,7 @@ class Step(NamedTuple):
     state: State
 
 
-class Peak(NamedTuple):
+class HighWaterMark(NamedTuple):
     """The largest amount of money that ever stood on a plan at once, in minor units, and the first day on which."""
 
     on: date
@@ -67,13 +67,13 @@ class Timeline(NamedTuple):
 
     `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those
     that no longer hold, each with the chargeback that ended it and from whose date on it does not hold. An outcome
-    that never held for a day is not among them. `peak` exceeds the price in no history that this ledger records.
+    that never held for a day is not among them. `highest` exceeds the price in no history that this ledger records.
     """
 
     state: State
     outcomes: tuple[Outcome, ...]
     ended: Mapping[Outcome, PaymentReversed]
-    peak: Peak
+    highest: HighWaterMark
 
     def holding(self) -> list[Outcome]:
         """Return the outcomes that hold at the end."""

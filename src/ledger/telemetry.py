@@ -1,4 +1,4 @@
-"""Traces and metrics for OpenTelemetry, where its API is installed; nothing is imported or measured otherwise.
+"""Progress of long work, and traces and metrics for OpenTelemetry where its API is installed.
 
 Spans: `ledger.command`, `ledger.append`, `ledger.catch_up`. A histogram: `ledger.events_replayed`, per command.
 """
@@ -7,6 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, NamedTuple
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done, and how much there is as far as is known."""
 
 
 class _Instruments(NamedTuple):

@@ -22,10 +22,11 @@ from ledger.events.outcomes import (
     RevisedLine,
     ScheduleRevised,
 )
+from ledger.funds import Funds
+from ledger.outcome_log import OutcomeLog
 from ledger.promos import Award, credited_at_once, earned, on_completion
 from ledger.schedule import Installment, redated
-from ledger.state import Peak, State, Step, Timeline
-from ledger.tally import Chronicle, Purse
+from ledger.state import HighWaterMark, State, Step, Timeline
 
 _effective_on = attrgetter("effective_on")
 
@@ -35,7 +36,7 @@ def timeline(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Timeline
 
     `facts` are in the order in which they were recorded; `as_of` is not before the opening. Source: RULES.md.
     """
-    return Walk(opened, facts, through=as_of).timeline()
+    return Derivation(opened, facts, through=as_of).timeline()
 
 
 def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[Step]:
@@ -44,13 +45,13 @@ def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[St
     The first step is the opening. A step without a fact is a day on which something comes due by itself: between two
     steps only the distance to the date changes. Source: RULES.md.
     """
-    walk = Walk(opened)
-    yield walk.step(None)
+    derivation = Derivation(opened)
+    yield derivation.step(None)
     for fact in _in_force(facts, as_of):
-        yield from walk.by_itself(through=fact.effective_on)
-        walk.take(fact)
-        yield walk.step(fact)
-    yield from walk.by_itself(through=as_of)
+        yield from derivation.by_itself(through=fact.effective_on)
+        derivation.take(fact)
+        yield derivation.step(fact)
+    yield from derivation.by_itself(through=as_of)
 
 
 def _in_force(facts: Iterable[Fact], as_of: date) -> list[Fact]:
@@ -61,7 +62,7 @@ def _in_force(facts: Iterable[Fact], as_of: date) -> list[Fact]:
     return counting
 
 
-class Walk:
+class Derivation:
     """A plan on its way through the days: `today` is the day whose deadlines have passed.
 
     Lines are indexed from 0 here and numbered from 1 in what it returns.
@@ -82,8 +83,8 @@ class Walk:
         self.status: Literal["active", "cancelled", "completed"] = "active"
         self.cancelled_on: date | None = None
         self.completed_on: date | None = None
-        self.purse = Purse()
-        self.chronicle = Chronicle()
+        self.funds = Funds()
+        self.log = OutcomeLog()
         self.settlements: list[int] = []  # per settled line, the index of its outcome
         self.completion: list[int] = []  # the indexes of what the completion brought
         self.at_once: dict[str, list[int]] = {}  # by payment, the indexes of its awards
@@ -113,7 +114,7 @@ class Walk:
         for clock, i in sorted((clock, i) for i, clock in enumerate(waiting, settled) if clock < last):
             if i not in self.missed:
                 self.missed.add(i)
-                self.chronicle.add(PaymentMissed(clock + DAY, i + 1, self.lines[i].due_on, clock + self.grace))
+                self.log.add(PaymentMissed(clock + DAY, i + 1, self.lines[i].due_on, clock + self.grace))
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self.clock.index(first, settled) + 1)
 
@@ -158,7 +159,7 @@ class Walk:
     def _pay(self, fact: PaymentMade | PlanReinstated) -> None:
         """Apply a payment to the oldest unsettled lines; on a plan that takes none it stays unapplied (section 5)."""
         on, active = fact.effective_on, self.status == "active"
-        self.purse.receive(fact.reference, fact.amount.minor, on, applied=active)
+        self.funds.receive(fact.reference, fact.amount.minor, on, applied=active)
         if active:
             first = len(self.settlements)
             settled = self._settle(on, fact.reference)
@@ -169,10 +170,10 @@ class Walk:
 
     def _settle(self, on: date, payment: str) -> int:
         """Settle what the money covers, oldest first; return how many lines are settled now."""
-        i, paid, lines, owed = len(self.settlements), self.purse.paid, self.lines, self.owed
+        i, paid, lines, owed = len(self.settlements), self.funds.paid, self.lines, self.owed
         while i < len(lines) and owed[i + 1] <= paid:
             outcome = InstallmentSettled(on, i + 1, lines[i].shares, payment)
-            self.settlements.append(self.chronicle.add(outcome))
+            self.settlements.append(self.log.add(outcome))
             i += 1
         return i
 
@@ -194,27 +195,27 @@ class Walk:
 
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
-        self.completion = [self.chronicle.add(PlanCompleted(on, self.package - self.released[-1], payment))]
+        self.completion = [self.log.add(PlanCompleted(on, self.package - self.released[-1], payment))]
         self.completion += [self._apply_promo(on, award) for award in self._completion_bonuses(on, payment)]
         self.status, self.completed_on = "completed", on
 
     def _apply_promo(self, on: date, award: Award) -> int:
         self.bonus += award.shares
-        return self.chronicle.add(PromoApplied(on, award.promo.code, award.shares, award.payment))
+        return self.log.add(PromoApplied(on, award.promo.code, award.shares, award.payment))
 
     def _cancel(self, on: date, *, number: int | None = None, request: str | None = None) -> None:
         self.status, self.cancelled_on = "cancelled", on
         forfeited = self.terms.shares - self.released[len(self.settlements)]
         cause: Literal["grace_ended", "requested"] = "requested" if number is None else "grace_ended"
-        self.chronicle.add(PlanCancelled(on, cause, number, request, forfeited))
+        self.log.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
         """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
-        if not self.purse.return_payment(fact.reference):
+        if not self.funds.return_payment(fact.reference):
             return
         self.waiting = [award for award in self.waiting if award.payment != fact.reference]
         self._end(self.at_once.pop(fact.reference, ()), by=fact)
-        while self.owed[len(self.settlements)] > self.purse.paid:
+        while self.owed[len(self.settlements)] > self.funds.paid:
             self._end([self.settlements.pop()], by=fact)
             i = len(self.settlements)
             self.clock[i], self.restarted = max(self.lines[i].due_on, fact.effective_on), True
@@ -225,7 +226,7 @@ class Walk:
 
     def _end(self, indexes: Iterable[int], *, by: PaymentReversed) -> None:
         for index in indexes:
-            ended = self.chronicle.end(index, by)
+            ended = self.log.end(index, by)
             self.bonus -= ended.shares if isinstance(ended, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
@@ -234,10 +235,10 @@ class Walk:
         self.status, self.cancelled_on = "active", None
         self.bonuses_wait = False
         self.package = self.package if fact.revised_shares is None else fact.revised_shares
-        self.purse.receive(fact.reference, fact.amount.minor, on, applied=True)
+        self.funds.receive(fact.reference, fact.amount.minor, on, applied=True)
         self._settle(on, fact.reference)
         last = fact.reference
-        for reference in self.purse.apply_waiting():
+        for reference in self.funds.apply_waiting():
             settled = len(self.settlements)
             self._settle(on, reference)
             last = reference if len(self.settlements) > settled else last
@@ -253,7 +254,7 @@ class Walk:
         self.clock[settled:], self.restarted = [line.due_on for line in lines], False
         self.missed.clear()
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
-        self.chronicle.add(ScheduleRevised(on, revised, self.package, self.terms.shares - self.package, payment))
+        self.log.add(ScheduleRevised(on, revised, self.package, self.terms.shares - self.package, payment))
 
     # ---- what it comes to
 
@@ -263,7 +264,7 @@ class Walk:
             return []
 
         def by_due_date() -> bool:
-            settled_on = (self.chronicle.outcomes[index].effective_on for index in self.settlements)
+            settled_on = (self.log.outcomes[index].effective_on for index in self.settlements)
             in_time = all(day <= line.due_on for day, line in zip(settled_on, self.lines, strict=False))
             return in_time and all(line.due_on >= on for line in self.lines[len(self.settlements) :])
 
@@ -278,16 +279,16 @@ class Walk:
 
     def timeline(self) -> Timeline:
         """Return what it has come to."""
-        return Timeline(self.state(), *self.chronicle.held(), Peak(self.purse.peak_on, self.purse.peak))
+        return Timeline(self.state(), *self.log.held(), HighWaterMark(self.funds.highest_on, self.funds.highest))
 
     def step(self, fact: Fact | None) -> Step:
         """Return what happened since the last step."""
-        return Step(fact, *self.chronicle.news(), self.state())
+        return Step(fact, *self.log.news(), self.state())
 
     def state(self) -> State:
         """Return the plan as it stands today."""
         on, settled, active = self.today, len(self.settlements), self.status == "active"
-        paid_ahead = self.purse.paid - self.owed[settled]
+        paid_ahead = self.funds.paid - self.owed[settled]
         since = self._first_clock() if active else on
         late = since < on
         due = sum(line.amount for line in self.lines[settled:] if line.due_on <= on) if late else 0
@@ -300,9 +301,9 @@ class Walk:
             status="in_grace" if late else self.status,
             lines=self.lines,
             settled=settled,
-            paid=self.purse.paid,
+            paid=self.funds.paid,
             missing=self.lines[settled].amount - paid_ahead if settled < len(self.lines) else 0,
-            unapplied=self.purse.unapplied,
+            unapplied=self.funds.unapplied,
             overdue=self.lines[self.clock.index(since, settled)] if late else None,
             overdue_since=since if late else None,
             grace_ends_on=since + self.grace if late else None,

@@ -5,7 +5,7 @@ from datetime import date
 
 import attrs
 
-from ledger.projections.phases import Phase
+from ledger.projections.periods import Period
 
 
 @attrs.frozen(kw_only=True)
@@ -21,20 +21,20 @@ class BalanceRow:
     bonus_promised: int
 
 
-def balance_rows(standing: Iterable[tuple[Phase, date]]) -> tuple[BalanceRow, ...]:
+def balance_rows(standing: Iterable[tuple[Period, date]]) -> tuple[BalanceRow, ...]:
     """Return one row per investor, by investor."""
-    by_investor: dict[str, list[Phase]] = {}
-    for phase, _ in standing:
-        by_investor.setdefault(phase.investor, []).append(phase)
+    by_investor: dict[str, list[Period]] = {}
+    for period, _ in standing:
+        by_investor.setdefault(period.investor, []).append(period)
     return tuple(
         BalanceRow(
             investor=investor,
             plans=len(plans),
-            shares_credited=sum(phase.shares_credited for phase in plans),
-            shares_promised=sum(phase.shares_promised for phase in plans),
-            shares_forfeited=sum(phase.shares_forfeited for phase in plans),
-            bonus_credited=sum(phase.bonus_credited for phase in plans),
-            bonus_promised=sum(phase.bonus_promised for phase in plans),
+            shares_credited=sum(period.shares_credited for period in plans),
+            shares_promised=sum(period.shares_promised for period in plans),
+            shares_forfeited=sum(period.shares_forfeited for period in plans),
+            bonus_credited=sum(period.bonus_credited for period in plans),
+            bonus_promised=sum(period.bonus_promised for period in plans),
         )
         for investor, plans in sorted(by_investor.items())
     )

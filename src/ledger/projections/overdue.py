@@ -6,7 +6,7 @@ from datetime import date
 import attrs
 
 from ledger.money import Money
-from ledger.projections.phases import Phase
+from ledger.projections.periods import Period
 
 
 @attrs.frozen(kw_only=True)
@@ -30,25 +30,25 @@ class OverdueRow:
     shares_at_stake: int
 
 
-def overdue_rows(standing: Iterable[tuple[Phase, date]]) -> tuple[OverdueRow, ...]:
+def overdue_rows(standing: Iterable[tuple[Period, date]]) -> tuple[OverdueRow, ...]:
     """Return the rows of the plans in grace, by end of grace, then plan id."""
-    rows = [row for phase, as_of in standing if (row := _row(phase, as_of)) is not None]
+    rows = [row for period, as_of in standing if (row := _row(period, as_of)) is not None]
     return tuple(sorted(rows, key=lambda row: (row.grace_ends_on, row.plan_id)))
 
 
-def _row(phase: Phase, as_of: date) -> OverdueRow | None:
-    number, due_on = phase.overdue_number, phase.overdue_due_on
-    if number is None or due_on is None or phase.overdue_since is None or phase.grace_ends_on is None:
+def _row(period: Period, as_of: date) -> OverdueRow | None:
+    number, due_on = period.overdue_number, period.overdue_due_on
+    if number is None or due_on is None or period.overdue_since is None or period.grace_ends_on is None:
         return None
     return OverdueRow(
-        plan_id=phase.plan_id,
-        investor=phase.investor,
-        partner=phase.partner,
+        plan_id=period.plan_id,
+        investor=period.investor,
+        partner=period.partner,
         number=number,
         due_on=due_on,
-        days_past_due=(as_of - phase.overdue_since).days,
-        days_left=(phase.grace_ends_on - as_of).days,
-        grace_ends_on=phase.grace_ends_on,
-        amount_due=Money(phase.amount_due, phase.currency),
-        shares_at_stake=phase.shares_promised + phase.bonus_promised,
+        days_past_due=(as_of - period.overdue_since).days,
+        days_left=(period.grace_ends_on - as_of).days,
+        grace_ends_on=period.grace_ends_on,
+        amount_due=Money(period.amount_due, period.currency),
+        shares_at_stake=period.shares_promised + period.bonus_promised,
     )

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from ledger.projections.phases import Phase
+from ledger.projections.periods import Period
 
 
 class Total(NamedTuple):
@@ -39,18 +39,18 @@ class Place(NamedTuple):
     day: date
 
 
-def total(phase: Phase) -> Total:
+def total(period: Period) -> Total:
     """Return what one plan adds to the portfolio."""
-    cancelled = phase.status == "cancelled"
+    cancelled = period.status == "cancelled"
     return Total(
-        active=phase.status == "active",
-        in_grace=phase.status == "in_grace",
+        active=period.status == "active",
+        in_grace=period.status == "in_grace",
         cancelled=cancelled,
-        completed=phase.status == "completed",
-        price=phase.price,
-        price_in_cancelled=phase.price if cancelled else 0,
-        paid=phase.paid,
-        paid_in_cancelled=phase.paid if cancelled else 0,
+        completed=period.status == "completed",
+        price=period.price,
+        price_in_cancelled=period.price if cancelled else 0,
+        paid=period.paid,
+        paid_in_cancelled=period.paid if cancelled else 0,
     )
 
 
@@ -59,15 +59,15 @@ def summed(totals: Iterable[Total]) -> Total:
     return Total(*map(sum, zip(*totals, strict=True)))
 
 
-def changes(before: Iterable[Phase], after: Iterable[Phase]) -> Mapping[Place, Total]:
-    """Return, by place, by how much the totals change where plans had phases and have others now."""
+def changes(before: Iterable[Period], after: Iterable[Period]) -> Mapping[Place, Total]:
+    """Return, by place, by how much the totals change where plans had periods and have others now."""
     found: dict[Place, list[int]] = defaultdict(lambda: [0] * len(Total._fields))
     for sign, spans in ((-1, before), (1, after)):
         for _, of_plan in groupby(spans, key=attrgetter("plan_id")):
             standing = Total()
-            for phase in of_plan:
-                now = total(phase)
-                change = found[Place(phase.currency, phase.timezone, phase.from_on)]
+            for period in of_plan:
+                now = total(period)
+                change = found[Place(period.currency, period.timezone, period.from_on)]
                 for column, (more, less) in enumerate(zip(now, standing, strict=True)):
                     change[column] += sign * (more - less)
                 standing = now

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from ledger.store.sql import StoredRow, looking_at
+from ledger.store.sql import StoredRow, poller
 
-_GLANCE = 0.01
+_POLL_INTERVAL = 0.01
 """Seconds between two looks at the list whose news one waits for."""
 
 
@@ -38,7 +38,7 @@ class PlanRecorder(POPOApplicationRecorder):
     @contextmanager
     def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits until the list has grown."""
-        yield looking_at(lambda: len(self._stored_events), glance=_GLANCE)
+        yield poller(lambda: len(self._stored_events), interval=_POLL_INTERVAL)
 
     def log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
         """Return rows with a sequence above `after`; the sequence is one more than the place in the list."""

@@ -85,14 +85,14 @@ class Tables(Protocol):
         ...
 
     def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
-        """Apply the changes and note up to which plan a view that has reached 0 is filled, both or neither.
+        """Apply the changes and record up to which plan a view that has reached 0 is filled, both or neither.
 
         Returns False if it was not `expected` any more.
         """
         ...
 
     def stop(self, view: str, *, at: int, reason: str) -> None:
-        """Note what the view could not take in after its checkpoint `at`; the next advance forgets it."""
+        """Record what the view could not take in after its checkpoint `at`; the next advance forgets it."""
         ...
 
     def take_over(self, view: str, *, of: str, last: int) -> bool:

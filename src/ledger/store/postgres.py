@@ -21,7 +21,7 @@ from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, as_the_librar
 
 T = TypeVar("T")
 
-_PATIENCE = 30
+_TIMEOUT = 30
 """Seconds that a call waits for a server that is away, as while it restarts."""
 
 _CREATING = 0x1ED6E5
@@ -33,9 +33,9 @@ _MANY = 500
 _CONNECTIONS = 20
 
 
-def _let_go(connection: Connection[Any]) -> None:
+def _limit_idle_transactions(connection: Connection[Any]) -> None:
     """Have the server end a transaction whose client has vanished: it would hold the ledger's lock for hours."""
-    connection.execute(f"SET idle_in_transaction_session_timeout = '{_PATIENCE}s'".encode())
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_TIMEOUT}s'".encode())
 
 
 @lru_cache(maxsize=256)
@@ -52,8 +52,8 @@ class PostgresDatabase:
             kwargs={"autocommit": True, "row_factory": tuple_row},
             min_size=1,
             max_size=_CONNECTIONS,
-            timeout=_PATIENCE,
-            configure=_let_go,
+            timeout=_TIMEOUT,
+            configure=_limit_idle_transactions,
             open=True,
         )
 
@@ -130,7 +130,7 @@ class PostgresDatabase:
 
         `cut_off` is told of each time: what was cut off may have been committed nevertheless.
         """
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while True:
             with as_the_librarys(psycopg.Error), self.connection() as connection:
                 try:

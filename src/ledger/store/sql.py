@@ -260,10 +260,10 @@ class SqlRecorder(ProcessRecorder, ABC):
         return int(found[0][0]) if found else None
 
 
-def looking_at(reading: Callable[[], object], *, glance: float) -> Callable[[float], bool]:
+def poller(reading: Callable[[], object], *, interval: float) -> Callable[[float], bool]:
     """Return a function that waits so many seconds, or until a reading changes, and tells whether it did.
 
-    It looks every `glance` seconds, and what has changed between two calls it tells at once.
+    It looks every `interval` seconds, and what has changed between two calls it tells at once.
     """
     seen = reading()
 
@@ -271,7 +271,7 @@ def looking_at(reading: Callable[[], object], *, glance: float) -> Callable[[flo
         nonlocal seen
         before, ends = seen, time.monotonic() + seconds
         while (seen := reading()) == before and time.monotonic() < ends:
-            time.sleep(min(glance, seconds))
+            time.sleep(min(interval, seconds))
         return seen != before
 
     return wait

@@ -13,14 +13,14 @@ from eventsourcing.persistence import StoredEvent, Subscription, Tracking
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
 from ledger.store.recording import unavailable
-from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys, looking_at
+from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys, poller
 
 T = TypeVar("T")
 
-_PATIENCE = 60
+_TIMEOUT = 60
 """Seconds that a writer waits for other processes before it gives up."""
 
-_GLANCE = 0.05
+_POLL_INTERVAL = 0.05
 """Seconds between two looks at a file whose news one waits for."""
 
 
@@ -39,7 +39,7 @@ class SqliteDatabase:
 
     def __init__(self, db_name: str) -> None:
         self._db_name = db_name
-        self._pool = _Pool(db_name=db_name, lock_timeout=_PATIENCE, pool_timeout=_PATIENCE)
+        self._pool = _Pool(db_name=db_name, lock_timeout=_TIMEOUT, pool_timeout=_TIMEOUT)
 
     def sql(self, statement: str) -> str:
         return statement
@@ -139,7 +139,7 @@ class SqliteRecorder(SqlRecorder):
     @contextmanager
     def news(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that looks every now and then: an SQLite file tells nobody that it was written."""
-        yield looking_at(self.max_notification_id, glance=_GLANCE)
+        yield poller(self.max_notification_id, interval=_POLL_INTERVAL)
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:
         """Refuse: an SQLite file tells nobody that it was written. Projections pull."""
@@ -170,8 +170,8 @@ def _check_path(path: str, *, create: bool) -> None:
 
 def _use_write_ahead_log(path: str) -> None:
     """Switch the file to write-ahead logging, waiting for other processes that do the same: SQLite itself does not."""
-    deadline = time.monotonic() + _PATIENCE
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+    deadline = time.monotonic() + _TIMEOUT
+    connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)
     try:
         while True:
             try:

@@ -103,7 +103,7 @@ class TrackedTables:
         return self._move(lock, (view, expected, filled), changes, track)
 
     def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
-        """Apply the changes and note up to which plan a view that has reached 0 is filled."""
+        """Apply the changes and record up to which plan a view that has reached 0 is filled."""
         lock = (
             f"UPDATE {self._checkpoints} SET stopped_by = NULL, filled = ?, target = ? "
             "WHERE view = ? AND sequence = 0 AND filled = ? RETURNING view"
@@ -126,11 +126,11 @@ class TrackedTables:
             return self._database.write(change)
 
     def stop(self, view: str, *, at: int, reason: str) -> None:
-        """Note what the view could not take in after its checkpoint `at`."""
-        note = f"UPDATE {self._checkpoints} SET stopped_by = ? WHERE view = ? AND sequence = ?"
+        """Record what the view could not take in after its checkpoint `at`."""
+        metadata = f"UPDATE {self._checkpoints} SET stopped_by = ? WHERE view = ? AND sequence = ?"
 
         def change(cursor: Cursor) -> None:
-            cursor.execute(self._database.sql(note), (reason, view, at))
+            cursor.execute(self._database.sql(metadata), (reason, view, at))
 
         with unavailable(self._label):
             self._database.write(change)

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ledger.importing import ImportReport
+from ledger.books.importer import ImportReport
 from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow

@@ -1,4 +1,4 @@
-"""Named examples from RULES.md for the referee itself; every number below is worked out from the rules by hand."""
+"""Named examples from RULES.md for the reference model; every number is worked out from the rules by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from datetime import date, timedelta
 
 import pytest
 
-from tests.referee import CancelRequested, Fact, Paid, Promo, Reinstated, Report, Reversed, Terms, referee, schedule
+from ledger.reference_model import (
+    CancelRequested,
+    Fact,
+    Paid,
+    Promo,
+    Reinstated,
+    Report,
+    Reversed,
+    Terms,
+    derive,
+    schedule,
+)
 
 DUE = date(2023, 5, 10)
 OPENED = date(2023, 4, 10)
@@ -49,8 +60,8 @@ def each_due_date(terms: Terms, count: int) -> list[Fact]:
 
 
 def at(terms: Terms, facts: list[Fact], as_of: date) -> Report:
-    """The referee's report on a plan opened on the usual day."""
-    return referee(terms, OPENED, facts, as_of)
+    """The reference model's report on a plan opened on the usual day."""
+    return derive(terms, OPENED, facts, as_of)
 
 
 def of(report: Report, kind: str) -> set[tuple[object, ...]]:
@@ -595,7 +606,7 @@ def test_award_falls_with_its_own_payment_only() -> None:
     assert (own.settled, own.bonus_credited, of(own, "promo")) == (1, 0, set())
 
 
-# ------------------------------------------------------------------------------------ 8 and the walk
+# ------------------------------------------------------------------------------------ 8 and the derivation
 def random_facts(rng: random.Random) -> list[Fact]:
     """A loose history over two years, in no particular order."""
     facts: list[Fact] = []
@@ -643,5 +654,5 @@ def test_quick_enough() -> None:
     """20 installments over 3 years take well under a moment (the bound is generous for a busy machine)."""
     facts = each_due_date(TWENTY, 19)
     start = time.perf_counter()
-    referee(replace(TWENTY, grace_days=2000), OPENED, facts, OPENED + timedelta(days=3 * 365))
+    derive(replace(TWENTY, grace_days=2000), OPENED, facts, OPENED + timedelta(days=3 * 365))
     assert time.perf_counter() - start < 0.2

@@ -1,6 +1,6 @@
 """A second reading of RULES.md, walked day by day and written to be ticked off beside it (numbers = its sections).
 
-Standard library only. Nothing here is shared with the library that it referees.
+Standard library only. Nothing here is shared with the library that it checks.
 """
 
 from __future__ import annotations
@@ -461,7 +461,7 @@ def take_in(plan: Plan, day: date, fact: Fact) -> None:
         cancel(plan, day, "request", fact.reference)
 
 
-def referee(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) -> Report:
+def derive(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) -> Report:
     """Walk from the opening to `as_of`: each day its deadlines, then its facts as recorded (6)."""
     if as_of < opened_on:
         raise ValueError(f"the plan opens on {opened_on}, after {as_of}")

@@ -12,11 +12,12 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import App, CycloptsError, Parameter
 from rich.table import Table
 
-from ledger import operations, tables
-from ledger.book import EXAMPLE, read_book, write_refused
-from ledger.console import AsJson, AsOf, Database, Day, Db, KnownAt, count, progress_bar
+from ledger.books.importer import ImportReport, import_book
+from ledger.books.reader import EXAMPLE, read_book, write_refused
+from ledger.cli import operations
+from ledger.cli import rendering as tables
+from ledger.cli.options import AsJson, AsOf, Database, Day, Db, KnownAt, count, progress_bar
 from ledger.errors import InvalidArgument, LedgerError
-from ledger.importing import ImportReport, import_book
 from ledger.service import Ledger
 
 Row = TypeVar("Row")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from ledger import tables
-from ledger.console import AsJson, Db, count, progress_bar
-from ledger.projections.verify import Verification
+from ledger.cli import rendering as tables
+from ledger.cli.options import AsJson, Db, count, progress_bar
+from ledger.readmodel.verification import Verification
 
 
 def migrate(*, json: AsJson = False, database: Db) -> int:

@@ -6,11 +6,11 @@ from datetime import date, datetime
 from ledger.dates import day_in
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, known
-from ledger.projections.phases import Phase, phase_on
-from ledger.projections.rows import Rows
+from ledger.projections.periods import Period, period_on
+from ledger.readmodel.tables import Rows
 
 Only = Mapping[str, str | None]
-"""Columns of a phase and the values that they must have; None asks for any."""
+"""Columns of a period and the values that they must have; None asks for any."""
 
 
 def days_of(rows: Rows, *, as_of: date | None, now: datetime) -> Mapping[date, Sequence[str]]:
@@ -26,8 +26,8 @@ def days_of(rows: Rows, *, as_of: date | None, now: datetime) -> Mapping[date, S
 
 def standing_as_known(
     events: Iterable[RecordedEvent], *, known_at: datetime, as_of: date | None, now: datetime, only: Only
-) -> list[tuple[Phase, date]]:
-    """Return each open plan's phase on the date, with the date, by plan id, from all events of the ledger.
+) -> list[tuple[Period, date]]:
+    """Return each open plan's period on the date, with the date, by plan id, from all events of the ledger.
 
     They count as the ledger knew them at `known_at`, inclusive.
     """
@@ -38,7 +38,7 @@ def standing_as_known(
     for _, history in sorted(histories.items()):
         plan = Plan(history)
         day = day_in(plan.opened.terms.timezone, now) if as_of is None else as_of
-        phase = phase_on(plan, day)
-        if phase and all(value in (None, getattr(phase, column)) for column, value in only.items()):
-            found.append((phase, day))
+        period = period_on(plan, day)
+        if period and all(value in (None, getattr(period, column)) for column, value in only.items()):
+            found.append((period, day))
     return found

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import attrs
 
-from ledger import columns
-from ledger.columns import Cells, Malformed
+from ledger.books import columns
+from ledger.books.columns import Cells, Malformed
+from ledger.books.external_sort import ExternalSort
 from ledger.commands import CancelPlan, Command, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.errors import InvalidArgument, LedgerError
-from ledger.spool import Spool
 from ledger.terms import Closed, Monthly, PlanTerms, Reinstatement, Schedule
 
-EXAMPLE = Path(__file__).parent / "example_book"
+EXAMPLE = Path(__file__).parent / "example"
 """The bundled book: 400 plans with their payments, reversals and partners."""
 
 
@@ -49,7 +49,7 @@ class Book:
     The rows of a large book wait in temporary files: a book takes little memory, however long it is.
     """
 
-    rows: Spool[Row]
+    rows: ExternalSort[Row]
     malformed: tuple[RefusedRow, ...]
 
 
@@ -62,7 +62,7 @@ def read_book(folder: Path) -> Book:
     if not names:
         expected = f"a folder with {', '.join(_FILES)} or {_PARTNERS}"
         raise InvalidArgument(argument="folder", given=str(folder), expected=expected)
-    rows: Spool[Row] = Spool(in_recorded_order)
+    rows: ExternalSort[Row] = ExternalSort(in_recorded_order)
     malformed: list[RefusedRow] = []
     for name in names:
         for row in _check_partners(folder) if name == _PARTNERS else _read_rows(folder, name):

@@ -1,4 +1,4 @@
-"""The desk: commands by the thousand, with plans kept at hand, decide as one command at a time does."""
+"""The handler: commands by the thousand, with plans kept at hand, decide as one command at a time does."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import Ledger, LedgerError, PlanIsCompleted, ReferenceConflict
-from ledger.commands import ClosePlan, Command, Note, OpenPlan, RecordPayment, ReinstatePlan
+from ledger.command_handler import Decided
+from ledger.commands import ClosePlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.decide import decide
-from ledger.desk import Decided
 from ledger.events import PlanOpened
 from tests.examples import OPENED_ON, open_plan, pay, usd
-from tests.strategies import LEARNT, changes, openings
+from tests.strategies import RECORDED_AT, changes, openings
 
-NOTE = Note(recorded_at=LEARNT)
+NOTE = Metadata(recorded_at=RECORDED_AT)
 HALF = settings(max_examples=max(1, settings().max_examples // 2))
 
 
@@ -60,14 +60,14 @@ def test_a_desk_decides_as_row_by_row(commands: list[Command], keep: int, data: 
     """The same commands, in chunks of any size and with any number of plans at hand: results, refusals, events."""
     with Ledger.open("memory://") as one_by_one, Ledger.open("memory://") as in_chunks:
         expected = [_told(one_by_one.execute_all([(command, NOTE)])[0]) for command in commands]
-        desk, found, begin = in_chunks.desk(keep=keep), list[Any](), 0
+        handler, found, begin = in_chunks.command_handler(keep=keep), list[Any](), 0
         while begin < len(commands):
             size = data.draw(st.integers(1, len(commands) - begin))
             chunk = [(command, NOTE) for command in commands[begin : begin + size]]
             if data.draw(st.booleans()):
-                previewed = [_told(decided) for decided in desk.execute(chunk, dry_run=True)]
+                previewed = [_told(decided) for decided in handler.execute(chunk, dry_run=True)]
                 assert previewed == expected[begin : begin + size]
-            found += [_told(decided) for decided in desk.execute(chunk)]
+            found += [_told(decided) for decided in handler.execute(chunk)]
             begin += size
         assert found == expected
         assert [_told((event,)) for event in in_chunks.events()] == [_told((event,)) for event in one_by_one.events()]
@@ -76,35 +76,35 @@ def test_a_desk_decides_as_row_by_row(commands: list[Command], keep: int, data: 
 @HALF
 @given(commands=commands(), keep=st.integers(1, 3), data=st.data())
 def test_two_desks_that_take_turns_notice_each_other(commands: list[Command], keep: int, data: st.DataObject) -> None:
-    """Whichever desk executes a command, it is decided on the newest history, kept plans or not."""
+    """Whichever handler executes a command, it is decided on the newest history, kept plans or not."""
     with Ledger.open("memory://") as one_by_one, Ledger.open("memory://") as shared:
         expected = [_told(one_by_one.execute_all([(command, NOTE)])[0]) for command in commands]
-        desks = [shared.desk(keep=keep), shared.desk(keep=keep), shared.desk()]
+        desks = [shared.command_handler(keep=keep), shared.command_handler(keep=keep), shared.command_handler()]
         found = [_told(data.draw(st.sampled_from(desks)).execute([(command, NOTE)])[0]) for command in commands]
         assert found == expected
         assert [_told((event,)) for event in shared.events()] == [_told((event,)) for event in one_by_one.events()]
 
 
-def _payment(reference: str, amount: str = "150.00", on: date = OPENED_ON) -> tuple[RecordPayment, Note]:
+def _payment(reference: str, amount: str = "150.00", on: date = OPENED_ON) -> tuple[RecordPayment, Metadata]:
     command = RecordPayment(plan_id="P-1", reference=reference, amount=usd(amount), paid_at=on, kind="regular")
-    return command, Note(recorded_at=datetime(2030, 1, 1, tzinfo=UTC))
+    return command, Metadata(recorded_at=datetime(2030, 1, 1, tzinfo=UTC))
 
 
 def test_a_kept_plan_that_others_changed_is_loaded_again(ledger: Ledger) -> None:
     """Between two chunks somebody else pays: repetitions, conflicts and refusals are decided on what is there now."""
-    desk = ledger.desk(keep=10)
+    handler = ledger.command_handler(keep=10)
     open_plan(ledger)
-    assert len(desk.execute([_payment("bank-1")])) == 1
+    assert len(handler.execute([_payment("bank-1")])) == 1
     pay(ledger, OPENED_ON, "bank-2")
-    assert desk.execute([_payment("bank-2")]) == [()]
+    assert handler.execute([_payment("bank-2")]) == [()]
     pay(ledger, OPENED_ON, "bank-3")
-    (conflict,) = desk.execute([_payment("bank-3", "1.00")])
+    (conflict,) = handler.execute([_payment("bank-3", "1.00")])
     assert isinstance(conflict, ReferenceConflict)
     pay(ledger, OPENED_ON, "bank-4")
-    ((first, *_), again) = desk.execute([_payment("bank-5"), _payment("bank-4")])  # type: ignore[misc]
+    ((first, *_), again) = handler.execute([_payment("bank-5"), _payment("bank-4")])  # type: ignore[misc]
     assert (first.key, first.version, again) == ("bank-5", ledger.history("P-1")[-1].version - 1, ())
     pay(ledger, OPENED_ON, "bank-6", amount="2250.00")
-    (refused,) = desk.execute([_payment("bank-7")])
+    (refused,) = handler.execute([_payment("bank-7")])
     assert isinstance(refused, PlanIsCompleted)
     assert ledger.position("P-1", as_of=OPENED_ON).outstanding.minor == 0
     assert ledger.verify().differences == ()
@@ -114,15 +114,15 @@ def test_a_kept_plan_that_others_changed_is_loaded_again(ledger: Ledger) -> None
 def test_a_desk_keeps_no_more_plans_than_it_may(keep: int) -> None:
     """The plans used last stay at hand; a command that is only previewed sends all away."""
     with Ledger.open("memory://") as ledger:
-        desk = ledger.desk(keep=keep)
+        handler = ledger.command_handler(keep=keep)
         opened = [open_plan(ledger, f"P-{number}")[0] for number in range(3)]
         assert len(opened) == 3
         for number in (0, 1, 2, 0):
-            command, note = _payment(f"bank-{number}-{len(desk._kept)}")
-            desk.execute([(attrs.evolve(command, plan_id=f"P-{number}"), note)])
-        assert list(desk._kept) == ["P-2", "P-0"][2 - keep :]
-        desk.execute([_payment("bank-x")], dry_run=True)
-        assert not desk._kept
+            command, metadata = _payment(f"bank-{number}-{len(handler._kept)}")
+            handler.execute([(attrs.evolve(command, plan_id=f"P-{number}"), metadata)])
+        assert list(handler._kept) == ["P-2", "P-0"][2 - keep :]
+        handler.execute([_payment("bank-x")], dry_run=True)
+        assert not handler._kept
 
 
 def test_what_a_desk_opens_it_pays_on_in_the_same_chunk(ledger: Ledger) -> None:
@@ -134,9 +134,9 @@ def test_what_a_desk_opens_it_pays_on_in_the_same_chunk(ledger: Ledger) -> None:
     opening = OpenPlan(
         plan_id="P-1", investor=opened.investor, partner=opened.partner, terms=opened.terms, opened_at=OPENED_ON
     )
-    note = _payment("bank-1")[1]
-    desk = ledger.desk(keep=5)
-    first = desk.execute([(opening, note), (template, note), (opening, note)])
-    second = desk.execute([(template, note), _payment("bank-2")])
+    metadata = _payment("bank-1")[1]
+    handler = ledger.command_handler(keep=5)
+    first = handler.execute([(opening, metadata), (template, metadata), (opening, metadata)])
+    second = handler.execute([(template, metadata), _payment("bank-2")])
     assert [len(decided) > 0 for decided in (*first, *second) if isinstance(decided, tuple)] == [1, 1, 0, 0, 1]
     assert [event.version for event in ledger.history("P-1")] == [*range(1, len(ledger.history("P-1")) + 1)]

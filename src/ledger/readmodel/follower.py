@@ -5,9 +5,9 @@ import time
 from threading import Event
 
 from ledger.errors import StoreUnavailable
-from ledger.progress import Progress
-from ledger.projections.catch_up import ReadModel
+from ledger.readmodel.runner import ReadModel
 from ledger.store import Store
+from ledger.telemetry import Progress
 
 _log = logging.getLogger(__name__)
 

@@ -14,16 +14,16 @@ from ledger import telemetry
 from ledger.errors import CorruptHistory, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.plan import Plan
-from ledger.progress import Progress
-from ledger.projections.rows import Rows
-from ledger.projections.verify import Verification, verify
+from ledger.readmodel.tables import Rows
+from ledger.readmodel.verification import Verification, verify
 from ledger.store import Store, View
+from ledger.telemetry import Progress
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_FAMILY = "phases_"
+_FAMILY = "periods_"
 _BATCH = 20_000
 """Events that are taken in per transaction, at most; each plan among them is derived once."""
 

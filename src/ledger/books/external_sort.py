@@ -12,8 +12,8 @@ _IN_MEMORY = 100_000
 """Items that are kept in memory; more are written to a file, in order, and merged when they are read."""
 
 
-class Spool(Collection[T], Generic[T]):
-    """Items in the order of `key`, items of the same key as they were added. The files are gone with the spool."""
+class ExternalSort(Collection[T], Generic[T]):
+    """Items in the order of `key`, items of the same key as they were added. The files are gone when it is."""
 
     def __init__(self, key: Callable[[T], Any], *, in_memory: int = _IN_MEMORY) -> None:
         self._key = key
@@ -28,7 +28,7 @@ class Spool(Collection[T], Generic[T]):
         self._count += 1
         if len(self._latest) >= self._in_memory:
             self._latest.sort(key=self._key)
-            run = TemporaryFile()  # noqa: SIM115 - it lives as long as the spool
+            run = TemporaryFile()  # noqa: SIM115 - it lives as long as the external_sort
             for one in self._latest:
                 pickle.dump(one, run)
             self._runs.append(run)

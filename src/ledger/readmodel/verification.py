@@ -6,12 +6,12 @@ import attrs
 
 from ledger.events import RecordedEvent
 from ledger.plan import Plan
-from ledger.progress import Progress
 from ledger.projections import totals
-from ledger.projections.phases import Phase, outlook
-from ledger.projections.rows import Rows, plan_row
+from ledger.projections.periods import Period, plan_periods
 from ledger.projections.totals import Place, Total, summed
+from ledger.readmodel.tables import Rows, plan_row
 from ledger.store import Row, Store
+from ledger.telemetry import Progress
 
 _TOGETHER = 500
 """Plans that are read at a time."""
@@ -68,18 +68,18 @@ class _Replay:
 
     def __init__(self) -> None:
         self.plans = 0
-        self._phases = 0
+        self._periods = 0
         self._totals: dict[Place, Total] = {}
         self._zones = set[str]()
 
     def compare(self, plans: Sequence[Plan], rows: Rows) -> Iterator[str]:
         """Yield what differs in the rows of these plans."""
-        found = dict(rows.phases_of([plan.plan_id for plan in plans]))
+        found = dict(rows.periods_of([plan.plan_id for plan in plans]))
         when_due = rows.plan_rows_of([plan.plan_id for plan in plans])
         for plan in plans:
-            expected, due_on = outlook(plan)
+            expected, due_on = plan_periods(plan)
             self._zones.add(plan.opened.terms.timezone)
-            self.plans, self._phases = self.plans + 1, self._phases + len(expected)
+            self.plans, self._periods = self.plans + 1, self._periods + len(expected)
             for place, change in totals.changes((), expected).items():
                 self._totals[place] = summed((self._totals.get(place, Total()), change))
             yield from _compare(plan.plan_id, expected, found[plan.plan_id])
@@ -89,8 +89,8 @@ class _Replay:
     def compare_whole(self, rows: Rows) -> Iterator[str]:
         """Yield what differs in rows of no plan, and in the totals."""
         counts = rows.counts()
-        if counts != (self._phases, self.plans):
-            yield f"there are {counts[0]} phases of {counts[1]} plans; a replay has {self._phases} of {self.plans}"
+        if counts != (self._periods, self.plans):
+            yield f"there are {counts[0]} periods of {counts[1]} plans; a replay has {self._periods} of {self.plans}"
         for zone in sorted(self._zones.symmetric_difference(rows.zones())):
             yield f"the time zone {zone} is missing" if zone in self._zones else f"no plan is in the time zone {zone}"
         found = rows.daily_totals()
@@ -100,12 +100,12 @@ class _Replay:
                 yield f"the totals of {place.currency} in {place.timezone} change otherwise on {place.day}"
 
 
-def _compare(plan_id: str, expected: Sequence[Phase], found: Sequence[Phase]) -> Iterator[str]:
+def _compare(plan_id: str, expected: Sequence[Period], found: Sequence[Period]) -> Iterator[str]:
     if len(expected) != len(found):
-        yield f"plan {plan_id}: it has {len(found)} phases, and {len(expected)} in a replay"
-    for phase, row in zip(expected, found, strict=False):
-        for field in attrs.fields(Phase) if phase != row else ():
-            told, replayed = getattr(row, field.name), getattr(phase, field.name)
+        yield f"plan {plan_id}: it has {len(found)} periods, and {len(expected)} in a replay"
+    for period, row in zip(expected, found, strict=False):
+        for field in attrs.fields(Period) if period != row else ():
+            told, replayed = getattr(row, field.name), getattr(period, field.name)
             if told != replayed:
                 yield f"plan {plan_id}, {row.from_on}: {field.name} is {told}, and {replayed} in a replay"
 

@@ -5,12 +5,12 @@ from itertools import islice
 
 import attrs
 
-from ledger.book import Book, RefusedRow, Row, in_recorded_order
-from ledger.commands import Command, Note
+from ledger.books.external_sort import ExternalSort
+from ledger.books.reader import Book, RefusedRow, Row, in_recorded_order
+from ledger.commands import Command, Metadata
 from ledger.errors import LedgerError
-from ledger.progress import Progress
 from ledger.service import Ledger
-from ledger.spool import Spool
+from ledger.telemetry import Progress
 
 _CHUNK = 2_000
 """Rows that are recorded in one transaction."""
@@ -34,15 +34,15 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
     A row that is recorded late can revive a plan, so the refused ones are offered again, in order, until a pass records
     none. Rows are recorded some thousands at a time: an import that was cut off can simply be repeated.
     """
-    desk = ledger.desk(keep=_KEPT)
+    handler = ledger.command_handler(keep=_KEPT)
     recorded = repeated = done = 0
     pending = book.rows
     while True:
-        refused: Spool[Row] = Spool(in_recorded_order)
+        refused: ExternalSort[Row] = ExternalSort(in_recorded_order)
         reasons: list[RefusedRow] = []
         news = 0
         for rows in _chunks(pending):
-            for row, decided in zip(rows, desk.execute([_noted(row) for row in rows]), strict=True):
+            for row, decided in zip(rows, handler.execute([_with_metadata(row) for row in rows]), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.add(row)
                     reasons.append(RefusedRow(row.file, row.line, str(decided)))
@@ -65,5 +65,5 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _noted(row: Row) -> tuple[Command, Note]:
-    return row.command, Note(recorded_at=row.recorded_at, correlation=f"{row.file}:{row.line}")
+def _with_metadata(row: Row) -> tuple[Command, Metadata]:
+    return row.command, Metadata(recorded_at=row.recorded_at, correlation=f"{row.file}:{row.line}")

@@ -1,4 +1,4 @@
-"""The desk: load, decide, append, retry. Where commands become recorded events."""
+"""The handler: load, decide, append, retry. Where commands become recorded events."""
 
 import logging
 import random
@@ -9,8 +9,8 @@ from contextlib import suppress
 from itertools import count, islice
 
 from ledger import telemetry
-from ledger.commands import Command, Note
-from ledger.decide import Clerk
+from ledger.commands import Command, Metadata
+from ledger.decide import Decider
 from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.store import Store
@@ -23,20 +23,20 @@ _log = logging.getLogger(__name__)
 _ATTEMPTS = 30
 
 
-class Desk:
+class CommandHandler:
     """Executes commands on a store, many in one transaction.
 
-    A desk can keep the clerks of plans for the next commands, so that a history that comes in pieces, as in an import,
-    is loaded and derived once. Plans may be written by others meanwhile: a kept clerk who refuses, or finds nothing
-    new, is asked again after loading, and a version that is taken sends all clerks away.
+    A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
+    import, is loaded and derived once. Plans may be written by others meanwhile: a kept decider that refuses, or finds
+    nothing new, is asked again after loading, and a version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
         self._store = store
         self._keep = keep
-        self._kept: OrderedDict[str, Clerk] = OrderedDict()
+        self._kept: OrderedDict[str, Decider] = OrderedDict()
 
-    def execute(self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool = False) -> list[Decided]:
+    def execute(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all that they bring at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
@@ -54,18 +54,18 @@ class Desk:
                     time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311 - only to take turns
         raise AssertionError  # count does not end
 
-    def _attempt(self, commands: Sequence[tuple[Command, Note]], *, dry_run: bool) -> list[Decided]:
+    def _attempt(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool) -> list[Decided]:
         if dry_run:
             self._kept.clear()  # no append would tell that others wrote meanwhile
-        clerks = _Clerks(self._store, self._kept)
+        deciders = UnitOfWork(self._store, self._kept)
         try:
-            decided = clerks.decide(commands)
+            decided = deciders.decide(commands)
             recorded = decided if dry_run else self._append(decided)
         except BaseException:
             self._kept.clear()  # they know of what was not recorded
             raise
         if not dry_run:
-            self._keep_clerks(clerks)
+            self._keep_deciders(deciders)
         return recorded
 
     def _append(self, decided: Sequence[Decided]) -> list[Decided]:
@@ -79,30 +79,30 @@ class Desk:
             events if isinstance(events, LedgerError) else tuple(islice(recorded, len(events))) for events in decided
         ]
 
-    def _keep_clerks(self, clerks: "_Clerks") -> None:
+    def _keep_deciders(self, deciders: "UnitOfWork") -> None:
         if not self._keep:
             return
-        for plan_id, clerk in clerks.by_plan.items():
-            self._kept[plan_id] = clerk
+        for plan_id, decider in deciders.by_plan.items():
+            self._kept[plan_id] = decider
             self._kept.move_to_end(plan_id)
         while len(self._kept) > self._keep:
             self._kept.popitem(last=False)
 
 
-class _Clerks:
-    """The clerks of one transaction."""
+class UnitOfWork:
+    """The deciders of one transaction."""
 
-    def __init__(self, store: Store, kept: OrderedDict[str, Clerk]) -> None:
+    def __init__(self, store: Store, kept: OrderedDict[str, Decider]) -> None:
         self._store = store
         self._kept = kept
-        self._unsure = set[str]()  # kept clerks who have decided nothing yet: what they do will tell if others wrote
+        self._unsure = set[str]()  # kept deciders who have decided nothing yet: what they do will tell if others wrote
         self._histories: dict[str, list[RecordedEvent]] = {}
-        self.by_plan: dict[str, Clerk] = {}
+        self.by_plan: dict[str, Decider] = {}
 
-    def decide(self, commands: Sequence[tuple[Command, Note]]) -> list[Decided]:
+    def decide(self, commands: Sequence[tuple[Command, Metadata]]) -> list[Decided]:
         """Return what each command brings, decided as if those before it were recorded."""
         self._load(sorted({command.plan_id for command, _ in commands} - self._kept.keys()))
-        return [self._decide(command, note) for command, note in commands]
+        return [self._decide(command, metadata) for command, metadata in commands]
 
     def _load(self, plan_ids: Sequence[str]) -> None:
         """Load many plans at once; if one cannot be read, each is loaded when its turn comes."""
@@ -110,33 +110,33 @@ class _Clerks:
             with suppress(CorruptHistory):
                 self._histories = self._store.histories(plan_ids)
 
-    def _decide(self, command: Command, note: Note) -> Decided:
-        plan_id, decided = command.plan_id, self._ask(command, note)
+    def _decide(self, command: Command, metadata: Metadata) -> Decided:
+        plan_id, decided = command.plan_id, self._ask(command, metadata)
         if plan_id in self._unsure:
             self._unsure.discard(plan_id)
             if not decided or isinstance(decided, LedgerError):
                 del self.by_plan[plan_id], self._kept[plan_id]
-                decided = self._ask(command, note)
+                decided = self._ask(command, metadata)
         return decided
 
-    def _ask(self, command: Command, note: Note) -> Decided:
+    def _ask(self, command: Command, metadata: Metadata) -> Decided:
         try:
-            return self._clerk(command.plan_id).decide(command, note)
+            return self._decider(command.plan_id).decide(command, metadata)
         except StoreUnavailable:
             raise
         except LedgerError as error:
             return error
 
-    def _clerk(self, plan_id: str) -> Clerk:
+    def _decider(self, plan_id: str) -> Decider:
         if plan_id in self.by_plan:
             return self.by_plan[plan_id]
         if plan_id in self._kept:
-            clerk = self._kept[plan_id]
+            decider = self._kept[plan_id]
             self._unsure.add(plan_id)
         else:
             history = self._histories.pop(plan_id, None)
             history = self._store.history(plan_id) if history is None else history
             telemetry.replayed(len(history))
-            clerk = Clerk(history)
-        self.by_plan[plan_id] = clerk
-        return clerk
+            decider = Decider(history)
+        self.by_plan[plan_id] = decider
+        return decider

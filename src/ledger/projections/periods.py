@@ -1,4 +1,4 @@
-"""Phases: a plan's life cut into spans of dates within which nothing about it changes but the distance to the date.
+"""Periods: a plan's life cut into spans of dates within which nothing about it changes but the distance to the date.
 
 The spans run on past the last fact, into what comes if nothing more happens: the plan becomes overdue, is cancelled.
 A question about any date compares dates; no job has to have run.
@@ -19,7 +19,7 @@ _effective_on = attrgetter("effective_on")
 
 
 @attrs.frozen(kw_only=True)
-class Phase:
+class Period:
     """What holds for a plan from `from_on` through `through_on`, inclusive. Money in minor units, shares whole."""
 
     plan_id: str
@@ -44,10 +44,10 @@ class Phase:
     bonus_promised: int
 
 
-def outlook(plan: Plan) -> tuple[list[Phase], date | None]:
-    """Return a plan's phases, and the day on which the next outcome comes due that closing would record, if any.
+def plan_periods(plan: Plan) -> tuple[list[Period], date | None]:
+    """Return a plan's periods, and the day on which the next outcome comes due that closing would record, if any.
 
-    The phases follow each other from the opening on without gaps; the last one never ends.
+    The periods follow each other from the opening on without gaps; the last one never ends.
     """
     begun: list[tuple[date, Mapping[str, Any]]] = []
     due_on: date | None = None
@@ -60,11 +60,11 @@ def outlook(plan: Plan) -> tuple[list[Phase], date | None]:
         if due_on is None:
             due_on = min((day for day in map(_effective_on, step.outcomes) if day > plan.horizon), default=None)
     ends = [*(later - DAY for later, _ in begun[1:]), date.max]
-    return [_phase(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)], due_on
+    return [_period(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)], due_on
 
 
 def _standing(state: State) -> dict[str, Any]:
-    """Return what of a state a phase tells, by the names of its columns."""
+    """Return what of a state a period tells, by the names of its columns."""
     return {
         "status": state.status,
         "paid": state.paid,
@@ -81,9 +81,9 @@ def _standing(state: State) -> dict[str, Any]:
     }
 
 
-def _phase(plan: Plan, from_on: date, through_on: date, standing: Mapping[str, Any]) -> Phase:
+def _period(plan: Plan, from_on: date, through_on: date, standing: Mapping[str, Any]) -> Period:
     terms = plan.opened.terms
-    return Phase(
+    return Period(
         plan_id=plan.plan_id,
         from_on=from_on,
         through_on=through_on,
@@ -96,8 +96,8 @@ def _phase(plan: Plan, from_on: date, through_on: date, standing: Mapping[str, A
     )
 
 
-def phase_on(plan: Plan, as_of: date) -> Phase | None:
-    """Return the phase in which a plan is on a date; None before its opening."""
+def period_on(plan: Plan, as_of: date) -> Period | None:
+    """Return the period in which a plan is on a date; None before its opening."""
     if as_of < plan.opened.effective_on:
         return None
-    return _phase(plan, as_of, as_of, _standing(plan.timeline(as_of).state))
+    return _period(plan, as_of, as_of, _standing(plan.timeline(as_of).state))

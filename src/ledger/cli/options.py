@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from ledger import columns
+from ledger.books import columns
 from ledger.errors import InvalidArgument
-from ledger.progress import Progress
 from ledger.service import Ledger
+from ledger.telemetry import Progress
 
 
 @attrs.frozen

@@ -1,5 +1,6 @@
-"""The two vocabularies side by side: the ledger's terms, facts and outcomes in the words of the referee."""
+"""The two vocabularies side by side: the ledger's terms, facts and outcomes in the words of the reference_model."""
 
+from ledger import reference_model
 from ledger.events import (
     CancellationRequested,
     Event,
@@ -26,20 +27,19 @@ from ledger.terms import (
     Portion,
     Promo,
 )
-from tests import referee
 
 
-def _promo(promo: Promo) -> referee.Promo:
+def _promo(promo: Promo) -> reference_model.Promo:
     if isinstance(promo, OnTimeBonus):
-        return referee.Promo("on_time", promo.code, promo.rate_bp, standard=promo.standard)
+        return reference_model.Promo("on_time", promo.code, promo.rate_bp, standard=promo.standard)
     if isinstance(promo, (DoublePayment, EarlyRepayment)):
         kind = "double" if isinstance(promo, DoublePayment) else "early"
-        return referee.Promo(kind, promo.code, promo.rate_bp, base=promo.base, credit=promo.credit)
-    return referee.Promo("package", promo.code, promo.rate_bp)
+        return reference_model.Promo(kind, promo.code, promo.rate_bp, base=promo.base, credit=promo.credit)
+    return reference_model.Promo("package", promo.code, promo.rate_bp)
 
 
-def terms_of(opened: PlanOpened) -> referee.Terms:
-    """Return the referee's terms: what was agreed, without the schedule that the ledger made of it."""
+def terms_of(opened: PlanOpened) -> reference_model.Terms:
+    """Return the reference model's terms: what was agreed, without the schedule that the ledger made of it."""
     terms = opened.terms
     release = terms.release
     if isinstance(release, PerUnit):
@@ -54,7 +54,7 @@ def terms_of(opened: PlanOpened) -> referee.Terms:
     elif isinstance(terms.schedule, ExplicitSchedule):
         schedule = ("lines", terms.schedule.lines)
     assert terms.first_due_on is not None
-    return referee.Terms(
+    return reference_model.Terms(
         price=terms.price.minor,
         exponent=EXPONENTS[terms.price.currency],
         shares=terms.shares,
@@ -69,21 +69,21 @@ def terms_of(opened: PlanOpened) -> referee.Terms:
     )
 
 
-def fact_of(event: Event) -> referee.Fact | None:
-    """Return a fact in the referee's words; None for the opening and for outcomes."""
+def fact_of(event: Event) -> reference_model.Fact | None:
+    """Return a fact in the reference model's words; None for the opening and for outcomes."""
     if isinstance(event, PaymentMade):
-        return referee.Paid(event.effective_on, event.reference, event.amount.minor, event.kind)
+        return reference_model.Paid(event.effective_on, event.reference, event.amount.minor, event.kind)
     if isinstance(event, PaymentReversed):
-        return referee.Reversed(event.effective_on, event.reference, event.cause)
+        return reference_model.Reversed(event.effective_on, event.reference, event.cause)
     if isinstance(event, CancellationRequested):
-        return referee.CancelRequested(event.effective_on, event.reference)
+        return reference_model.CancelRequested(event.effective_on, event.reference)
     if isinstance(event, PlanReinstated):
-        return referee.Reinstated(event.effective_on, event.reference, event.amount.minor, event.revised_shares)
+        return reference_model.Reinstated(event.effective_on, event.reference, event.amount.minor, event.revised_shares)
     return None
 
 
-def outcome_of(outcome: Outcome) -> referee.Outcome:
-    """Return an outcome as the referee writes it."""
+def outcome_of(outcome: Outcome) -> reference_model.Outcome:
+    """Return an outcome as the reference model writes it."""
     on = outcome.effective_on
     if isinstance(outcome, InstallmentSettled):
         return ("settled", on, outcome.number, outcome.shares, outcome.payment)

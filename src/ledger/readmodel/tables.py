@@ -1,4 +1,4 @@
-"""The rows of the read model: the phases of every plan, the day on which each next comes due, and totals by day.
+"""The rows of the read model: the periods of every plan, the day on which each next comes due, and totals by day.
 
 One set of tables is a generation: a rebuild fills the next one beside it. Overdue list, balances and portfolio are read
 from it by spans of dates.
@@ -15,14 +15,14 @@ from ledger.dates import day_in
 from ledger.errors import StoreUnavailable
 from ledger.plan import Plan
 from ledger.projections import totals
-from ledger.projections.phases import Phase, outlook
+from ledger.projections.periods import Period, plan_periods
 from ledger.projections.totals import Place, Total
 from ledger.store import Change, Insert, Query, Row, Statement, Tables, Value
 
 _TOGETHER = 500
 """Plans that one statement asks for."""
 
-_COLUMNS: Mapping[str, Any] = {field.name: field.type for field in attrs.fields(Phase)}
+_COLUMNS: Mapping[str, Any] = {field.name: field.type for field in attrs.fields(Period)}
 _NAMES = ", ".join(_COLUMNS)
 _DATES = [place for place, kind in enumerate(_COLUMNS.values()) if kind in (date, date | None)]
 _PLAN_COLUMNS = ("plan_id", "timezone", "recorded_on", "due_on")
@@ -39,7 +39,7 @@ class Rows:
         self._query = tables.query if query is None else query
         self.view = view
         prefix = f"{tables.prefix}_{view}"
-        self._phases, self._plans = prefix, f"{prefix}_plans"
+        self._periods, self._plans = prefix, f"{prefix}_plans"
         self._zones, self._totals = f"{prefix}_zones", f"{prefix}_totals"
 
     def read_by(self, query: Query) -> Self:
@@ -53,7 +53,7 @@ class Rows:
         when_due = "plan_id TEXT PRIMARY KEY, timezone TEXT NOT NULL, recorded_on TEXT NOT NULL, due_on TEXT"
         by_day = f"currency TEXT, timezone TEXT, day TEXT, {sums}, PRIMARY KEY (timezone, day, currency)"
         return [
-            f"CREATE TABLE IF NOT EXISTS {self._phases} ({columns}, PRIMARY KEY (plan_id, from_on))",
+            f"CREATE TABLE IF NOT EXISTS {self._periods} ({columns}, PRIMARY KEY (plan_id, from_on))",
             f"CREATE TABLE IF NOT EXISTS {self._plans} ({when_due})",
             f"CREATE TABLE IF NOT EXISTS {self._zones} (timezone TEXT PRIMARY KEY)",
             f"CREATE TABLE IF NOT EXISTS {self._totals} ({by_day})",
@@ -61,12 +61,12 @@ class Rows:
 
     def indexes(self) -> list[str]:
         """Return the statements that create the indexes: once the tables are filled, it is done at a fraction."""
-        of_phases, plans, late = self._phases, self._plans, "WHERE status = 'in_grace'"
+        of_periods, plans, late = self._periods, self._plans, "WHERE status = 'in_grace'"
         indexes = {
-            f"{of_phases}_by_investor": f"{of_phases} (investor)",
-            f"{of_phases}_by_partner": f"{of_phases} (partner)",
-            f"{of_phases}_overdue": f"{of_phases} (through_on, from_on) {late}",
-            f"{of_phases}_overdue_by_partner": f"{of_phases} (partner, through_on, from_on) {late}",
+            f"{of_periods}_by_investor": f"{of_periods} (investor)",
+            f"{of_periods}_by_partner": f"{of_periods} (partner)",
+            f"{of_periods}_overdue": f"{of_periods} (through_on, from_on) {late}",
+            f"{of_periods}_overdue_by_partner": f"{of_periods} (partner, through_on, from_on) {late}",
             f"{plans}_by_due": f"{plans} (due_on)",
             f"{plans}_by_zone": f"{plans} (timezone, recorded_on)",
         }
@@ -81,7 +81,7 @@ class Rows:
         return all(self._query(f"SELECT 1 FROM {table} LIMIT 1", ()) for table in self._all())
 
     def _all(self) -> tuple[str, ...]:
-        return self._phases, self._plans, self._zones, self._totals
+        return self._periods, self._plans, self._zones, self._totals
 
     # ---- writing
 
@@ -92,15 +92,15 @@ class Rows:
     def changes(self, plans: Sequence[Plan], known: Sequence[str]) -> list[Change]:
         """Return the changes after which the plans' rows are these; of those `known` there are rows already."""
         gone = [(plan_id,) for plan_id in known]
-        before = [phase for _, of_plan in self.phases_of(known) for phase in of_plan]
-        outlooks = [(plan, *outlook(plan)) for plan in plans]
-        after = [phase for _, spans, _ in outlooks for phase in spans]
+        before = [period for _, of_plan in self.periods_of(known) for period in of_plan]
+        derived = [(plan, *plan_periods(plan)) for plan in plans]
+        after = [period for _, spans, _ in derived for period in spans]
         zones = sorted({plan.opened.terms.timezone for plan in plans})
         return [
-            Statement(f"DELETE FROM {self._phases} WHERE plan_id = ?", gone),
-            Insert(self._phases, tuple(_COLUMNS), [_row(phase) for phase in after]),
+            Statement(f"DELETE FROM {self._periods} WHERE plan_id = ?", gone),
+            Insert(self._periods, tuple(_COLUMNS), [_row(period) for period in after]),
             Statement(f"DELETE FROM {self._plans} WHERE plan_id = ?", gone),
-            Insert(self._plans, _PLAN_COLUMNS, [plan_row(plan, due_on) for plan, _, due_on in outlooks]),
+            Insert(self._plans, _PLAN_COLUMNS, [plan_row(plan, due_on) for plan, _, due_on in derived]),
             Statement(f"INSERT INTO {self._zones} VALUES (?) ON CONFLICT DO NOTHING", [(zone,) for zone in zones]),
             self._changed_totals(totals.changes(before, after)),
         ]
@@ -132,14 +132,14 @@ class Rows:
         found = self._query(sql, (zone, day.isoformat()))
         return str(found[0][0]) if found else None
 
-    def on(self, days: Mapping[date, Sequence[str]], **only: str | None) -> list[tuple[Phase, date]]:
-        """Return each plan's phase on a day, with the day, by plan id; `days` says for plans of which time zones.
+    def on(self, days: Mapping[date, Sequence[str]], **only: str | None) -> list[tuple[Period, date]]:
+        """Return each plan's period on a day, with the day, by plan id; `days` says for plans of which time zones.
 
         `only` names columns and the values that they must have; None asks for any.
         """
         wanted = {column: value for column, value in only.items() if value is not None}
         status = wanted.pop("status", None)
-        found: list[tuple[Phase, date]] = []
+        found: list[tuple[Period, date]] = []
         for day, zones in days.items():
             conditions = [
                 *(f"{column} = ?" for column in wanted),
@@ -147,9 +147,9 @@ class Rows:
                 "from_on <= ? AND through_on >= ?",
                 f"timezone IN ({_marks(zones)})",
             ]
-            sql = f"SELECT {_NAMES} FROM {self._phases} WHERE {' AND '.join(conditions)}"
+            sql = f"SELECT {_NAMES} FROM {self._periods} WHERE {' AND '.join(conditions)}"
             rows = self._query(sql, (*wanted.values(), day.isoformat(), day.isoformat(), *zones))
-            found += [(_phase(row), day) for row in rows]
+            found += [(_period(row), day) for row in rows]
         return sorted(found, key=lambda item: item[0].plan_id)
 
     def totals(self, days: Mapping[date, Sequence[str]]) -> list[tuple[Place, Total]]:
@@ -176,14 +176,14 @@ class Rows:
             return int(reached or 0)
         raise StoreUnavailable(store=f"Read model {self.view}", reason="it is there no more", remedy="ask again")
 
-    def phases_of(self, plan_ids: Sequence[str]) -> Iterator[tuple[str, list[Phase]]]:
-        """Yield the phases of each of these plans, by date; a plan without rows has none."""
+    def periods_of(self, plan_ids: Sequence[str]) -> Iterator[tuple[str, list[Period]]]:
+        """Yield the periods of each of these plans, by date; a plan without rows has none."""
         for begin in range(0, len(plan_ids), _TOGETHER):
             some = plan_ids[begin : begin + _TOGETHER]
-            found: dict[str, list[Phase]] = {plan_id: [] for plan_id in some}
-            sql = f"SELECT {_NAMES} FROM {self._phases} WHERE plan_id IN ({_marks(some)}) ORDER BY plan_id, from_on"
+            found: dict[str, list[Period]] = {plan_id: [] for plan_id in some}
+            sql = f"SELECT {_NAMES} FROM {self._periods} WHERE plan_id IN ({_marks(some)}) ORDER BY plan_id, from_on"
             for row in self._query(sql, some):
-                found[str(row[0])].append(_phase(row))
+                found[str(row[0])].append(_period(row))
             yield from found.items()
 
     def plan_rows_of(self, plan_ids: Sequence[str]) -> dict[str, Row]:
@@ -192,8 +192,8 @@ class Rows:
         return {str(row[0]): row for row in self._query(sql, plan_ids)}
 
     def counts(self) -> tuple[int, int]:
-        """Return the numbers of phases and of plans."""
-        return self._count(self._phases), self._count(self._plans)
+        """Return the numbers of periods and of plans."""
+        return self._count(self._periods), self._count(self._plans)
 
     def _count(self, table: str) -> int:
         ((number,),) = self._query(f"SELECT COUNT(*) FROM {table}", ())
@@ -224,17 +224,17 @@ def _marks(values: Sequence[object]) -> str:
 _values = attrgetter(*_COLUMNS)
 
 
-def _row(phase: Phase) -> Row:
-    values = list(_values(phase))
+def _row(period: Period) -> Row:
+    values = list(_values(period))
     for place in _DATES:
         if values[place] is not None:
             values[place] = values[place].isoformat()
     return values
 
 
-def _phase(row: Sequence[Value]) -> Phase:
+def _period(row: Sequence[Value]) -> Period:
     values: list[Any] = list(row)
     for place in _DATES:
         if values[place] is not None:
             values[place] = date.fromisoformat(values[place])
-    return Phase(**dict(zip(_COLUMNS, values, strict=True)))
+    return Period(**dict(zip(_COLUMNS, values, strict=True)))

@@ -13,17 +13,17 @@ import attrs
 import psycopg
 
 from ledger import Ledger, LedgerError
-from ledger.commands import Command, Note, OpenPlan, RecordPayment
+from ledger.commands import Command, Metadata, OpenPlan, RecordPayment
 from ledger.events import RecordedEvent
-from ledger.projections import catch_up
+from ledger.readmodel import runner
 from ledger.store import postgres as _postgres  # noqa: F401 - imported before anything is forked
 from ledger.store import sqlite as _sqlite  # noqa: F401
-from tests.examples import LEARNT, OPENED_ON, TERMS, pay, usd
+from tests.examples import OPENED_ON, RECORDED_AT, TERMS, pay, usd
 
 PLANS = 9
 CLOSED_THROUGH = date(2023, 12, 31)
 _DATES = (date(2023, 4, 20), date(2023, 9, 15), date(2024, 3, 1))
-_NOTE = Note(recorded_at=LEARNT)
+_METADATA = Metadata(recorded_at=RECORDED_AT)
 
 
 @attrs.frozen
@@ -53,7 +53,7 @@ def _payment(plan_id: str, on: date, reference: str, amount: str = "150.00") -> 
 def _decided(commands: list[Command]) -> list[RecordedEvent]:
     """Return the events of commands on an empty ledger."""
     with Ledger.open("memory://") as ledger:
-        decided = ledger.execute_all([(command, _NOTE) for command in commands])
+        decided = ledger.execute_all([(command, _METADATA) for command in commands])
     return [event for events in decided if not isinstance(events, LedgerError) for event in events]
 
 
@@ -69,11 +69,11 @@ def _begun() -> list[Command]:
     return [*map(_opening, plans), *paid]
 
 
-def bulk() -> list[tuple[Command, Note]]:
+def bulk() -> list[tuple[Command, Metadata]]:
     """Return commands that bring more events than go into one statement."""
     plans = [f"Q-{number}" for number in range(22)]
     paid = [_payment(plan, date(2023, 4, 10), "bank-all", "3000.00") for plan in plans]
-    return [(command, _NOTE) for command in [*map(_opening, plans), *paid]]
+    return [(command, _METADATA) for command in [*map(_opening, plans), *paid]]
 
 
 def story() -> list[RecordedEvent]:
@@ -106,7 +106,7 @@ def _rebuild(ledger: Ledger) -> None:
 
 
 def _close(ledger: Ledger) -> None:
-    ledger.close_books(through=CLOSED_THROUGH, recorded_at=LEARNT)
+    ledger.close_books(through=CLOSED_THROUGH, recorded_at=RECORDED_AT)
 
 
 TASKS: Mapping[str, Callable[[Ledger], None]] = {
@@ -185,7 +185,7 @@ def run(tell: Connection, place: Place, task: str, deadly: int | None) -> None:
     """Run a task; tell of its beginning, and, if it comes to its end, what kinds of statements it sent."""
     from ledger import closing  # noqa: PLC0415 - the module, not what others import from it
 
-    catch_up._BATCH, catch_up._PLANS, closing._TOGETHER = 25, 3, 4
+    runner._BATCH, runner._PLANS, closing._TOGETHER = 25, 3, 4
     meter = Meter(deadly)
     meter.attach()
     with place.open() as ledger:

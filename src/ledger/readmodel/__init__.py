@@ -1,0 +1,1 @@
+"""Read model: the tables that projections fill, their checkpoints and generations, and the runner that fills them."""
