@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import psycopg
 
-from ledger import Ledger, LedgerError
+from ledger import Ledger, LedgerError, service
 from ledger.commands import Command, Metadata, OpenPlan, RecordPayment
 from ledger.events import RecordedEvent
 from ledger.readmodel import runner
@@ -27,7 +27,7 @@ _METADATA = Metadata(recorded_at=RECORDED_AT)
 
 
 @attrs.frozen
-class Place:
+class Location:
     """Where a ledger is."""
 
     url: str
@@ -83,7 +83,7 @@ def story() -> list[RecordedEvent]:
 
 def renamed(events: Sequence[RecordedEvent], plan_id: str) -> list[RecordedEvent]:
     """Return the same events of another plan."""
-    return [attrs.evolve(event, plan_id=plan_id) for event in events]
+    return [attrs.evolve(event, stream_id=plan_id) for event in events]
 
 
 # ---- the tasks
@@ -119,11 +119,11 @@ TASKS: Mapping[str, Callable[[Ledger], None]] = {
 }
 
 
-def prepare(place: Place, task: str) -> None:
+def prepare(location: Location, task: str) -> None:
     """Make the ledger on which a task works."""
     events = _decided(_begun())
     known = {"fill": 0, "catch up": len(events) // 2}.get(task, len(events))
-    with place.open() as ledger:
+    with location.open() as ledger:
         for some in (events[:known], events[known:]):
             ledger.wait(ledger._store.last_sequence())
             ledger._store.append(some)
@@ -181,14 +181,12 @@ class Meter:
         psycopg.Connection.wait = waited  # type: ignore[method-assign,assignment]
 
 
-def run(tell: Connection, place: Place, task: str, deadly: int | None) -> None:
+def run(tell: Connection, location: Location, task: str, deadly: int | None) -> None:
     """Run a task; tell of its beginning, and, if it comes to its end, what kinds of statements it sent."""
-    from ledger import closing  # noqa: PLC0415 - the module, not what others import from it
-
-    runner._BATCH, runner._PLANS, closing._TOGETHER = 25, 3, 4
+    runner._BATCH, runner._PLANS, service._CLOSED_TOGETHER = 25, 3, 4
     meter = Meter(deadly)
     meter.attach()
-    with place.open() as ledger:
+    with location.open() as ledger:
         tell.send("begun")
         meter.running = True
         TASKS[task](ledger)

@@ -27,13 +27,13 @@ class Forked:
     process: Any
     pipe: Connection
 
-    def hear(self, seconds: float = TIMEOUT) -> Any:
+    def receive(self, seconds: float = TIMEOUT) -> Any:
         """Return the next thing that the process tells. Raises `TimeoutError`, or `EOFError` if it has gone."""
         if not self.pipe.poll(seconds):
             raise TimeoutError(f"process {self.process.pid} is silent")
         return self.pipe.recv()
 
-    def say(self, what: Any) -> None:
+    def send(self, what: Any) -> None:
         """Tell the process something."""
         self.pipe.send(what)
 

@@ -8,14 +8,14 @@ from ledger.store.sql import Database
 
 def _database(ledger: Ledger, *, views: bool) -> Database:
     store: Any = ledger._store
-    database: Database = store.tables._database if views else store._recorder.database
+    database: Database = store.views._database if views else store._recorder.database
     return database
 
 
 def change(ledger: Ledger, sql: str, *values: object, views: bool = False) -> None:
     """Run a statement on the ledger's database, or on that of its views; the ledger is called `books` in it."""
     database = _database(ledger, views=views)
-    statement = database.sql(sql.replace("books_", f"{ledger._store.tables.prefix}_"))
+    statement = database.sql(sql.replace("books_", f"{ledger._store.views.prefix}_"))
     database.write(lambda cursor: cursor.execute(statement, values))
 
 
@@ -26,5 +26,5 @@ def names(ledger: Ledger, *, views: bool = False) -> set[str]:
         rows = database.query("SELECT name FROM sqlite_master WHERE type = 'table'")
     else:
         rows = database.query("SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()")
-    prefix = f"{ledger._store.tables.prefix}_"
+    prefix = f"{ledger._store.views.prefix}_"
     return {name.removeprefix(prefix) for (name,) in rows if name.startswith(prefix)}

@@ -81,7 +81,7 @@ def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
     with Ledger.open(books[1], name=books[3]) as ledger:
         table = f"{books[3]}_periods_1"
         tamper = f"UPDATE {table} SET paid = paid + 1 WHERE plan_id = 'P-1' AND status = 'in_grace'"
-        ledger._store.tables._database.write(lambda cursor: cursor.execute(tamper))  # type: ignore[attr-defined]
+        ledger._store.views._database.write(lambda cursor: cursor.execute(tamper))  # type: ignore[attr-defined]
     assert main(["verify", *books]) == 1
     assert "plan P-1, 2023-05-11: paid is 15001, and 15000 in a replay" in capsys.readouterr().out
     assert main(["rebuild", *books]) == 0

@@ -100,7 +100,7 @@ EVERY_KIND = every_kind()
 
 def decoded(tag: str, state: bytes, codec: Codec = CODEC) -> RecordedEvent:
     """Decode a stored event in its place."""
-    return codec.decode(tag, state, plan_id="P-7", version=3, sequence=11)
+    return codec.decode(tag, state, stream_id="P-7", version=3, sequence=11)
 
 
 def refused(tag: str, state: bytes, codec: Codec = CODEC) -> CorruptHistory:
@@ -176,7 +176,7 @@ def test_every_event_in_any_envelope(
 ) -> None:
     """Plan, version and sequence come from their columns, the rest of the envelope from the stored form."""
     recorded = RecordedEvent(
-        plan_id=place[0],
+        stream_id=place[0],
         version=place[1],
         sequence=place[2],
         recorded_at=recorded_at,
@@ -186,7 +186,7 @@ def test_every_event_in_any_envelope(
         event=EVERY_KIND[number].event,
     )
     tag, state = CODEC.encode(recorded)
-    assert CODEC.decode(tag, state, plan_id=place[0], version=place[1], sequence=place[2]) == recorded
+    assert CODEC.decode(tag, state, stream_id=place[0], version=place[1], sequence=place[2]) == recorded
 
 
 @given(stored=stored_events())
@@ -216,7 +216,7 @@ def test_a_stored_event_as_it_is_written() -> None:
         paid_at=datetime(2023, 5, 9, 21, 30, tzinfo=UTC),
     )
     recorded = RecordedEvent(
-        plan_id="P-7",
+        stream_id="P-7",
         version=3,
         sequence=11,
         recorded_at=datetime(2023, 5, 11, 8, 0, 0, 250_000, tzinfo=UTC),
@@ -603,7 +603,7 @@ def test_a_retired_version_is_read_as_the_next_one() -> None:
     """Bytes of a retired version come back as the current event, in their own envelope."""
     recorded = decoded("payment_made.v0", STATE_V0, ONE_STEP)
     assert recorded == RecordedEvent(
-        plan_id="P-7",
+        stream_id="P-7",
         version=3,
         sequence=11,
         recorded_at=datetime(2023, 5, 11, 8, tzinfo=UTC),

@@ -15,7 +15,7 @@ import pytest
 
 from ledger import Ledger
 from tests import crash_worker
-from tests.crash_worker import TASKS, Place, answers, histories
+from tests.crash_worker import TASKS, Location, answers, histories
 from tests.processes import fork
 from tests.raw_sql import names
 
@@ -55,16 +55,16 @@ def _with_metadata(*what: object) -> Iterator[None]:
         raise
 
 
-def _undisturbed(place: Place, task: str) -> Undisturbed:
-    with place.open() as ledger:
+def _undisturbed(location: Location, task: str) -> Undisturbed:
+    with location.open() as ledger:
         before = histories(ledger)
-    running = fork(crash_worker.run, place, task, None)
-    running.hear()
+    running = fork(crash_worker.run, location, task, None)
+    running.receive()
     begun = time.monotonic()
-    kinds = running.hear()
+    kinds = running.receive()
     seconds = time.monotonic() - begun
     assert running.end() == 0
-    with place.open() as ledger:
+    with location.open() as ledger:
         return Undisturbed(kinds, seconds, before, histories(ledger), answers(ledger))
 
 
@@ -79,9 +79,9 @@ def _blows(whole: Undisturbed, count: int, dice: random.Random) -> list[Blow]:
     return [*(Blow(number, None) for number in chosen), *by_clock]
 
 
-def _strike(place: Place, task: str, blow: Blow) -> None:
-    running = fork(crash_worker.run, place, task, blow.statement)
-    running.hear()
+def _strike(location: Location, task: str, blow: Blow) -> None:
+    running = fork(crash_worker.run, location, task, blow.statement)
+    running.receive()
     if blow.seconds is None:
         assert running.end() == -SIGKILL
     else:
@@ -110,15 +110,15 @@ def _check_again(ledger: Ledger, task: str, whole: Undisturbed) -> None:
     assert histories(ledger) == whole.after
     assert answers(ledger) == whole.answers
     assert ledger.verify().differences == ()
-    (live,) = ledger._store.tables.views()
-    assert (live.live, live.reached, live.stopped_by) == (True, ledger._store.last_sequence(), None)
-    tables = {f"{live.name}{part}" for part in ("", "_plans", "_zones", "_totals")}
+    (live,) = ledger._store.views.generations()
+    assert (live.live, live.reached, live.filled) == (True, ledger._store.last_sequence(), "")
+    tables = {f"{live.name}_{table}" for table in ("periods", "closings", "totals")}
     assert {table for table in names(ledger, views=True) if table.startswith("periods")} == tables
 
 
 def _check_resumed(ledger: Ledger) -> None:
     """Rebuild again: plans that were derived before the kill are not derived again."""
-    fresh = [view for view in ledger._store.tables.views() if not view.live]
+    fresh = [view for view in ledger._store.views.generations() if not view.live]
     left = [plan for plan in histories(ledger) if not fresh or (plan > fresh[0].filled and not fresh[0].reached)]
     told: list[int] = []
     assert ledger.rebuild(progress=lambda done, _: told.append(done)).differences == ()
@@ -128,37 +128,37 @@ def _check_resumed(ledger: Ledger) -> None:
 
 
 @pytest.fixture
-def place_of(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> Callable[[str, object], Place]:
-    """Makes the place of a fresh ledger in a store."""
+def location_of(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> Callable[[str, object], Location]:
+    """Makes the location of a fresh ledger in a store."""
 
-    def make(store: str, number: object) -> Place:
+    def make(store: str, number: object) -> Location:
         files = f"sqlite:///{tmp_path}/{number}"
         if store == "sqlite":
-            return Place(f"{files}.db", "books")
+            return Location(f"{files}.db", "books")
         server = str(request.getfixturevalue("postgres_url"))
         ours = f"{name}_{number}"
         if store == "postgres":
-            return Place(server, ours)
+            return Location(server, ours)
         if store == "sqlite for postgres":
-            return Place(server, ours, f"{files}.db")
-        return Place(f"{files}.db", ours, server)
+            return Location(server, ours, f"{files}.db")
+        return Location(f"{files}.db", ours, server)
 
     return make
 
 
-def _kill(place_of: Callable[[str, object], Place], store: str, task: str, kills: int) -> None:
+def _kill(location_of: Callable[[str, object], Location], store: str, task: str, kills: int) -> None:
     seed = int(os.environ.get("KILL_SEED") or random.randrange(2**32))
-    first = place_of(store, "whole")
+    first = location_of(store, "whole")
     crash_worker.prepare(first, task)
     whole = _undisturbed(first, task)
     for number, blow in enumerate(_blows(whole, kills, random.Random(seed))):
-        place = place_of(store, number)
-        crash_worker.prepare(place, task)
+        location = location_of(store, number)
+        crash_worker.prepare(location, task)
         with _with_metadata(
             f"KILL_SEED={seed}, kill {number}: {blow} of {len(whole.kinds)} statements in {whole.seconds:.3f} s"
         ):
-            _strike(place, task, blow)
-            with place.open() as ledger:
+            _strike(location, task, blow)
+            with location.open() as ledger:
                 _check_whole(ledger, task, whole)
                 assert ledger.wait(ledger._store.last_sequence()) == ledger._store.last_sequence()
                 assert ledger.verify().differences == ()
@@ -168,16 +168,16 @@ def _kill(place_of: Callable[[str, object], Place], store: str, task: str, kills
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_killed_task_leaves_whole_commands_and_can_be_run_again(
-    place_of: Callable[[str, object], Place], store: str, task: str
+    location_of: Callable[[str, object], Location], store: str, task: str
 ) -> None:
     """Killed between any two statements: events are whole commands, lists are right, and the task is run to its end."""
-    _kill(place_of, store, task, KILLS)
+    _kill(location_of, store, task, KILLS)
 
 
 @pytest.mark.parametrize("store", ELSEWHERE)
 @pytest.mark.parametrize("task", ["catch up", "rebuild"])
 def test_views_in_another_database_take_in_every_event_once(
-    place_of: Callable[[str, object], Place], store: str, task: str
+    location_of: Callable[[str, object], Location], store: str, task: str
 ) -> None:
     """Events here, views there, and the process killed between: checkpoint and rows are of one transaction."""
-    _kill(place_of, store, task, max(3, KILLS // 2))
+    _kill(location_of, store, task, max(3, KILLS // 2))

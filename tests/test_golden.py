@@ -55,9 +55,9 @@ def problem(codec: Codec, tag: str, state: bytes) -> str | None:
     what it is read as has to survive another turn.
     """
     try:
-        recorded = codec.decode(tag, state, plan_id="P-1", version=1, sequence=0)
+        recorded = codec.decode(tag, state, stream_id="P-1", version=1, sequence=0)
         new_tag, written = codec.encode(recorded)
-        again = codec.decode(new_tag, written, plan_id="P-1", version=1, sequence=0)
+        again = codec.decode(new_tag, written, stream_id="P-1", version=1, sequence=0)
     except (CorruptHistory, KeyError) as error:
         return f"{tag} is not read any more ({error}): {NEVER}."
     if again != recorded or (new_tag == tag and written != state):
@@ -133,7 +133,7 @@ def test_golden_histories_fold_into_plans_that_pass_the_invariant() -> None:
     """The rules of today derive the outcomes that were recorded then; the numbers are those that were right then."""
     codec, histories_by_plan = Codec(), defaultdict[str, list[RecordedEvent]](list)
     for plan_id, version, tag, state in golden_history():
-        recorded = codec.decode(tag, state, plan_id=plan_id, version=version, sequence=0)
+        recorded = codec.decode(tag, state, stream_id=plan_id, version=version, sequence=0)
         histories_by_plan[plan_id].append(recorded)
     plans = {plan_id: Plan(history) for plan_id, history in histories_by_plan.items()}
     for plan in plans.values():

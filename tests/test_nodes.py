@@ -7,7 +7,7 @@ from datetime import timedelta
 from ledger import Ledger
 from ledger.events import PaymentMade
 from tests import workers
-from tests.crash_worker import Place
+from tests.crash_worker import Location
 from tests.examples import OPENED_ON, open_plan
 from tests.processes import forked
 
@@ -18,16 +18,16 @@ PAYMENTS = 24
 
 def test_nodes_work_on_the_same_plans_at_once(shared_url: str, name: str) -> None:
     """Four processes pay on three plans, close the books and ask: every payment is there, once, and lists are right."""
-    place = Place(shared_url, name)
+    location = Location(shared_url, name)
     with Ledger.open(shared_url, name=name) as ledger:
         for plan_id in PLANS:
             open_plan(ledger, plan_id)
-        with forked(workers.work_on_plans, place, PLANS, PAYMENTS, times=NODES) as nodes:
+        with forked(workers.work_on_plans, location, PLANS, PAYMENTS, times=NODES) as nodes:
             for node in nodes:
-                assert node.hear() == "ready"
+                assert node.receive() == "ready"
             for node in nodes:
-                node.say("go")
-            assert [node.hear() for node in nodes] == [PAYMENTS] * NODES
+                node.send("go")
+            assert [node.receive() for node in nodes] == [PAYMENTS] * NODES
         paid = [event.key for event in ledger.events() if isinstance(event.event, PaymentMade)]
         assert sorted(paid) == sorted(f"bank-{node}-{payment}" for node in range(NODES) for payment in range(PAYMENTS))
         for plan_id in PLANS:
@@ -43,13 +43,13 @@ def test_nodes_work_on_the_same_plans_at_once(shared_url: str, name: str) -> Non
 
 def test_a_question_is_answered_while_others_write_without_pause(shared_url: str, name: str) -> None:
     """A query contains what was recorded when it was asked, and does not chase what is recorded meanwhile."""
-    place, plan_ids = Place(shared_url, name), [f"P-{number}" for number in range(30)]
+    location, plan_ids = Location(shared_url, name), [f"P-{number}" for number in range(30)]
     with Ledger.open(shared_url, name=name) as ledger:
         for plan_id in plan_ids:
             open_plan(ledger, plan_id)
-        with forked(workers.keep_paying, place, plan_ids, times=2) as payers:
+        with forked(workers.keep_paying, location, plan_ids, times=2) as payers:
             for payer in payers:
-                assert payer.hear() == "ready"
+                assert payer.receive() == "ready"
             time.sleep(0.3)
             asked = ledger._store.last_sequence()
             with ThreadPoolExecutor(1) as pool:
@@ -58,6 +58,6 @@ def test_a_question_is_answered_while_others_write_without_pause(shared_url: str
                     assert len(asking.result(timeout=20)) == len(plan_ids)
                 finally:
                     for payer in payers:
-                        payer.say("stop")
-            assert ledger._store.tables.views()[0].reached >= asked
-            assert all(errors == [] for _, errors in (payer.hear() for payer in payers))
+                        payer.send("stop")
+            assert ledger._store.views.generations()[0].reached >= asked
+            assert all(errors == [] for _, errors in (payer.receive() for payer in payers))

@@ -19,7 +19,7 @@ from ledger.decide import decide
 from ledger.events import PaymentMade, RecordedEvent
 from ledger.store import postgres
 from tests import crash_worker, workers
-from tests.crash_worker import Place
+from tests.crash_worker import Location
 from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
 from tests.fault_proxy import Cut, Proxy
 from tests.processes import forked
@@ -126,7 +126,7 @@ def test_a_change_of_views_that_is_cut_off_is_made_once(near: Ledger, far: Ledge
     assert (proxy.cuts, near.verify().differences) == (1, ())
     proxy.arm(b"DROP TABLE", cut="before it arrives", meanwhile=lambda: proxy.arm(b"COMMIT", cut=cut))
     assert far.rebuild().differences == ()
-    assert [(view.name, view.live) for view in near._store.tables.views()] == [("periods_2", True)]
+    assert [(view.name, view.live) for view in near._store.views.generations()] == [("periods_2", True)]
     assert (proxy.cuts, near.verify().differences) == (3, ())
 
 
@@ -183,27 +183,27 @@ def server(postgres_url: str, tmp_path: Path) -> Iterator[Server]:
 
 def test_a_server_that_restarts_under_load_loses_and_doubles_nothing(server: Server, name: str) -> None:
     """Two restarts, one of them a crash: every confirmed payment is there once, and the follower goes on."""
-    place, plan_ids = Place(server.url, name), ("P-0", "P-1", "P-2", "P-3")
+    location, plan_ids = Location(server.url, name), ("P-0", "P-1", "P-2", "P-3")
     with ExitStack() as stack:
         reader = stack.enter_context(Ledger.open(server.url, name=name, catch_up=False))
         for plan_id in plan_ids:
             open_plan(reader, plan_id)
-        (follower,) = stack.enter_context(forked(workers.follow, place, 0.05))
-        payers = stack.enter_context(forked(workers.keep_paying, place, plan_ids, times=3))
+        (follower,) = stack.enter_context(forked(workers.follow, location, 0.05))
+        payers = stack.enter_context(forked(workers.keep_paying, location, plan_ids, times=3))
         for payer in payers:
-            assert payer.hear() == "ready"
+            assert payer.receive() == "ready"
         for mode in ("fast", "immediate"):
             time.sleep(0.4)
             server.control("restart", mode)
             (opened,) = open_plan(reader, f"after {mode}")
             assert reader.wait(opened.sequence, timeout=40) >= opened.sequence
         for payer in payers:
-            payer.say("stop")
-        told = [payer.hear() for payer in payers]
+            payer.send("stop")
+        told = [payer.receive() for payer in payers]
         last = reader._store.last_sequence()
         assert reader.wait(last, timeout=30) == last
         assert reader.verify().differences == ()
-        follower.say("stop")
+        follower.send("stop")
         assert follower.end() == 0
         _check_payments(reader, told)
 

@@ -1,4 +1,4 @@
-"""The conformance suites of the `eventsourcing` library, on our recorders."""
+"""The conformance suites of the `eventsourcing` library, on our recorders behind its interface."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
-from eventsourcing.persistence import StoredEvent, Tracking
 from eventsourcing.tests.persistence import (
     ApplicationRecorderTestCase,
     NonInterleavingNotificationIDsBaseCase,
@@ -16,7 +15,9 @@ from eventsourcing.tests.persistence import (
 )
 
 from ledger.store import schema, sqlite
-from ledger.store.sql import Database, SqlRecorder
+from ledger.store.port import RawEvent
+from ledger.store.sql import LAST, Database
+from tests.library_recorder import LibraryRecorder
 
 _names = count(1)
 
@@ -34,10 +35,10 @@ class OnSqlite:
         for database in self.databases:
             database.close()
 
-    def create_recorder(self) -> SqlRecorder:
+    def create_recorder(self) -> LibraryRecorder:
         connected = sqlite.connect(str(self.folder / f"{next(_names)}.db"), create=True)
         self.databases.append(connected.database)
-        recorder = connected.recorder(connected.database, "books")
+        recorder = LibraryRecorder(connected.recorder(connected.database, "books"))
         schema.prepare(connected.database, "test", "books", recorder.ddl(), create=True)
         return recorder
 
@@ -58,12 +59,12 @@ class OnPostgres:
         for database in self.databases:
             database.close()
 
-    def create_recorder(self) -> SqlRecorder:
+    def create_recorder(self) -> LibraryRecorder:
         from ledger.store import postgres  # noqa: PLC0415 - needs the extra
 
         name, connected = f"conforms_{next(_names)}_{uuid4().hex[:6]}", postgres.connect(self.url)
         self.databases.append(connected.database)
-        recorder = connected.recorder(connected.database, name)
+        recorder = LibraryRecorder(connected.recorder(connected.database, name))
         schema.prepare(connected.database, "test", name, recorder.ddl(), create=True)
         return recorder
 
@@ -115,23 +116,23 @@ class TestPostgresProcess(OnPostgres, ProcessRecorderTestCase):
 def test_a_save_of_any_size_is_whole_and_in_order(
     store: type[OnSqlite | OnPostgres], size: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Parameters or COPY: sequences come back in the order of the events, with the checkpoint, or nothing is saved."""
+    """Parameters or COPY: sequences come back in the order of the events, or nothing is saved."""
     OnSqlite.folder, OnSqlite.databases = tmp_path, []
     OnPostgres.url, OnPostgres.databases = request.getfixturevalue("postgres_url"), []
-    recorder = store().create_recorder()
-    events = [StoredEvent(f"P-{number % 7}", number, "tag.v1", bytes([number % 256]) * 900) for number in range(size)]
+    recorder = store().create_recorder().recorder
+    events = [
+        RawEvent(0, "plan", f"P-{number % 7}", number, "tag.v1", bytes([number % 256]) * 900) for number in range(size)
+    ]
     try:
-        sequences = recorder.insert_events(events, tracking=Tracking("view", 5))
-        assert sequences == [row[0] for row in recorder.log(after=0, limit=size + 1)]
-        assert [(row[1], row[2], row[4]) for row in recorder.log(after=0, limit=size)] == [
-            (event.originator_id, event.originator_version, event.state) for event in events
-        ]
-        more = [StoredEvent("P-new", number, "tag.v1", b"x") for number in range(size)]
-        for tracking, saved in [(Tracking("view", 5), more), (Tracking("view", 6), [*more, events[0]])]:
-            with pytest.raises(Exception, match="before|UNIQUE|unique"):
-                recorder.insert_events(saved, tracking=tracking)
-        assert (recorder.max_notification_id(), recorder.max_tracking_id("view")) == (sequences[-1], 5)
-        assert recorder.stream("P-new") == []
+        sequences = recorder.insert(events)
+        saved = recorder.log(after=0, through=LAST, limit=size + 1)
+        assert [row.sequence for row in saved] == sequences == sorted(sequences)
+        assert [row[1:] for row in saved] == [event[1:] for event in events]
+        more = [RawEvent(0, "plan", "P-new", number, "tag.v1", b"x") for number in range(size)]
+        with pytest.raises(Exception, match="UNIQUE|unique"):
+            recorder.insert([*more, events[0]])
+        assert recorder.last_sequence() == sequences[-1]
+        assert recorder.stream("plan", "P-new", through=LAST) == []
     finally:
         for database in store.databases:
             database.close()

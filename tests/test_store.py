@@ -15,7 +15,7 @@ import pytest
 from ledger import ConcurrentChange, InvalidArgument, Ledger, PlanNotFound, StoreUnavailable
 from ledger.commands import ClosePlan, Metadata, RecordPayment
 from ledger.decide import decide
-from ledger.store import Insert, Statement, View, open_store
+from ledger.store import Generation, Insert, Quarantined, Statement, open_store
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 
 
@@ -50,7 +50,7 @@ def test_a_taken_version_records_nothing_of_the_batch(url: str, name: str) -> No
         store = ledger._store
         open_plan(ledger)
         first, second = _payment_events(ledger, "bank-1"), _payment_events(ledger, "bank-2")
-        other = [attrs.evolve(event, plan_id="P-2") for event in ledger.history("P-1")]
+        other = [attrs.evolve(event, stream_id="P-2") for event in ledger.history("P-1")]
         store.append(first)
         before = list(ledger.events())
         with pytest.raises(ConcurrentChange) as caught:
@@ -102,65 +102,122 @@ def test_named_ledgers_share_a_database_and_nothing_else(shared_url: str, name: 
         assert two.balances(as_of=OPENED_ON)[0].shares_credited == 7_350
 
 
-def test_tables_apply_changes_and_checkpoint_together(url: str, name: str) -> None:
-    """A view moves on only from the checkpoint that was expected, and its rows with it."""
+def _things(number: int) -> Generation:
+    return Generation("things", number, version=1, definition="d")
+
+
+def test_rows_and_checkpoint_move_together(url: str, name: str) -> None:
+    """A generation moves on only from the checkpoint that was expected, and its rows with it."""
     store = open_store(url, name)
     try:
-        tables, table = store.tables, f"{name}_things"
-        tables.create("things", [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
-        tables.create("things", [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
+        views, table, begin = store.views, f"{name}_things_1_rows", _things(1)
+        for _ in range(2):
+            views.create(begin, [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
         insert = f"INSERT INTO {table} VALUES (?)"
-        assert tables.advance("things", expected=0, reached=5, changes=[Statement(insert, [("a",), ("b",)])])
-        assert not tables.advance("things", expected=0, reached=6, changes=[Insert(table, ["thing"], [("c",)])])
+        fifth = attrs.evolve(begin, reached=5)
+        assert views.advance(begin, fifth, changes=[Statement(insert, [("a",), ("b",)])])
+        assert not views.advance(begin, attrs.evolve(begin, reached=6), changes=[Insert(table, ["thing"], [("c",)])])
         with pytest.raises(StoreUnavailable):
-            tables.advance("things", expected=5, reached=7, changes=[Insert(table, ["thing"], [("d",), ("a",)])])
-        assert tables.checkpoint("things") == 5
-        assert tables.query(f"SELECT thing FROM {table} ORDER BY thing") == [("a",), ("b",)]
+            views.advance(fifth, attrs.evolve(begin, reached=7), changes=[Insert(table, ["thing"], [("d",), ("a",)])])
+        assert views.generations("things") == [fifth]
+        assert views.query(f"SELECT thing FROM {table} ORDER BY thing") == [("a",), ("b",)]
     finally:
         store.close()
 
 
-def test_one_view_is_live_and_another_takes_over(url: str, name: str) -> None:
-    """The first view is live; another takes over once, and the tables of the one before are gone."""
+def test_plans_go_into_quarantine_and_out_of_it_with_the_checkpoint(url: str, name: str) -> None:
+    """The quarantine of a generation moves in the same transaction, is counted, and goes with the generation."""
     store = open_store(url, name)
     try:
-        tables = store.tables
-        for number in (1, 2, 3):
-            tables.create(f"things_{number}", [f"CREATE TABLE IF NOT EXISTS {name}_things_{number} (thing TEXT)"])
-        drop = [f"DROP TABLE IF EXISTS {name}_things_1"]
-        assert [view.live for view in tables.views()] == [True, False, False]
-        assert not tables.take_over("things_3", of="things_2", last=9)
-        assert not tables.take_over("things_4", of="things_1", last=9)
-        tables.remove("things_1", drop=drop)
-        assert [view.live for view in tables.views()] == [True, False, False], "a live view stays"
-        assert tables.advance("things_1", expected=0, reached=5, changes=())
-        assert not tables.take_over("things_2", of="things_1", last=9), "it has read less"
-        assert tables.advance("things_2", expected=0, reached=4, changes=())
-        assert not tables.take_over("things_2", of="things_1", last=9), "still less"
-        assert tables.take_over("things_2", of="things_1", last=4), "the ledger has no more"
-        assert not tables.take_over("things_2", of="things_1", last=9)
-        assert [view.live for view in tables.views()] == [False, True, False]
-        tables.remove("things_1", drop=drop)
-        tables.remove("things_3", drop=[f"DROP TABLE IF EXISTS {name}_things_3"])
-        assert tables.views() == [View("things_2", 4, live=True, stopped_by=None)]
-        for gone in (1, 3):
+        views, begin = store.views, _things(1)
+        views.create(begin, [])
+        bad = [Quarantined(f"P-{number}", 2, "payment_made.v1", "edited") for number in range(3)]
+        first = attrs.evolve(begin, reached=1)
+        assert not views.advance(first, first, changes=(), quarantine=bad)
+        assert views.quarantine(begin, limit=9) == []
+        assert views.advance(begin, first, changes=(), quarantine=bad)
+        assert views.advance(
+            first, first, changes=(), quarantine=[attrs.evolve(bad[2], reason="again")], release=["P-1"]
+        )
+        assert views.quarantine(first, limit=9) == [bad[0], attrs.evolve(bad[2], reason="again")]
+        assert views.quarantine(first, limit=1) == bad[:1]
+        assert [one.quarantined for one in views.generations()] == [2]
+        views.drop(first)
+        views.create(begin, [])
+        assert views.quarantine(begin, limit=9) == []
+    finally:
+        store.close()
+
+
+def test_one_generation_is_live_and_another_is_promoted(url: str, name: str) -> None:
+    """None is live until one is promoted; another is, once it has read as far; then the first is dropped."""
+    store = open_store(url, name)
+    try:
+        views, generations = store.views, [_things(number) for number in (1, 2, 3)]
+        for one in generations:
+            views.create(one, [f"CREATE TABLE IF NOT EXISTS {name}_{one.name}_rows (thing TEXT)"])
+        one, two, three = generations
+
+        def live() -> list[bool]:
+            return [found.live for found in views.generations("things")]
+
+        assert not any(live())
+        assert not views.promote(_things(4), over=None, last=9), "it is not there"
+        assert views.promote(one, over=None, last=9)
+        assert not views.promote(two, over=None, last=9), "one is live"
+        assert not views.promote(three, over=two, last=9), "two is not live"
+        assert live() == [True, False, False]
+        views.drop(one)
+        assert live() == [True, False, False], "a live generation stays"
+        one = attrs.evolve(one, live=True)
+        assert views.advance(one, attrs.evolve(one, reached=5), changes=())
+        assert not views.promote(two, over=one, last=9), "it has read less"
+        assert views.advance(two, attrs.evolve(two, reached=4), changes=())
+        assert not views.promote(two, over=one, last=9), "still less"
+        assert views.promote(two, over=one, last=4), "the ledger has no more"
+        assert not views.promote(two, over=one, last=9)
+        assert live() == [False, True, False]
+        views.drop(one)
+        views.drop(three)
+        assert views.generations() == [attrs.evolve(two, reached=4, live=True)]
+        for gone in (one, three):
             with pytest.raises(StoreUnavailable):
-                tables.query(f"SELECT * FROM {name}_things_{gone}")
+                views.query(f"SELECT * FROM {name}_{gone.name}_rows")
+    finally:
+        store.close()
+
+
+def test_a_generation_that_was_promoted_is_not_backfilled_any_more(url: str, name: str) -> None:
+    """A process that still builds what another has promoted changes nothing."""
+    store = open_store(url, name)
+    try:
+        views, begin = store.views, _things(1)
+        views.create(begin, [])
+        assert views.promote(begin, over=None, last=0)
+        assert not views.advance(begin, attrs.evolve(begin, filled="P-1", target=7), changes=())
+        half = _things(2)
+        views.create(half, [])
+        assert views.advance(half, attrs.evolve(half, filled="P-1", target=7), changes=())
+        assert not views.promote(half, over=attrs.evolve(begin, live=True), last=0), "it is half built"
     finally:
         store.close()
 
 
 def test_a_snapshot_stands_still(shared_url: str, name: str) -> None:
-    """What is read inside a snapshot is one moment, whatever is written meanwhile."""
+    """A snapshot reads everything as of one instant, whatever is written meanwhile."""
     store = open_store(shared_url, name)
     try:
-        tables, table = store.tables, f"{name}_things"
-        tables.create("things", [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
-        with tables.snapshot() as query:
+        views, table, begin = store.views, f"{name}_things_1_rows", _things(1)
+        views.create(begin, [f"CREATE TABLE IF NOT EXISTS {table} (thing TEXT PRIMARY KEY)"])
+        with views.snapshot() as query:
             assert query(f"SELECT thing FROM {table}", ()) == []
-            assert tables.advance("things", expected=0, reached=1, changes=[Insert(table, ["thing"], [("a",)])])
+            first = attrs.evolve(begin, reached=1)
+            assert views.advance(begin, first, changes=[Insert(table, ["thing"], [("a",)])])
             assert query(f"SELECT thing FROM {table} WHERE thing = ?", ("a",)) == []
-        assert tables.query(f"SELECT thing FROM {table}") == [("a",)]
+            assert views.checkpoint(begin, query) == begin
+        assert views.query(f"SELECT thing FROM {table}") == [("a",)]
+        with views.snapshot() as query, pytest.raises(StoreUnavailable, match="another process has dropped it"):
+            views.checkpoint(_things(2), query)
     finally:
         store.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from ledger import Ledger
 from tests import crash_worker, workers
-from tests.crash_worker import Place
+from tests.crash_worker import Location
 from tests.processes import forked
 
 EVENTS = 100_000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 10_000
@@ -28,23 +28,23 @@ def _sizes(events: int, dice: random.Random) -> list[int]:
 def test_a_tailing_reader_misses_nothing(postgres_url: str, name: str) -> None:
     """Four processes write as fast as they can, one reads on from its last sequence: every event once, in order."""
     dice = random.Random(EVENTS)
-    place = Place(postgres_url, name)
+    location = Location(postgres_url, name)
     with Ledger.open(postgres_url, name=name) as ledger:
         history = crash_worker.story()
         sizes = [_sizes(EVENTS // WRITERS, dice) for _ in range(WRITERS)]
         read: list[tuple[int, str, int]] = []
-        with forked(workers.append_copies, place, history, sizes, times=WRITERS) as writers:
+        with forked(workers.append_copies, location, history, sizes, times=WRITERS) as writers:
             for writer in writers:
-                assert writer.hear() == "ready"
+                assert writer.receive() == "ready"
             for writer in writers:
-                writer.say("go")
+                writer.send("go")
             writing, passes = set(writers), 0
             while writing:
                 writing = {writer for writer in writing if not writer.pipe.poll()}
                 after = read[-1][0] if read else 0
                 read += [(event.sequence, event.plan_id, event.version) for event in ledger.events(after=after)]
                 passes += 1
-            assert sum(writer.hear() for writer in writers) == EVENTS
+            assert sum(writer.receive() for writer in writers) == EVENTS
         assert passes > 10, "it was reading while they wrote"
         assert [event.sequence for event in ledger.events(after=read[-1][0])] == []
     assert len(read) == EVENTS
@@ -58,14 +58,14 @@ def test_a_tailing_reader_misses_nothing(postgres_url: str, name: str) -> None:
 @pytest.mark.parametrize("size", [1, 600])
 def test_sequences_of_a_save_do_not_mix_with_those_of_another(postgres_url: str, name: str, size: int) -> None:
     """Saves by statement and by copying take the same lock: the events of a save follow each other."""
-    place = Place(postgres_url, name)
+    location = Location(postgres_url, name)
     with Ledger.open(postgres_url, name=name) as ledger:
         sizes = [[size] * 4, [3] * 40]
-        with forked(workers.append_copies, place, crash_worker.story(), sizes, times=2) as writers:
+        with forked(workers.append_copies, location, crash_worker.story(), sizes, times=2) as writers:
             for writer in writers:
-                assert writer.hear() == "ready"
+                assert writer.receive() == "ready"
             for writer in writers:
-                writer.say("go")
-            assert [writer.hear() for writer in writers] == [4 * size, 120]
+                writer.send("go")
+            assert [writer.receive() for writer in writers] == [4 * size, 120]
         for number, events in groupby(ledger.events(), key=lambda event: event.plan_id.split("-")[1]):
             assert len(list(events)) % (size if number == "0" else 3) == 0

@@ -13,15 +13,15 @@ import attrs
 from ledger import StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.store import open_store
-from tests.crash_worker import Place
+from tests.crash_worker import Location
 from tests.examples import OPENED_ON, open_plan, pay
 
 
-def keep_paying(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str]) -> None:
+def keep_paying(pipe: Connection, number: int, location: Location, plan_ids: Sequence[str]) -> None:
     """Record one small payment after another until something is said; tell which were confirmed, and what failed."""
     confirmed: list[tuple[str, str]] = []
     errors: list[str] = []
-    with place.open() as ledger:
+    with location.open() as ledger:
         pipe.send("ready")
         for payment in count():
             if pipe.poll():
@@ -48,7 +48,7 @@ class _Teller(logging.Handler):
         self._pipe.send(str(record.msg).partition(" %")[0])
 
 
-def follow(pipe: Connection, _: int, place: Place, every: float) -> None:
+def follow(pipe: Connection, _: int, location: Location, every: float) -> None:
     """Follow until something is said; tell what is logged about it: `following` when this process is at work."""
     log = logging.getLogger("ledger.readmodel.follower")
     log.setLevel(logging.INFO)
@@ -60,15 +60,15 @@ def follow(pipe: Connection, _: int, place: Place, every: float) -> None:
         stop.set()
 
     Thread(target=listen, daemon=True).start()
-    with place.open() as ledger:
+    with location.open() as ledger:
         ledger.follow(stop=stop, every=every)
 
 
 def append_copies(
-    pipe: Connection, number: int, place: Place, history: Sequence[RecordedEvent], sizes: Sequence[Sequence[int]]
+    pipe: Connection, number: int, location: Location, history: Sequence[RecordedEvent], sizes: Sequence[Sequence[int]]
 ) -> None:
     """Save copies of a plan's history under other ids, as many events in each save as is said by number."""
-    store = open_store(place.url, place.name)
+    store = open_store(location.url, location.name)
     try:
         plan = count()
         pipe.send("ready")
@@ -77,7 +77,7 @@ def append_copies(
         for size in sizes[number]:
             while len(copies) < size:
                 plan_id = f"P-{number}-{next(plan)}"
-                copies += [attrs.evolve(event, plan_id=plan_id) for event in history]
+                copies += [attrs.evolve(event, stream_id=plan_id) for event in history]
             store.append(copies[:size])
             copies = copies[size:]
     finally:
@@ -85,9 +85,9 @@ def append_copies(
     pipe.send(sum(sizes[number]))
 
 
-def work_on_plans(pipe: Connection, number: int, place: Place, plan_ids: Sequence[str], payments: int) -> None:
+def work_on_plans(pipe: Connection, number: int, location: Location, plan_ids: Sequence[str], payments: int) -> None:
     """Pay on plans that others pay on too, close the books and ask, in turns; tell of the payments when it is done."""
-    with place.open() as ledger:
+    with location.open() as ledger:
         pipe.send("ready")
         pipe.recv()
         for payment in range(payments):
@@ -114,7 +114,7 @@ def trace(pipe: Connection, _: int, url: str) -> None:
     tracing.add_span_processor(SimpleSpanProcessor(spans))
     trace.set_tracer_provider(tracing)
     metrics.set_meter_provider(MeterProvider([reader]))
-    with Place(url, "ledger").open() as ledger:
+    with Location(url, "ledger").open() as ledger:
         open_plan(ledger)
         pay(ledger, OPENED_ON, "bank-1")
         ledger.overdue(as_of=OPENED_ON)

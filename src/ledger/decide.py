@@ -160,7 +160,7 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
     _refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
     return (
         RecordedEvent(
-            plan_id=command.plan_id,
+            stream_id=command.plan_id,
             version=1,
             recorded_at=metadata.recorded_at,
             actor=metadata.actor,
@@ -235,7 +235,7 @@ def _recorded(
     """Put the events of a command into their envelopes, numbered on from the plan's version."""
     return tuple(
         RecordedEvent(
-            plan_id=plan.plan_id,
+            stream_id=plan.plan_id,
             version=version,
             recorded_at=recorded_at,
             actor=metadata.actor,

@@ -5,6 +5,7 @@ A fold refuses nothing: all that it can find is that the history is corrupt.
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from itertools import takewhile
 
 import attrs
 
@@ -177,8 +178,8 @@ class Plan:
 
 
 def known(history: Iterable[RecordedEvent], known_at: datetime | None) -> list[RecordedEvent]:
-    """Return what was known of a plan at an instant, inclusive: a prefix of its stream. None: all of it."""
-    return [recorded for recorded in history if known_at is None or recorded.recorded_at <= known_at]
+    """Return the events of a plan that were known at an instant, inclusive: a prefix of its stream; None: all."""
+    return list(history if known_at is None else takewhile(lambda recorded: recorded.recorded_at <= known_at, history))
 
 
 def position(plan_id: str, opened: PlanOpened, state: State, as_of: date) -> Position:

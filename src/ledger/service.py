@@ -1,34 +1,41 @@
-"""Ledger: the door to everything. Commands, queries, operations. The only place that knows a clock."""
+"""Ledger: the facade. Commands, queries, operations. The only place that knows a clock."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from itertools import takewhile
 from threading import Event, Lock
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
 from ledger import arguments
-from ledger.closing import close, closings
 from ledger.command_handler import CommandHandler, Decided
-from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
-from ledger.dates import civil_date, day_in, instant
-from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, PlanNotFound, StoreUnavailable
+from ledger.commands import (
+    CancelPlan,
+    ClosePlan,
+    Command,
+    Metadata,
+    OpenPlan,
+    RecordPayment,
+    ReinstatePlan,
+    ReversePayment,
+)
+from ledger.dates import civil_date, instant
+from ledger.errors import CommandRefused, CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
-from ledger.plan import Plan, Position, known
-from ledger.projections.balances import BalanceRow, balance_rows
-from ledger.projections.overdue import OverdueRow, overdue_rows
-from ledger.projections.periods import Period
-from ledger.projections.portfolio import PortfolioRow, portfolio_rows
-from ledger.projections.statement import StatementLine, statement_lines
-from ledger.projections.totals import total
-from ledger.queries import Only, days_of, standing_as_known
+from ledger.plan import Position
+from ledger.projections.balances import BalanceRow
+from ledger.projections.builtin import PERIODS
+from ledger.projections.overdue import OverdueRow
+from ledger.projections.portfolio import PortfolioRow
+from ledger.projections.projection import Projection
+from ledger.projections.statement import StatementLine
+from ledger.queries import Listing, Queries
 from ledger.readmodel.follower import follow
 from ledger.readmodel.health import Health, health
-from ledger.readmodel.runner import ReadModel
-from ledger.readmodel.tables import Rows
+from ledger.readmodel.read_model import ReadModel
+from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
 from ledger.state import Status
 from ledger.store import Store, open_store
@@ -36,10 +43,10 @@ from ledger.telemetry import Progress
 from ledger.terms import PlanTerms
 
 _POLL_INTERVAL = 0.01
-"""Seconds between two looks at how far the read model has come."""
+"""Seconds between two looks at how far a read model has come."""
 
-_TOGETHER = 500
-"""Plans read at a time."""
+_CLOSED_TOGETHER = 500
+"""Plans that are closed in one transaction."""
 
 _DAY = 86_400
 """Seconds."""
@@ -72,12 +79,25 @@ class Ledger:
     a date (default: today in the plan's time zone), and `known_at`, an instant (default: everything recorded so far).
     """
 
-    def __init__(self, store: Store, *, catch_up: bool = True, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        projections: Sequence[Projection] = (),
+        catch_up: bool = True,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._open_store: Store | None = store
-        self._catches_up = catch_up
+        self._catch_up = catch_up
         self._clock = clock
         self._lock = Lock()
-        self._model: ReadModel | None = None
+        self._runners: dict[str, Runner] = {}
+        for projection in (PERIODS, *projections):
+            if projection.name in self._runners:
+                expected = "projections with names of their own"
+                raise InvalidArgument(argument="projections", given=projection.name, expected=expected)
+            self._runners[projection.name] = Runner(store, projection)
+        self._queries = Queries(store, self._runners[PERIODS.name], catch_up=catch_up, clock=clock)
 
     @classmethod
     def open(
@@ -87,23 +107,29 @@ class Ledger:
         name: str = "ledger",
         create: bool = True,
         views: str | None = None,
+        projections: Sequence[Projection] = (),
         catch_up: bool = True,
         clock: Callable[[], datetime] = _utc_now,
     ) -> Self:
         """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
 
         A ledger that is not there is created, empty, unless `create` is False. `views` is the URL of another database
-        for the tables that lists and totals are read from. They are caught up with the ledger when they are asked;
-        without `catch_up` they answer as far as a follower has brought them, and `wait` says when that is far enough.
-        Raises `InvalidArgument` for another URL or name, `StoreUnavailable` if the store cannot be opened or the ledger
-        is not there.
+        for the read models. They are caught up with the ledger when they are asked; without `catch_up` they answer as
+        far as a follower has brought them, and `wait` waits until that is far enough. `projections` are read models of
+        your own, beside the one that the lists are read from. Raises `InvalidArgument` for another URL or name,
+        `StoreUnavailable` if the store cannot be opened or the ledger is not there.
         """
-        return cls(open_store(url, name, create=create, views=views), catch_up=catch_up, clock=clock)
+        store = open_store(url, name, create=create, views=views)
+        try:
+            return cls(store, projections=projections, catch_up=catch_up, clock=clock)
+        except BaseException:
+            store.close()
+            raise
 
     def close(self) -> None:
         """Release the store's connections. Closing twice is allowed."""
         with self._lock:
-            store, self._open_store, self._model = self._open_store, None, None
+            store, self._open_store = self._open_store, None
         if store is not None:
             store.close()
 
@@ -239,31 +265,40 @@ class Ledger:
     ) -> tuple[RecordedEvent, ...]:
         """Record the outcomes that have come due by the end of the day `through`. Optional: no answer depends on it.
 
-        Touches only plans with something due, some hundreds in a transaction, and tells `progress` how many are done of
-        how many: a closing that was cut off goes on where it stopped when it is called again. Raises `CommandRefused`,
-        before anything is recorded, if the day has not come in the time zone of every plan, and `CorruptHistory`, after
-        all others are closed, for a plan that cannot be.
+        Touches only plans with something due, some hundreds in a transaction, and calls `progress` with how many are
+        done of how many: a closing that was cut off goes on where it stopped when it is called again. Raises
+        `CommandRefused`, before anything is recorded, if the day has not come in the time zone of every plan, and
+        `CorruptHistory`, after all others are closed, for a plan that cannot be.
         """
-        metadata, through = self._metadata(**options), civil_date("through", through)
-        model, corrupt = self._read_model(), None
-        try:
-            model.catch_up()
-        except CorruptHistory as error:  # it keeps no other plan from being closed
-            corrupt = error
-        commands = model.ask(lambda rows: closings(rows, through=through, metadata=metadata))
-        recorded = close(
-            self.command_handler(), commands, metadata, dry_run=options.get("dry_run", False), progress=progress
-        )
-        if corrupt is not None:
-            raise corrupt
-        return recorded
+        metadata, through, queries = self._metadata(**options), civil_date("through", through), self._open_queries
+        if early := queries.closed_too_early(through, metadata.recorded_at):
+            plan_id, today, zone = early
+            reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
+            raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
+        due, handler = queries.due(through), self.command_handler()
+        recorded: list[RecordedEvent] = []
+        errors: list[LedgerError] = []
+        for begin in range(0, len(due), _CLOSED_TOGETHER):
+            some = due[begin : begin + _CLOSED_TOGETHER]
+            commands = [(ClosePlan(plan_id=plan_id, through=through), metadata) for plan_id in some]
+            for events in handler.execute(commands, dry_run=options.get("dry_run", False)):
+                if isinstance(events, LedgerError):
+                    errors.append(events)
+                else:
+                    recorded += events
+            if progress is not None:
+                progress(begin + len(some), len(due))
+        for one in () if errors else queries.quarantined():
+            raise CorruptHistory(plan_id=one.plan_id, version=one.version, event=one.event, reason=one.reason)
+        if errors:
+            raise errors[0]
+        return tuple(recorded)
 
     # ---- queries
 
     def position(self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None) -> Position:
-        """Return what a plan comes to. Raises `PlanNotFound`, also for a date before the opening."""
-        plan = self._plan(plan_id, known_at)
-        return plan.position(self._day(plan, as_of))
+        """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
+        return self._open_queries.position(plan_id, as_of=as_of, known_at=known_at)
 
     def positions(
         self,
@@ -273,49 +308,41 @@ class Ledger:
         status: Status | None = None,
         as_of: date | None = None,
         known_at: datetime | None = None,
-    ) -> tuple[Position, ...]:
+    ) -> Listing[Position]:
         """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
-        if status is not None:
-            arguments.one_of("status", status, ("active", "in_grace", "cancelled", "completed"))
-        through, standing = self._standing_through(as_of, known_at, investor=investor, partner=partner, status=status)
-        found: list[Position] = []
-        for begin in range(0, len(standing), _TOGETHER):
-            some = {period.plan_id: day for period, day in standing[begin : begin + _TOGETHER]}
-            for plan_id, history in self._store.histories(list(some), through=through).items():
-                found.append(Plan(known(history, known_at)).position(some[plan_id]))
-        return tuple(found)
+        queries = self._open_queries
+        return queries.positions(
+            queries.question(as_of=as_of, known_at=known_at, investor=investor, partner=partner, status=status)
+        )
 
     def statement(
         self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None
     ) -> tuple[StatementLine, ...]:
-        """Return a plan's story up to the date, line by line, with running balances. Raises `PlanNotFound`."""
-        plan = self._plan(plan_id, known_at)
-        return statement_lines(plan, self._day(plan, as_of))
+        """Return a plan's history up to the date, line by line, with running balances. Raises `PlanNotFound`."""
+        return self._open_queries.statement(plan_id, as_of=as_of, known_at=known_at)
 
     def overdue(
         self, *, partner: str | None = None, as_of: date | None = None, known_at: datetime | None = None
-    ) -> tuple[OverdueRow, ...]:
+    ) -> Listing[OverdueRow]:
         """Return the plans in grace, the most urgent first: by end of grace, then plan id."""
-        return overdue_rows(self._standing(as_of, known_at, partner=partner, status="in_grace"))
+        queries = self._open_queries
+        return queries.overdue(queries.question(as_of=as_of, known_at=known_at, partner=partner, status="in_grace"))
 
     def balances(
         self, *, investor: str | None = None, as_of: date | None = None, known_at: datetime | None = None
-    ) -> tuple[BalanceRow, ...]:
+    ) -> Listing[BalanceRow]:
         """Return the share balances, one row per investor, by investor."""
-        return balance_rows(self._standing(as_of, known_at, investor=investor))
+        queries = self._open_queries
+        return queries.balances(queries.question(as_of=as_of, known_at=known_at, investor=investor))
 
-    def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> tuple[PortfolioRow, ...]:
+    def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> Listing[PortfolioRow]:
         """Return the portfolio, one row per currency, by currency."""
-        day, now = self._asked(as_of)
-        if known_at is None:
-            places = self._current().ask(lambda rows: rows.totals(days_of(rows, as_of=day, now=now)))
-            return portfolio_rows((place.currency, place.day, total) for place, total in places)
-        standing = self._standing(as_of, known_at)
-        return portfolio_rows((period.currency, on, total(period)) for period, on in standing)
+        queries = self._open_queries
+        return queries.portfolio(queries.question(as_of=as_of, known_at=known_at))
 
     def history(self, plan_id: str) -> tuple[RecordedEvent, ...]:
         """Return a plan's recorded events, oldest first. Raises `PlanNotFound`."""
-        return tuple(self._history(plan_id))
+        return tuple(self._open_queries.history(plan_id))
 
     def events(self, *, after: int = 0) -> Iterator[RecordedEvent]:
         """Return an iterator over the recorded events with a sequence above `after`: for projections of your own."""
@@ -326,10 +353,14 @@ class Ledger:
             yield from page
             after = page[-1].sequence
 
+    def read_model(self, projection: str) -> ReadModel:
+        """Return the read model of a projection that the ledger was opened with, for questions of your own."""
+        return ReadModel(self._runner(projection), catch_up=self._catch_up)
+
     # ---- operations
 
-    def wait(self, sequence: int, *, timeout: float = 10) -> int:
-        """Wait until lists and totals contain everything up to `sequence`, and return the sequence that they reach.
+    def wait(self, sequence: int, *, timeout: float = 10, projection: str = PERIODS.name) -> int:
+        """Wait until a read model contains everything up to `sequence`, and return the sequence that it has reached.
 
         So a service reads what it wrote, on any node: it passes on the last sequence that a command returned. Raises
         `NotCaughtUp` after `timeout` seconds.
@@ -337,9 +368,10 @@ class Ledger:
         arguments.whole("sequence", sequence, minimum=0, maximum=_LAST)
         if not (isinstance(timeout, (int, float)) and timeout >= 0):
             raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds from 0")
-        model, ends = self._read_model(), time.monotonic() + timeout
+        runner, ends = self._runner(projection), time.monotonic() + timeout
         while True:
-            reached = model.catch_up() if self._catches_up else model.live().reached
+            live = runner.catch_up() if self._catch_up else runner.live()
+            reached = 0 if live is None else live.reached
             if reached >= sequence:
                 return reached
             if time.monotonic() >= ends:
@@ -347,33 +379,32 @@ class Ledger:
             time.sleep(_POLL_INTERVAL)
 
     def follow(self, *, stop: Event, every: float = 1, progress: Progress | None = None) -> None:
-        """Keep lists and totals caught up until `stop` is set; of several followers one works, the others stand by.
+        """Keep all read models caught up until `stop` is set; of several followers one leads, the others stand by.
 
-        Raises `CorruptHistory` at an event that cannot be taken in.
+        A plan whose history cannot be read goes into quarantine and stops nothing; `status` names it.
         """
         if not (isinstance(every, (int, float)) and 0 < every <= _DAY):
             raise InvalidArgument(argument="every", given=every, expected="a number of seconds above 0, a day at most")
-        follow(self._store, stop=stop, every=every, progress=progress)
+        follow(self._store, list(self._runners.values()), stop=stop, every=every, progress=progress)
 
-    def rebuild(self, *, progress: Progress | None = None) -> Verification:
-        """Derive all lists and totals again, beside those that answer meanwhile, and let them take over if verified.
+    def rebuild(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
+        """Derive a read model again, beside the one that answers meanwhile; promote it if verification finds nothing.
 
-        A rebuild that was cut off goes on where it stopped. If it is not equal to a replay, it is removed again.
+        A rebuild that was cut off goes on where it stopped. A generation with differences is dropped again.
         """
-        return ReadModel(self._store).rebuild(progress)
+        return self._runner(projection).rebuild(progress)
 
-    def verify(self, *, progress: Progress | None = None) -> Verification:
-        """Compare every row of lists and totals with a replay of the events, as far as they have read."""
-        return self._current().verify(progress)
+    def verify(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
+        """Compare every row of a read model with a replay of the events, as far as it has applied them."""
+        return self._runner(projection).verify(progress, catch_up=self._catch_up)
 
     def status(self, *, max_lag: int | None = None) -> Health:
-        """Return the state of the ledger and its views; a lag above `max_lag` counts as a problem."""
+        """Return the state of the ledger and its read models; a lag above `max_lag` counts as a problem."""
         if max_lag is not None:
             arguments.whole("max_lag", max_lag, minimum=0, maximum=_LAST)
-        ReadModel(self._store)
-        return health(self._store, max_lag=max_lag)
+        return health(self._store, [runner.projection for runner in self._runners.values()], max_lag=max_lag)
 
-    # ---- read
+    # ---- open or closed
 
     @property
     def _store(self) -> Store:
@@ -381,68 +412,14 @@ class Ledger:
             raise StoreUnavailable(store="Ledger", reason="it is closed", remedy="open it again")
         return self._open_store
 
-    def _history(self, plan_id: str) -> list[RecordedEvent]:
-        arguments.instance("plan_id", plan_id, str, "a plan's id")
-        if plan_id.isprintable() and (history := self._store.history(plan_id)):  # no id holds anything else
-            return history
-        raise PlanNotFound(plan_id=plan_id)
+    @property
+    def _open_queries(self) -> Queries:
+        _ = self._store  # refuses a ledger that is closed
+        return self._queries
 
-    def _plan(self, plan_id: str, known_at: datetime | None) -> Plan:
-        at = None if known_at is None else instant("known_at", known_at)
-        if history := known(self._history(plan_id), at):
-            return Plan(history)
-        raise PlanNotFound(plan_id=plan_id, known_at=at)
-
-    def _day(self, plan: Plan, as_of: date | None) -> date:
-        return day_in(plan.opened.terms.timezone, self._clock()) if as_of is None else civil_date("as_of", as_of)
-
-    def _read_model(self) -> ReadModel:
-        store = self._store
-        with self._lock:
-            if self._model is None:
-                model = ReadModel(store)
-                model.check()
-                self._model = model
-            return self._model
-
-    def _current(self) -> ReadModel:
-        """Return the read model, caught up unless that is a follower's work."""
-        model = self._read_model()
-        if self._catches_up:
-            model.catch_up()
-        return model
-
-    def _asked(self, as_of: date | None, **only: str | None) -> tuple[date | None, datetime]:
-        """Return the day that is asked for, and now; raise `InvalidArgument` for what is no question."""
-        for column, value in only.items():
-            arguments.optional_text(column, value)
-        return None if as_of is None else civil_date("as_of", as_of), self._clock()
-
-    def _standing(self, as_of: date | None, known_at: datetime | None, **only: str | None) -> list[tuple[Period, date]]:
-        """Return each plan's period on the date, with the date."""
-        day, now = self._asked(as_of, **only)
-        if known_at is not None:
-            return self._as_known(known_at, day, now, only)[1]
-        return self._current().ask(lambda rows: rows.on(days_of(rows, as_of=day, now=now), **only))
-
-    def _standing_through(
-        self, as_of: date | None, known_at: datetime | None, **only: str | None
-    ) -> tuple[int, list[tuple[Period, date]]]:
-        """Return the same, with the sequence through which it is known: for whoever goes on to read the events."""
-        day, now = self._asked(as_of, **only)
-        if known_at is not None:
-            return self._as_known(known_at, day, now, only)
-
-        def at_one_moment(rows: Rows) -> tuple[int, list[tuple[Period, date]]]:
-            with self._store.tables.snapshot() as query:
-                still = rows.read_by(query)
-                return still.checkpoint(), still.on(days_of(still, as_of=day, now=now), **only)
-
-        return self._current().ask(at_one_moment)
-
-    def _as_known(
-        self, known_at: datetime, as_of: date | None, now: datetime, only: Only
-    ) -> tuple[int, list[tuple[Period, date]]]:
-        at, last = instant("known_at", known_at), self._store.last_sequence()
-        events = takewhile(lambda recorded: recorded.sequence <= last, self.events())
-        return last, standing_as_known(events, known_at=at, as_of=as_of, now=now, only=only)
+    def _runner(self, projection: str) -> Runner:
+        _ = self._store
+        if projection not in self._runners:
+            expected = f"a projection that the ledger was opened with: {', '.join(self._runners)}"
+            raise InvalidArgument(argument="projection", given=projection, expected=expected)
+        return self._runners[projection]

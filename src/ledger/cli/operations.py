@@ -78,7 +78,7 @@ def _show(found: Verification, well: str, badly: str, *, json: bool) -> int:
     else:
         for difference in found.differences:
             print(difference)
-        print(f"View {found.view}, {count(found.plans, 'plan')} up to {found.reached}: ", end="")
+        print(f"View {found.generation}, {count(found.plans, 'plan')} up to {found.reached}: ", end="")
         print(badly if found.differences else well, end=".\n")
     return 1 if found.differences else 0
 
@@ -99,7 +99,7 @@ def status(*, max_lag: int | None = None, json: AsJson = False, database: Db) ->
         print(tables.to_json(health))
     else:
         print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
-        for view in health.views:
+        for view in health.read_models:
             state = "live" if view.live else "not live"
             print(f"View {view.name}: {state}, read up to {view.reached:,}, {view.lag:,} behind.")
         for problem in health.problems:

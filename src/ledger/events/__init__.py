@@ -15,5 +15,7 @@ from ledger.events.outcomes import PlanCompleted as PlanCompleted
 from ledger.events.outcomes import PromoApplied as PromoApplied
 from ledger.events.outcomes import RevisedLine as RevisedLine
 from ledger.events.outcomes import ScheduleRevised as ScheduleRevised
+from ledger.events.recorded import KINDS as KINDS
+from ledger.events.recorded import PLAN as PLAN
 from ledger.events.recorded import Event as Event
 from ledger.events.recorded import RecordedEvent as RecordedEvent

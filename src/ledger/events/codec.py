@@ -22,7 +22,8 @@ from ledger.events.outcomes import (
     PromoApplied,
     ScheduleRevised,
 )
-from ledger.events.recorded import RecordedEvent
+from ledger.events.recorded import KINDS as KINDS_OF_STREAMS
+from ledger.events.recorded import PLAN, RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
 from ledger.terms import (
     Closed,
@@ -133,12 +134,14 @@ class Codec:
         )
         return self._tags[type(recorded.event)], self._encode(stored)
 
-    def decode(self, tag: str, state: bytes, *, plan_id: str, version: int, sequence: int) -> RecordedEvent:
+    def decode(
+        self, tag: str, state: bytes, *, kind: str = PLAN, stream_id: str, version: int, sequence: int
+    ) -> RecordedEvent:
         """Return the event stored as `state`. Raises `CorruptHistory` for what this library cannot have written."""
-        decoder = self._decoders.get(tag)
+        decoder = self._decoders.get(tag) if kind in KINDS_OF_STREAMS else None
         if decoder is None:
             raise CorruptHistory(
-                plan_id=plan_id,
+                plan_id=stream_id,
                 version=version,
                 event=tag,
                 reason="this version of the library does not know the event",
@@ -153,7 +156,8 @@ class Codec:
                 event = self._retired[event_tag].upcast(event)
                 event_tag = self._retired[event_tag].next_tag
             return RecordedEvent(
-                plan_id=plan_id,
+                kind=kind,
+                stream_id=stream_id,
                 version=version,
                 sequence=sequence,
                 recorded_at=stored.recorded_at,
@@ -164,4 +168,4 @@ class Codec:
             )
         except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
-            raise CorruptHistory(plan_id=plan_id, version=version, event=tag, reason=reason) from error
+            raise CorruptHistory(plan_id=stream_id, version=version, event=tag, reason=reason) from error

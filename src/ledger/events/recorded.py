@@ -1,6 +1,7 @@
-"""The envelope: where and when an event was recorded, by whom, under which key."""
+"""The envelope: in which stream, where, when, by whom and under which key an event was recorded."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import attrs
 
@@ -11,17 +12,25 @@ from ledger.events.outcomes import Outcome, OutcomeVoided
 
 Event = PlanOpened | Fact | Outcome | OutcomeVoided
 
+PLAN: Final = "plan"
+"""The kind of the streams that hold plans."""
+
+KINDS: Final = (PLAN,)
+"""Every kind of stream that this library writes and reads."""
+
 
 @attrs.frozen(kw_only=True)
 class RecordedEvent:
     """An event as the ledger keeps it.
 
-    `version` counts 1, 2, … in the plan; `sequence` increases in the ledger, with gaps, and is 0 for an event that is
-    not stored (a dry run). `recorded_at` is UTC and never decreases within a plan. `key` is the command's: the plan id
+    `kind` and `stream_id` name its stream: for a plan the kind is "plan" and the id the plan's. `version` counts 1, 2,
+    … in the stream; `sequence` increases in the ledger, with gaps, and is 0 for an event that is not stored (a dry
+    run). `recorded_at` is UTC and never decreases within a stream. `key` is the command's idempotency key: the plan id
     for an opening, the payment's reference for a reversal, the date for a closing, else the command's own reference.
     """
 
-    plan_id: str
+    kind: str = PLAN
+    stream_id: str
     version: int
     sequence: int = 0
     recorded_at: datetime
@@ -31,16 +40,26 @@ class RecordedEvent:
     event: Event
 
     def __attrs_post_init__(self) -> None:
+        if self.kind not in KINDS:
+            arguments.one_of("kind", self.kind, KINDS)
         if self.version < 1 or self.sequence < 0:
             arguments.whole("version", self.version, minimum=1)
             arguments.whole("sequence", self.sequence, minimum=0)
         if self.recorded_at.tzinfo is not UTC:
             raise InvalidArgument(argument="recorded_at", given=self.recorded_at, expected="an instant in UTC")
 
+    @property
+    def plan_id(self) -> str:
+        """The id of the plan whose stream this is. Raises `AttributeError` for a stream of another kind."""
+        if self.kind != PLAN:
+            raise AttributeError(f"an event of {self.kind} {self.stream_id} has no plan_id")
+        return self.stream_id
+
     def at(self, sequence: int) -> "RecordedEvent":
         """Return the event as stored at a sequence."""
         return RecordedEvent(
-            plan_id=self.plan_id,
+            kind=self.kind,
+            stream_id=self.stream_id,
             version=self.version,
             sequence=sequence,
             recorded_at=self.recorded_at,

@@ -1,15 +1,12 @@
 """Periods: a plan's life cut into spans of dates within which nothing about it changes but the distance to the date.
 
-The spans run on past the last fact, into what comes if nothing more happens: the plan becomes overdue, is cancelled.
-A question about any date compares dates; no job has to have run.
+They run on past the last fact, into the future if nothing more happens: the plan becomes overdue, is cancelled. A
+question about any date compares dates; no job has to have run.
 """
 
-from collections.abc import Mapping
 from datetime import date
 from operator import attrgetter
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from ledger.dates import DAY
 from ledger.plan import Plan
@@ -18,9 +15,8 @@ from ledger.state import State, Status
 _effective_on = attrgetter("effective_on")
 
 
-@attrs.frozen(kw_only=True)
-class Period:
-    """What holds for a plan from `from_on` through `through_on`, inclusive. Money in minor units, shares whole."""
+class Period(NamedTuple):
+    """A plan from `from_on` through `through_on`, inclusive. Money in minor units, shares whole."""
 
     plan_id: str
     from_on: date
@@ -49,55 +45,49 @@ def plan_periods(plan: Plan) -> tuple[list[Period], date | None]:
 
     The periods follow each other from the opening on without gaps; the last one never ends.
     """
-    begun: list[tuple[date, Mapping[str, Any]]] = []
+    changes: list[tuple[date, tuple[Any, ...]]] = []
     due_on: date | None = None
     for step in plan.steps(date.max):
-        standing, on = _standing(step.state), step.state.on
-        if begun and begun[-1][0] == on:
-            begun.pop()  # the day went on
-        if not begun or begun[-1][1] != standing:
-            begun.append((on, standing))
+        figures, on = _figures(step.state), step.state.on
+        if changes and changes[-1][0] == on:
+            changes.pop()  # another step on the same day
+        if not changes or changes[-1][1] != figures:
+            changes.append((on, figures))
         if due_on is None:
             due_on = min((day for day in map(_effective_on, step.outcomes) if day > plan.horizon), default=None)
-    ends = [*(later - DAY for later, _ in begun[1:]), date.max]
-    return [_period(plan, on, end, standing) for (on, standing), end in zip(begun, ends, strict=True)], due_on
-
-
-def _standing(state: State) -> dict[str, Any]:
-    """Return what of a state a period tells, by the names of its columns."""
-    return {
-        "status": state.status,
-        "paid": state.paid,
-        "overdue_number": state.overdue.number if state.overdue else None,
-        "overdue_due_on": state.overdue.due_on if state.overdue else None,
-        "overdue_since": state.overdue_since,
-        "grace_ends_on": state.grace_ends_on,
-        "amount_due": state.amount_due,
-        "shares_credited": state.shares_credited,
-        "shares_promised": state.shares_promised,
-        "shares_forfeited": state.shares_forfeited,
-        "bonus_credited": state.bonus_credited,
-        "bonus_promised": state.bonus_promised,
-    }
-
-
-def _period(plan: Plan, from_on: date, through_on: date, standing: Mapping[str, Any]) -> Period:
-    terms = plan.opened.terms
-    return Period(
-        plan_id=plan.plan_id,
-        from_on=from_on,
-        through_on=through_on,
-        investor=plan.opened.investor,
-        partner=plan.opened.partner,
-        timezone=terms.timezone,
-        currency=terms.price.currency,
-        price=terms.price.minor,
-        **standing,
-    )
+    ends = [*(later - DAY for later, _ in changes[1:]), date.max]
+    fixed = _fixed(plan)
+    return [
+        Period(plan.plan_id, on, end, *fixed, *figures) for (on, figures), end in zip(changes, ends, strict=True)
+    ], due_on
 
 
 def period_on(plan: Plan, as_of: date) -> Period | None:
-    """Return the period in which a plan is on a date; None before its opening."""
+    """Return a plan on one date, as a period of that date only; None before its opening."""
     if as_of < plan.opened.effective_on:
         return None
-    return _period(plan, as_of, as_of, _standing(plan.timeline(as_of).state))
+    return Period(plan.plan_id, as_of, as_of, *_fixed(plan), *_figures(plan.timeline(as_of).state))
+
+
+def _fixed(plan: Plan) -> tuple[Any, ...]:
+    """Return the columns that stay the same for as long as there is the plan: `investor` to `price`."""
+    opened, terms = plan.opened, plan.opened.terms
+    return opened.investor, opened.partner, terms.timezone, terms.price.currency, terms.price.minor
+
+
+def _figures(state: State) -> tuple[Any, ...]:
+    """Return the columns that may change from period to period: `status` to `bonus_promised`."""
+    return (
+        state.status,
+        state.paid,
+        state.overdue.number if state.overdue else None,
+        state.overdue.due_on if state.overdue else None,
+        state.overdue_since,
+        state.grace_ends_on,
+        state.amount_due,
+        state.shares_credited,
+        state.shares_promised,
+        state.shares_forfeited,
+        state.bonus_credited,
+        state.bonus_promised,
+    )

@@ -1,20 +1,17 @@
-"""Totals: how many plans and how much money begin or cease to stand somewhere, day by day.
+"""Portfolio totals: by how much the plans of each kind, and their money, change from day to day.
 
 The portfolio of a date is the sum of all days up to it: it costs as many rows as there are days, however many plans.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import date
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ledger.projections.periods import Period
+from ledger.projections.projection import Cell
 
 
 class Total(NamedTuple):
-    """Plans by where they stand, and their money in minor units; of a change, how much more or less of each."""
+    """Plans by status, and their money in minor units; or, of a change, the differences, which may be negative."""
 
     active: int = 0
     in_grace: int = 0
@@ -29,14 +26,6 @@ class Total(NamedTuple):
     def plans(self) -> int:
         """All plans."""
         return self.active + self.in_grace + self.cancelled + self.completed
-
-
-class Place(NamedTuple):
-    """Whose total: the plans in one currency and time zone, on a day."""
-
-    currency: str
-    timezone: str
-    day: date
 
 
 def total(period: Period) -> Total:
@@ -59,16 +48,14 @@ def summed(totals: Iterable[Total]) -> Total:
     return Total(*map(sum, zip(*totals, strict=True)))
 
 
-def changes(before: Iterable[Period], after: Iterable[Period]) -> Mapping[Place, Total]:
-    """Return, by place, by how much the totals change where plans had periods and have others now."""
-    found: dict[Place, list[int]] = defaultdict(lambda: [0] * len(Total._fields))
-    for sign, spans in ((-1, before), (1, after)):
-        for _, of_plan in groupby(spans, key=attrgetter("plan_id")):
-            standing = Total()
-            for period in of_plan:
-                now = total(period)
-                change = found[Place(period.currency, period.timezone, period.from_on)]
-                for column, (more, less) in enumerate(zip(now, standing, strict=True)):
-                    change[column] += sign * (more - less)
-                standing = now
-    return {place: Total(*change) for place, change in found.items() if any(change)}
+def daily_changes(periods: Iterable[Period]) -> dict[tuple[Cell, ...], Sequence[int]]:
+    """Return, by time zone, day and currency, by how much one plan with these periods changes the totals."""
+    changes: dict[tuple[Cell, ...], Sequence[int]] = {}
+    before = Total()
+    for period in periods:
+        now = total(period)
+        changes[period.timezone, period.from_on, period.currency] = Total(
+            *(a - b for a, b in zip(now, before, strict=True))
+        )
+        before = now
+    return changes

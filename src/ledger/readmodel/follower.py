@@ -1,47 +1,49 @@
-"""Following: a process that keeps the read model caught up, the only one of several that do."""
+"""Following: one process of several keeps the read models caught up with the ledger."""
 
 import logging
 import time
+from collections.abc import Sequence
 from threading import Event
 
 from ledger.errors import StoreUnavailable
-from ledger.readmodel.runner import ReadModel
+from ledger.readmodel.runner import Runner
 from ledger.store import Store
 from ledger.telemetry import Progress
 
 _log = logging.getLogger(__name__)
 
-_ATTENTION = 0.5
-"""Seconds after which a follower that waits for news notices that it is to stop."""
+_STOP_INTERVAL = 0.5
+"""Seconds after which a follower that waits for events checks whether it is to stop."""
 
 
-def follow(store: Store, *, stop: Event, every: float, progress: Progress | None = None) -> None:
-    """Take in events as they are recorded, until `stop` is set; look at least once in `every` seconds.
+def follow(
+    store: Store, runners: Sequence[Runner], *, stop: Event, every: float, progress: Progress | None = None
+) -> None:
+    """Apply events as they are recorded, until `stop` is set; check at least once in `every` seconds.
 
-    PostgreSQL tells of news at once, other stores are asked. Of several followers one works and the others stand by;
-    when it is gone, however it went, the next one goes on from its checkpoint. A database that is away is waited for.
-    Raises `CorruptHistory` at what cannot be taken in.
+    PostgreSQL notifies at once, other stores are polled. Of several followers one leads and the others stand by; when
+    it is gone, however it went, the next one goes on from its checkpoints. A database that is away is waited for.
     """
     while not stop.is_set():
         try:
-            _lead(store, stop=stop, every=every, progress=progress)
+            _lead(store, runners, stop=stop, every=every, progress=progress)
         except StoreUnavailable as error:
             _log.warning("%s", error)
         stop.wait(every)
 
 
-def _lead(store: Store, *, stop: Event, every: float, progress: Progress | None) -> None:
-    """Work as long as nobody else does."""
-    with store.tables.alone() as alone:
-        if not alone():
-            _log.debug("another follower is at work")
+def _lead(store: Store, runners: Sequence[Runner], *, stop: Event, every: float, progress: Progress | None) -> None:
+    """Keep the read models caught up for as long as this process leads."""
+    with store.views.leader_lock() as leads:
+        if not leads():
+            _log.debug("another follower leads")
             return
-        model = ReadModel(store)
-        model.check()
-        with store.news() as wait:
-            _log.info("following %s from %s on", store.label, model.live().reached)
-            while not stop.is_set() and alone():
-                model.catch_up(progress)
+        with store.wait_for_events() as wait:
+            _log.info("following %s", store.label)
+            while not stop.is_set() and leads():
+                for runner in runners:
+                    runner.catch_up(progress)
                 ends = time.monotonic() + every
-                while not stop.is_set() and (left := ends - time.monotonic()) > 0 and not wait(min(left, _ATTENTION)):
-                    pass
+                while not stop.is_set() and (left := ends - time.monotonic()) > 0:
+                    if wait(min(left, _STOP_INTERVAL)):
+                        break

@@ -1,27 +1,36 @@
-"""Health: what state a ledger and its views are in."""
+"""Health: the state of a ledger and of its read models."""
+
+from collections.abc import Sequence
 
 import attrs
 
-from ledger.store import Store
+from ledger.projections.projection import Projection
+from ledger.store import Generation, Quarantined, Store
+
+_SHOWN = 100
+"""Plans in quarantine that are named, per generation."""
 
 
 @attrs.frozen(kw_only=True)
-class ViewHealth:
-    """A view: `lag` is the ledger's last sequence less the one reached (gaps counted), below 0 for another ledger's.
+class ReadModelHealth:
+    """A generation of a projection: `lag` is the ledger's last sequence less the one reached, gaps counted.
 
-    The `live` view answers; another is being rebuilt, or was. `stopped_by` says what it could not take in, if anything.
+    The `live` one answers; another is being built. A lag below 0 is that of another ledger's read model. `quarantined`
+    are the plans that it leaves out, up to a hundred.
     """
 
     name: str
+    projection: str
+    version: int
     live: bool
     reached: int
     lag: int
-    stopped_by: str | None
+    quarantined: tuple[Quarantined, ...]
 
 
 @attrs.frozen(kw_only=True)
 class Health:
-    """A ledger: its database in words, the version of its tables, its last sequence (0: it is empty), its views.
+    """A ledger: its database in words, the version of its tables, its last sequence (0: it is empty), its read models.
 
     `problems` has a sentence for each thing that somebody should look at; none: it is healthy.
     """
@@ -29,32 +38,61 @@ class Health:
     store: str
     schema: int
     last_sequence: int
-    views: tuple[ViewHealth, ...]
+    read_models: tuple[ReadModelHealth, ...]
     problems: tuple[str, ...]
 
 
-def health(store: Store, *, max_lag: int | None = None) -> Health:
-    """Look at a ledger. A live view that lags by more than `max_lag` is a problem; None allows any lag."""
-    found = store.tables.views()
-    last = store.last_sequence()  # afterwards: it is never behind a view of this ledger
-    views = tuple(
-        ViewHealth(
-            name=view.name, live=view.live, reached=view.reached, lag=last - view.reached, stopped_by=view.stopped_by
-        )
-        for view in found
-    )
-    problems: list[str] = []
-    for view in views:
-        if view.stopped_by is not None:
-            problems.append(f"View {view.name} has stopped at {view.reached}: {view.stopped_by}")
-        if view.lag < 0:
-            problems.append(f"View {view.name} is {-view.lag} ahead of the ledger: it belongs to another; rebuild it.")
-        if view.live and max_lag is not None and view.lag > max_lag:
-            problems.append(f"View {view.name} lags by {view.lag}, more than {max_lag}: is a follower running?")
+def health(store: Store, projections: Sequence[Projection], *, max_lag: int | None = None) -> Health:
+    """Examine a ledger. A live read model that lags by more than `max_lag` is a problem; None allows any lag."""
+    generations = store.views.generations()
+    last = store.last_sequence()  # afterwards: it is never behind a read model of this ledger
+    read_models = tuple(_read_model(store, generation, last) for generation in generations)
+    problems = [problem for one in read_models for problem in _problems(one, max_lag)]
+    for projection in projections:
+        problems += _version_problems(projection, generations)
     return Health(
         store=store.label,
         schema=store.schema_version(),
         last_sequence=last,
-        views=views,
+        read_models=read_models,
         problems=tuple(problems),
     )
+
+
+def _read_model(store: Store, generation: Generation, last: int) -> ReadModelHealth:
+    return ReadModelHealth(
+        name=generation.name,
+        projection=generation.projection,
+        version=generation.version,
+        live=generation.live,
+        reached=generation.reached,
+        lag=last - generation.reached,
+        quarantined=tuple(store.views.quarantine(generation, limit=_SHOWN)) if generation.quarantined else (),
+    )
+
+
+def _problems(one: ReadModelHealth, max_lag: int | None) -> list[str]:
+    problems = [
+        f"{one.name} leaves out plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}."
+        for plan in one.quarantined
+    ]
+    if one.lag < 0:
+        problems.append(f"{one.name} is {-one.lag} ahead of the ledger: it belongs to another; rebuild it.")
+    if one.live and max_lag is not None and one.lag > max_lag:
+        problems.append(f"{one.name} lags by {one.lag}, more than {max_lag}: is a follower running?")
+    return problems
+
+
+def _version_problems(projection: Projection, generations: Sequence[Generation]) -> list[str]:
+    """Return the problem of a projection whose tables another version has built, if any."""
+    for one in generations:
+        if one.live and one.projection == projection.name:
+            if one.version > projection.version:
+                return [
+                    f"{one.name} has version {one.version}, and this library knows {projection.version}: upgrade it."
+                ]
+            if one.version < projection.version:
+                return [f"{one.name} has version {one.version} of {projection.version}: the next catch-up rebuilds it."]
+            if one.definition != projection.definition():
+                return [f"{one.name} has other tables than version {one.version} declares: raise its version."]
+    return []

@@ -1,203 +1,291 @@
-"""The read model, caught up with the ledger exactly once per event, and rebuilt beside itself.
+"""The runner: keeps the read model of one projection caught up with the ledger, exactly once per event.
 
-Events are taken in by batches of thousands: the rows of each plan that a batch touches are derived anew and replaced,
-in one transaction with the checkpoint. Rows that have read nothing yet are filled plan by plan instead, so that each is
-derived once however its events lie in the ledger. Several processes may catch up at once: what another one took in
-first is not taken in again.
+A generation is built beside the live one: backfilled plan by plan as of one sequence, so that each plan is derived
+once, then caught up by batches of events, verified where it replaces another, and promoted. The first generation is
+built in the same way, with none before it. A plan whose history cannot be read is put into quarantine and stops no
+other. Several processes may work at once: the checkpoint moves in the transaction that changes the rows, and only from
+where it was.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+import attrs
+
 from ledger import telemetry
-from ledger.errors import CorruptHistory, NotCaughtUp, StoreUnavailable
-from ledger.events import RecordedEvent
-from ledger.plan import Plan
-from ledger.readmodel.tables import Rows
+from ledger.errors import NotCaughtUp, StoreUnavailable
+from ledger.events import PLAN
+from ledger.projections.projection import Projection
+from ledger.readmodel.tables import PlanRows, Tables
 from ledger.readmodel.verification import Verification, verify
-from ledger.store import Store, View
+from ledger.replay import Replayed, replay_one, replay_plans
+from ledger.store import Generation, Partition, Quarantined, RawEvent, Store, dropped
 from ledger.telemetry import Progress
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_FAMILY = "periods_"
 _BATCH = 20_000
-"""Events that are taken in per transaction, at most; each plan among them is derived once."""
+"""Events that are applied per transaction, at most; each plan among them is derived once."""
 
 _PLANS = 2_000
-"""Plans that are derived per transaction, at most: so much is in memory."""
+"""Plans that are derived per transaction, at most: so many are in memory."""
+
+_RETRIED = 100
+"""Plans in quarantine that a catch-up tries again, at most."""
 
 
-class ReadModel:
-    """The rows of all plans of a ledger, as far as the last `catch_up` brought them.
+class Runner:
+    """Builds, catches up, verifies and rebuilds the generations of one projection on a store."""
 
-    One generation of rows is live: it answers. A rebuild fills the next one, which takes over when it is verified.
-    """
-
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, projection: Projection) -> None:
+        self.projection = projection
         self._store = store
-        self._tables = store.tables
-        if not any(view.live for view in self._tables.views()):
-            first = self._rows(f"{_FAMILY}1")
-            self._tables.create(first.view, first.ddl())
+        self._views = store.views
+        self._definition = projection.definition()
+        self._checked = ""  # the generation whose rows were found to be there
 
-    def _rows(self, view: str) -> Rows:
-        return Rows(self._tables, view)
+    # ---- generations
 
-    def live(self) -> View:
-        """Return the view that answers."""
-        return next(view for view in self._tables.views() if view.live)
+    def live(self) -> Generation | None:
+        """Return the generation that answers; None while the first one is being built.
 
-    def check(self) -> None:
-        """Raise `StoreUnavailable` if the live rows cannot be those of this ledger, as after a partial restore."""
-        self._with_live(self._check)
+        Raises `StoreUnavailable` if it cannot be that of this ledger, or is that of a newer version.
+        """
+        live = next((one for one in self._generations() if one.live), None)
+        if live is not None:
+            self._check_version(live)
+        return live
 
-    def _check(self, view: View) -> None:
-        last = self._store.last_sequence()
-        lost = "its rows are missing" if view.reached and not self._rows(view.name).whole() else None
-        ahead = f"it has read up to {view.reached}, and the ledger ends at {last}" if view.reached > last else None
-        if reason := lost or ahead:
-            raise StoreUnavailable(store=f"Read model {view.name}", reason=reason, remedy="rebuild it")
+    def current(self, *, catch_up: bool, progress: Progress | None = None) -> Tables:
+        """Return the live tables, caught up with the ledger or, without `catch_up`, as they are.
 
-    def ask(self, question: Callable[[Rows], T]) -> T:
-        """Return what the live rows answer. Raises `NotCaughtUp` while they are filled for the first time."""
-        return self._with_live(lambda view: question(self._filled(view)))
+        Raises `NotCaughtUp` where there are none yet and, without `catch_up`, where they are those of an older version.
+        """
+        if catch_up:
+            return self._tables(self.catch_up(progress))
+        live, last = self.live(), self._store.last_sequence()
+        if live is None or live.version < self.projection.version:
+            raise NotCaughtUp(wanted=last, reached=0, seconds=0)
+        self._check_ledger(live, last)
+        return self._tables(live)
 
-    def _filled(self, view: View) -> Rows:
-        if view.filled:
-            raise NotCaughtUp(wanted=view.target, reached=0, seconds=0)
-        return self._rows(view.name)
-
-    def _with_live(self, task: Callable[[View], T]) -> T:
-        """Do a task with the live view, and again if others took over meanwhile."""
+    def ask(self, question: Callable[[Tables], T], *, catch_up: bool) -> T:
+        """Return what the live tables answer, again if another generation was promoted meanwhile."""
         while True:
-            view = self.live()
+            tables = self.current(catch_up=catch_up)
             try:
-                return task(view)
+                return question(tables)
             except StoreUnavailable:
-                if self.live().name == view.name:
+                live = self.live()
+                if live is None or live.number == tables.generation.number:
                     raise
+
+    def _generations(self) -> list[Generation]:
+        return self._views.generations(self.projection.name)
+
+    def _tables(self, generation: Generation) -> Tables:
+        return Tables(self._views, self.projection, generation)
+
+    def _check_version(self, live: Generation) -> None:
+        name, ours = self.projection.name, self.projection.version
+        if live.version > ours:
+            reason = f"its tables have version {live.version}, and this library knows {ours}"
+            raise StoreUnavailable(store=f"Projection {name}", reason=reason, remedy="upgrade it on this machine")
+        if live.version == ours and live.definition != self._definition:
+            reason = f"its tables are not those that version {ours} declares here"
+            raise StoreUnavailable(store=f"Projection {name}", reason=reason, remedy="raise its version, or rebuild it")
+
+    def _check_ledger(self, live: Generation, last: int) -> None:
+        """Raise `StoreUnavailable` if a generation cannot be that of this ledger, as after a partial restore."""
+        reason = None
+        if live.reached > last:
+            reason = f"it has read up to {live.reached}, and the ledger ends at {last}"
+        elif live.reached and self._checked != live.name:
+            if self._tables(live).lost() and not live.quarantined:
+                reason = "its rows are missing"
+            else:
+                self._checked = live.name
+        if reason:
+            raise StoreUnavailable(store=f"Read model {live.name}", reason=reason, remedy="rebuild it")
+
+    def quarantined(self, *, limit: int, catch_up: bool) -> list[Quarantined]:
+        """Return plans that the live tables leave out, by plan id."""
+        return self.ask(lambda tables: self._views.quarantine(tables.generation, limit=limit), catch_up=catch_up)
 
     # ---- catching up
 
-    def catch_up(self, progress: Progress | None = None) -> int:
-        """Take in all events recorded so far and return the sequence reached.
+    def catch_up(self, progress: Progress | None = None) -> Generation:
+        """Apply all events recorded so far and return the live generation. The first one is built if there is none.
 
-        Raises `CorruptHistory` at what cannot be taken in, with everything before it taken in.
+        Others may go on writing: it ends where the ledger ended when it was called.
         """
-        return self._with_live(lambda _: self._bring(self.live, progress))
-
-    def _bring(self, find: Callable[[], View], progress: Progress | None) -> int:
-        """Bring a view to where the ledger ends now: others may go on writing without keeping it busy for ever.
-
-        What has read nothing is filled plan by plan, everything else brought on by batches of events; so is what has
-        read nothing if an event cannot be taken in, to come as far as that event.
-        """
-        last, limit, plan_by_plan = self._store.last_sequence(), _BATCH, True
-        filled, plans = 0, 0 if progress is None else self._store.count_plans()
-        while (view := find()).reached < last:  # wherever it is: another process may have been faster
-            rows = self._rows(view.name)
+        while True:
+            live, last = self.live(), self._store.last_sequence()
             try:
-                if view.reached == 0 and plan_by_plan:
-                    filled += self._fill(rows, view, view.target or last)
-                elif view.filled:  # in part, before it was found out that the whole cannot be read
-                    self._tables.fill(view.name, expected=view.filled, filled="", target=0, changes=rows.clear())
-                else:
-                    self._take_in(rows, self._batch(view.reached, limit), view.reached)
-            except CorruptHistory as error:
-                if limit == 1:
-                    _log.error("%s stops at %s: %s", view.name, view.reached, error)
-                    self._tables.stop(view.name, at=view.reached, reason=str(error))
-                    raise
-                if view.reached == 0 and plan_by_plan:
-                    plan_by_plan = False
-                    self._tables.create(view.name, rows.indexes())
-                else:
-                    limit = max(1, limit // 10)
+                if live is None or live.version < self.projection.version:
+                    return self._promote(self._build(self._next(live), last, progress), over=live)
+                self._check_ledger(live, last)
+                return self._advance(live, last, progress)
+            except StoreUnavailable:
+                now = self.live()
+                if now is None or (live is not None and now.number == live.number):
+                    raise  # no other generation has been promoted meanwhile
+
+    def _advance(self, generation: Generation, last: int, progress: Progress | None = None) -> Generation:
+        """Apply events by batches up to a sequence, and try plans in quarantine again."""
+        if generation.quarantined:
+            generation = self._retry(generation)
+        begin = generation.reached
+        while generation.reached < last:
+            generation = self._apply_batch(generation)
             if progress is not None:
-                progress(*((view.reached, last) if view.reached else (min(filled, plans), plans)))
-        return view.reached
+                progress(min(generation.reached, last) - begin, last - begin)
+        return generation
 
-    def _fill(self, rows: Rows, view: View, target: int) -> int:
-        """Derive the next plans once, as they stood at one sequence, from which the view then goes on."""
-        page = self._store.plan_ids(after=view.filled, limit=_PLANS)
-        if not page:
-            self._tables.create(view.name, rows.indexes())
-            self._tables.advance(view.name, expected=0, filled=view.filled, reached=target, changes=())
-            return 0
-        with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
-            histories = self._store.histories(page, through=target)
-            changes = rows.changes([Plan(history) for history in histories.values() if history], ())
-            self._tables.fill(view.name, expected=view.filled, filled=page[-1], target=target, changes=changes)
-        return len(page)
+    def _apply_batch(self, generation: Generation) -> Generation:
+        """Derive the plans of the next events anew; return the generation as another process may have moved it."""
+        batch = self._batch(generation.reached)
+        histories: dict[str, list[RawEvent]] = {}
+        for raw in batch:
+            if raw.kind == PLAN:
+                histories.setdefault(raw.stream_id, []).append(raw)
+        known = [plan_id for plan_id, events in histories.items() if events[0].version > 1]
+        after = attrs.evolve(generation, reached=batch[-1].sequence)
+        reader = self._store.at(after.reached)
+        with telemetry.span("ledger.catch_up", events=len(batch), plans=len(histories), reached=after.reached):
+            histories |= reader.raw_histories(known)
+            replayed = [replay_one(reader, plan_id, history) for plan_id, history in histories.items()]
+            return self._move(generation, after, [one for one in replayed if one], replaced=known)
 
-    def _batch(self, after: int, limit: int) -> list[RecordedEvent]:
+    def _batch(self, after: int) -> list[RawEvent]:
         """Return the next events, of not too many plans."""
-        batch = self._store.events(after=after, limit=limit)
+        batch = self._store.raw_events(after=after, limit=_BATCH)
         plans = set[str]()
-        for place, recorded in enumerate(batch):
-            plans.add(recorded.plan_id)
+        for index, raw in enumerate(batch):
+            plans.add(raw.stream_id)
             if len(plans) > _PLANS:
-                return batch[:place]
+                return batch[:index]
         return batch
 
-    def _take_in(self, rows: Rows, batch: Sequence[RecordedEvent], after: int) -> None:
-        """Bring rows from one checkpoint to the end of a batch, unless another process has moved them on."""
-        touched: dict[str, list[RecordedEvent]] = {}
-        for recorded in batch:
-            touched.setdefault(recorded.plan_id, []).append(recorded)
-        reached = batch[-1].sequence
-        with telemetry.span("ledger.catch_up", events=len(batch), plans=len(touched), reached=reached):
-            known = [plan_id for plan_id, events in touched.items() if events[0].version > 1]
-            histories = touched | self._store.histories(known, through=reached)
-            plans = [Plan(events) for events in histories.values()]
-            changes = rows.changes(plans, known)
-            if self._tables.advance(rows.view, expected=after, reached=reached, changes=changes):
-                _log.debug("%s took in %s events up to %s", rows.view, len(batch), reached)
+    def _move(
+        self, before: Generation, after: Generation, replayed: Iterable[Replayed], *, replaced: Sequence[str]
+    ) -> Generation:
+        """Replace plans' rows and move the checkpoint; quarantine plans that cannot be read or derived."""
+        rows, unreadable = self._derive(replayed)
+        release = replaced if before.quarantined else ()
+        changes = self._tables(before).changes(rows, replaced)
+        if self._views.advance(before, after, changes=changes, quarantine=unreadable, release=release):
+            for one in unreadable:
+                _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
+            if not unreadable and not release:
+                return after
+        return self._found(before)
 
-    # ---- rebuilding
+    def _derive(self, replayed: Iterable[Replayed]) -> tuple[list[PlanRows], list[Quarantined]]:
+        """Return the rows of plans, and the plans that have none since they cannot be read or derived."""
+        rows: list[PlanRows] = []
+        unreadable: list[Quarantined] = []
+        for plan_id, plan, error in replayed:
+            if error is not None:
+                unreadable.append(Quarantined.of(error))
+            if plan is None:
+                continue
+            try:
+                rows.append(self.projection.rows(plan))
+            except Exception as failure:  # noqa: BLE001 - a function of the user's own: it stops one plan, not all
+                reason = " ".join(f"{type(failure).__name__}: {failure}".split())
+                unreadable.append(Quarantined(plan_id, plan.version, f"projection {self.projection.name}", reason))
+        return rows, unreadable
 
-    def verify(self, progress: Progress | None = None) -> Verification:
-        """Compare the live rows with a replay of the events that they have taken in. Raises as `ask` does."""
-        return self._with_live(lambda view: verify(self._store, self._filled(view), progress))
+    def _found(self, generation: Generation) -> Generation:
+        """Return a generation as it is now. Raises `StoreUnavailable` if it has been dropped."""
+        for found in self._generations():
+            if found.number == generation.number:
+                return found
+        raise dropped(generation)
+
+    def _retry(self, generation: Generation) -> Generation:
+        """Derive plans in quarantine again: their history may have been repaired, or the library upgraded."""
+        left_out = self._views.quarantine(generation, limit=_RETRIED)
+        replayed = replay_plans(self._store.at(generation.reached), [one.plan_id for one in left_out])
+        readable = [one for one in replayed if one.plan]
+        if not readable:
+            return generation
+        return self._move(generation, generation, readable, replaced=[one.plan_id for one in readable])
+
+    # ---- building
+
+    def _next(self, live: Generation | None) -> Generation:
+        """Create the generation after the live one, or go on with one that was begun."""
+        for one in self._generations():
+            older = live is not None and one.number < live.number
+            other = (one.version, one.definition) != (self.projection.version, self._definition)
+            if older or (other and not one.live):
+                self._views.drop(one)  # a build that was cut off has left it
+        number = 1 if live is None else live.number + 1
+        fresh = Generation(self.projection.name, number, self.projection.version, self._definition)
+        self._views.create(fresh, self._tables(fresh).ddl())
+        return fresh
+
+    def _build(self, fresh: Generation, last: int, progress: Progress | None = None) -> Generation:
+        """Bring a new generation up to a sequence: backfilled plan by plan as of one sequence, then by batches."""
+        generation, done = self._found(fresh), 0
+        plans = 0 if progress is None else self._store.count()
+        while not (generation.live or generation.reached or last == 0):
+            done += self._backfill(generation, generation.target or last)
+            generation = self._found(generation)
+            if progress is not None:
+                progress(min(done, plans), plans)
+        return self._advance(generation, last)
+
+    def _backfill(self, generation: Generation, target: int) -> int:
+        """Derive the next plans once, as of one sequence, and return how many they are."""
+        page = self._store.stream_ids(within=Partition(generation.filled, None), limit=_PLANS)
+        if not page:
+            self._views.create(generation, self._tables(generation).indexes())
+            self._views.advance(generation, attrs.evolve(generation, reached=target, filled="", target=0), changes=())
+            return 0
+        with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
+            replayed = replay_plans(self._store.at(target), page)
+            self._move(generation, attrs.evolve(generation, filled=page[-1], target=target), replayed, replaced=())
+        return len(page)
+
+    def _promote(self, fresh: Generation, *, over: Generation | None) -> Generation:
+        """Make a generation live; the one before it, which goes on reading meanwhile, must not have read further."""
+        while True:
+            last = self._store.last_sequence()
+            generation = self._build(fresh, last)
+            if not generation.live and self._views.promote(generation, over=over, last=last):
+                _log.info("%s has been promoted", generation.name)
+                if over is not None:
+                    self._views.drop(over)
+                self._checked = generation.name
+                return self._found(generation)
+            live = self.live()
+            if live is not None and (over is None or live.number != over.number):
+                return live  # another process was faster
+
+    # ---- operations
+
+    def verify(self, progress: Progress | None = None, *, catch_up: bool = False) -> Verification:
+        """Compare the live tables with a replay of the events that they have applied."""
+        return self.ask(lambda tables: verify(self._store, tables, progress), catch_up=catch_up)
 
     def rebuild(self, progress: Progress | None = None) -> Verification:
-        """Fill the next generation beside the live one, which answers on; verify it; let it take over if it is equal.
+        """Build the next generation beside the live one, which answers on; verify it; promote it if nothing differs.
 
-        A rebuild that was cut off goes on where it stopped. Raises `CorruptHistory` as `catch_up` does.
+        A rebuild that was cut off goes on where it stopped.
         """
-        live = self.live()
-        for view in self._tables.views():
-            if _generation(view) < _generation(live):  # what a rebuild that was cut off left behind
-                self._remove(view.name)
-        fresh = self._rows(f"{_FAMILY}{_generation(live) + 1}")
-        self._tables.create(fresh.view, fresh.ddl())
-
-        def find() -> View:
-            for view in self._tables.views():
-                if view.name == fresh.view:
-                    return view
-            reason = "another rebuild that found a difference has removed it"
-            raise StoreUnavailable(store=f"Read model {fresh.view}", reason=reason, remedy="rebuild again")
-
-        self._bring(find, progress)
-        verification = verify(self._store, fresh, progress)
+        live = next((one for one in self._generations() if one.live), None)
+        if live is not None and live.version > self.projection.version:
+            self._check_version(live)
+        built = self._build(self._next(live), self._store.last_sequence(), progress)
+        verification = verify(self._store, self._tables(built), progress)
         if verification.differences:
-            self._remove(fresh.view)
-            return verification
-        while self.live().name == live.name:  # which goes on reading meanwhile: nobody is to see less than before
-            self._bring(find, None)
-            if self._tables.take_over(fresh.view, of=live.name, last=self._store.last_sequence()):
-                _log.info("%s has taken over from %s", fresh.view, live.name)
-        self._remove(live.name)
+            self._views.drop(built)
+        else:
+            self._promote(built, over=live)
         return verification
-
-    def _remove(self, view: str) -> None:
-        self._tables.remove(view, drop=self._rows(view).drop())
-
-
-def _generation(view: View) -> int:
-    return int(view.name.removeprefix(_FAMILY))

@@ -1,240 +1,200 @@
-"""The rows of the read model: the periods of every plan, the day on which each next comes due, and totals by day.
+"""The tables of one generation of a projection: how they are created, changed plan by plan, and read whole."""
 
-One set of tables is a generation: a rebuild fills the next one beside it. Overdue list, balances and portfolio are read
-from it by spans of dates.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from operator import attrgetter
 from typing import Any, Self
 
-import attrs
+from ledger.projections.projection import Cell, PlanTable, Projection, Row, TotalsTable, sql_type
+from ledger.store import Generation, Insert, Query, Statement, TableChange, Value, Values, ViewStore
 
-from ledger.dates import day_in
-from ledger.errors import StoreUnavailable
-from ledger.plan import Plan
-from ledger.projections import totals
-from ledger.projections.periods import Period, plan_periods
-from ledger.projections.totals import Place, Total
-from ledger.store import Change, Insert, Query, Row, Statement, Tables, Value
-
-_TOGETHER = 500
+_AT_ONCE = 500
 """Plans that one statement asks for."""
 
-_COLUMNS: Mapping[str, Any] = {field.name: field.type for field in attrs.fields(Period)}
-_NAMES = ", ".join(_COLUMNS)
-_DATES = [place for place, kind in enumerate(_COLUMNS.values()) if kind in (date, date | None)]
-_PLAN_COLUMNS = ("plan_id", "timezone", "recorded_on", "due_on")
-_TYPES = {int: "BIGINT NOT NULL", int | None: "BIGINT", str | None: "TEXT", date | None: "TEXT"}
-_SUMS = ", ".join(f"SUM({column})" for column in Total._fields)
+PlanRows = Mapping[str, Sequence[Row]]
+"""The rows of one plan, by the name of their table."""
+
+Totals = dict[tuple[Cell, ...], list[int]]
+"""Sums by the key of a totals table."""
 
 
-class Rows:
-    """The tables of one generation."""
+class Tables:
+    """The tables of a generation."""
 
-    def __init__(self, tables: Tables, view: str, query: Query | None = None) -> None:
-        """Take the tables and the view's name; `query` reads, for instance from a snapshot."""
-        self._tables = tables
-        self._query = tables.query if query is None else query
-        self.view = view
-        prefix = f"{tables.prefix}_{view}"
-        self._periods, self._plans = prefix, f"{prefix}_plans"
-        self._zones, self._totals = f"{prefix}_zones", f"{prefix}_totals"
+    def __init__(
+        self, views: ViewStore, projection: Projection, generation: Generation, query: Query | None = None
+    ) -> None:
+        """Take the projection and the generation; `query` reads, for instance from a snapshot."""
+        self.projection = projection
+        self.generation = generation
+        self.query = views.query if query is None else query
+        self._views = views
+        self._prefix = f"{views.prefix}_{generation.name}"
+        self._plan_tables = [_PlanTable(self.name(table.name), table) for table in projection.tables]
+        self._totals_tables = [_TotalsTable(self.name(totals.name), totals) for totals in projection.totals]
 
-    def read_by(self, query: Query) -> Self:
-        """Return the same rows, read by `query`."""
-        return type(self)(self._tables, self.view, query)
+    def name(self, table: str) -> str:
+        """Return the name in the database of a table of the projection."""
+        return f"{self._prefix}_{table}"
+
+    def of(self, generation: Generation, query: Query) -> Self:
+        """Return the same tables, read by `query` when the generation was at this checkpoint."""
+        return type(self)(self._views, self.projection, generation, query)
 
     def ddl(self) -> list[str]:
         """Return the statements that create the tables where they are missing."""
-        columns = ", ".join(f"{name} {_TYPES.get(kind, 'TEXT NOT NULL')}" for name, kind in _COLUMNS.items())
-        sums = ", ".join(f"{name} BIGINT NOT NULL" for name in Total._fields)
-        when_due = "plan_id TEXT PRIMARY KEY, timezone TEXT NOT NULL, recorded_on TEXT NOT NULL, due_on TEXT"
-        by_day = f"currency TEXT, timezone TEXT, day TEXT, {sums}, PRIMARY KEY (timezone, day, currency)"
         return [
-            f"CREATE TABLE IF NOT EXISTS {self._periods} ({columns}, PRIMARY KEY (plan_id, from_on))",
-            f"CREATE TABLE IF NOT EXISTS {self._plans} ({when_due})",
-            f"CREATE TABLE IF NOT EXISTS {self._zones} (timezone TEXT PRIMARY KEY)",
-            f"CREATE TABLE IF NOT EXISTS {self._totals} ({by_day})",
+            _create_table(self.name(table.name), table.columns, list(table.key))
+            for table in self.projection.all_tables()
         ]
 
     def indexes(self) -> list[str]:
-        """Return the statements that create the indexes: once the tables are filled, it is done at a fraction."""
-        of_periods, plans, late = self._periods, self._plans, "WHERE status = 'in_grace'"
-        indexes = {
-            f"{of_periods}_by_investor": f"{of_periods} (investor)",
-            f"{of_periods}_by_partner": f"{of_periods} (partner)",
-            f"{of_periods}_overdue": f"{of_periods} (through_on, from_on) {late}",
-            f"{of_periods}_overdue_by_partner": f"{of_periods} (partner, through_on, from_on) {late}",
-            f"{plans}_by_due": f"{plans} (due_on)",
-            f"{plans}_by_zone": f"{plans} (timezone, recorded_on)",
-        }
-        return [f"CREATE INDEX IF NOT EXISTS {index} ON {columns}" for index, columns in indexes.items()]
+        """Return the statements that create the indexes: faster once the tables are filled."""
+        return [statement for table in self._plan_tables for statement in table.indexes()]
 
-    def drop(self) -> list[str]:
-        """Return the statements that drop the tables where they are."""
-        return [f"DROP TABLE IF EXISTS {table}" for table in self._all()]
-
-    def whole(self) -> bool:
-        """Tell whether every table has rows: a checkpoint without them is what a partial restore leaves."""
-        return all(self._query(f"SELECT 1 FROM {table} LIMIT 1", ()) for table in self._all())
-
-    def _all(self) -> tuple[str, ...]:
-        return self._periods, self._plans, self._zones, self._totals
+    def lost(self) -> bool:
+        """Return whether a table that has rows for every plan has none: what a partial restore leaves."""
+        filled = {table.name for table in self.projection.tables if table.every_plan}
+        filled |= {totals.name for totals in self.projection.totals if totals.of in filled}
+        return not all(self.query(f"SELECT 1 FROM {self.name(table)} LIMIT 1", ()) for table in sorted(filled))
 
     # ---- writing
 
-    def clear(self) -> list[Change]:
-        """Return the changes after which there are no rows."""
-        return [Statement(f"DELETE FROM {table}", [()]) for table in self._all()]
+    def changes(self, derived: Sequence[PlanRows], replaced: Sequence[str]) -> list[TableChange]:
+        """Return the changes after which the tables hold these rows of plans, and no others of the plans `replaced`."""
+        gone = [(plan_id,) for plan_id in replaced]
+        sums: dict[str, Totals] = {totals.name: {} for totals in self.projection.totals}
+        if self._totals_tables and replaced:
+            for stored in self.rows_of(replaced).values():
+                self.add_totals(sums, stored, sign=-1)
+        for rows_by_table in derived:
+            self.add_totals(sums, rows_by_table)
+        changed: list[TableChange] = []
+        for table in self._plan_tables:
+            rows = [row for rows_by_table in derived for row in rows_by_table.get(table.declared.name, ())]
+            changed += [Statement(f"DELETE FROM {table.name} WHERE plan_id = ?", gone), table.insert(rows)]
+        changed += [table.upsert(sums[table.declared.name]) for table in self._totals_tables]
+        return changed
 
-    def changes(self, plans: Sequence[Plan], known: Sequence[str]) -> list[Change]:
-        """Return the changes after which the plans' rows are these; of those `known` there are rows already."""
-        gone = [(plan_id,) for plan_id in known]
-        before = [period for _, of_plan in self.periods_of(known) for period in of_plan]
-        derived = [(plan, *plan_periods(plan)) for plan in plans]
-        after = [period for _, spans, _ in derived for period in spans]
-        zones = sorted({plan.opened.terms.timezone for plan in plans})
-        return [
-            Statement(f"DELETE FROM {self._periods} WHERE plan_id = ?", gone),
-            Insert(self._periods, tuple(_COLUMNS), [_row(period) for period in after]),
-            Statement(f"DELETE FROM {self._plans} WHERE plan_id = ?", gone),
-            Insert(self._plans, _PLAN_COLUMNS, [plan_row(plan, due_on) for plan, _, due_on in derived]),
-            Statement(f"INSERT INTO {self._zones} VALUES (?) ON CONFLICT DO NOTHING", [(zone,) for zone in zones]),
-            self._changed_totals(totals.changes(before, after)),
-        ]
+    def add_totals(self, sums: Mapping[str, Totals], rows: PlanRows, *, sign: int = 1) -> None:
+        """Add to the sums of each totals table what a plan with these rows adds to it, or take it away."""
+        for totals in self.projection.totals:
+            if of_plan := rows.get(totals.of):
+                into = sums[totals.name]
+                for key, measures in totals.totals(of_plan).items():
+                    found = into.setdefault(key, [0] * len(totals.measures))
+                    for index, measure in enumerate(measures):
+                        found[index] += sign * measure
 
-    def _changed_totals(self, changed: Mapping[Place, Total]) -> Statement:
-        marks = ", ".join("?" for _ in (*Place._fields, *Total._fields))
-        sums = ", ".join(f"{column} = total.{column} + excluded.{column}" for column in Total._fields)
-        columns = ", ".join((*Place._fields, *Total._fields))
-        return Statement(
-            f"INSERT INTO {self._totals} AS total ({columns}) VALUES ({marks}) "
-            f"ON CONFLICT (timezone, day, currency) DO UPDATE SET {sums}",
-            [(place.currency, place.timezone, place.day.isoformat(), *change) for place, change in changed.items()],
-        )
+    # ---- reading whole, to verify
 
-    # ---- reading
+    def rows_of(self, plan_ids: Sequence[str]) -> dict[str, dict[str, list[Row]]]:
+        """Return the rows of these plans, by plan id and the name of their table, in the order of their keys."""
+        found: dict[str, dict[str, list[Row]]] = {plan_id: {} for plan_id in plan_ids}
+        for table in self._plan_tables:
+            for plan_id, rows in table.rows_of(self.query, plan_ids):
+                found[plan_id][table.declared.name] = rows
+        return found
 
-    def zones(self) -> list[str]:
-        """Return the time zones of the ledger's plans."""
-        return [str(zone) for (zone,) in self._query(f"SELECT timezone FROM {self._zones} ORDER BY timezone", ())]
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each table of plans, by its name."""
+        return {table.declared.name: _count(self.query, table.name) for table in self._plan_tables}
 
-    def due(self, through: date) -> list[str]:
-        """Return the ids of the plans for which closing through this day has something to record, in their order."""
-        sql = f"SELECT plan_id FROM {self._plans} WHERE due_on <= ? ORDER BY plan_id"
-        return [str(plan_id) for (plan_id,) in self._query(sql, (through.isoformat(),))]
+    def totals(self) -> dict[str, Totals]:
+        """Return the sums of each totals table that are not zero, by its name."""
+        return {table.declared.name: table.read(self.query) for table in self._totals_tables}
 
-    def recorded_before(self, day: date, zone: str) -> str | None:
-        """Return the id of a plan in the time zone whose last event was recorded before this day; None if none was."""
-        sql = f"SELECT plan_id FROM {self._plans} WHERE timezone = ? AND recorded_on < ? LIMIT 1"
-        found = self._query(sql, (zone, day.isoformat()))
-        return str(found[0][0]) if found else None
 
-    def on(self, days: Mapping[date, Sequence[str]], **only: str | None) -> list[tuple[Period, date]]:
-        """Return each plan's period on a day, with the day, by plan id; `days` says for plans of which time zones.
+class _PlanTable:
+    """A table with rows of plans, in the database."""
 
-        `only` names columns and the values that they must have; None asks for any.
-        """
-        wanted = {column: value for column, value in only.items() if value is not None}
-        status = wanted.pop("status", None)
-        found: list[tuple[Period, date]] = []
-        for day, zones in days.items():
-            conditions = [
-                *(f"{column} = ?" for column in wanted),
-                *([f"status = '{status}'"] if status else []),  # written out: indexes are kept for one status
-                "from_on <= ? AND through_on >= ?",
-                f"timezone IN ({_marks(zones)})",
-            ]
-            sql = f"SELECT {_NAMES} FROM {self._periods} WHERE {' AND '.join(conditions)}"
-            rows = self._query(sql, (*wanted.values(), day.isoformat(), day.isoformat(), *zones))
-            found += [(_period(row), day) for row in rows]
-        return sorted(found, key=lambda item: item[0].plan_id)
+    def __init__(self, name: str, declared: PlanTable) -> None:
+        self.name = name
+        self.declared = declared
+        self._columns = tuple(declared.columns)
+        self._dates = _date_columns(declared.columns.values())
 
-    def totals(self, days: Mapping[date, Sequence[str]]) -> list[tuple[Place, Total]]:
-        """Return the totals of each currency and time zone at the end of a day; places without a plan are left out."""
-        found: list[tuple[Place, Total]] = []
-        for day, zones in days.items():
-            sql = (
-                f"SELECT currency, timezone, {_SUMS} FROM {self._totals} "
-                f"WHERE timezone IN ({_marks(zones)}) AND day <= ? GROUP BY currency, timezone"
-            )
-            for currency, zone, *sums in self._query(sql, (*zones, day.isoformat())):
-                found.append((Place(str(currency), str(zone), day), Total(*(int(one or 0) for one in sums))))
-        return [(place, total) for place, total in found if total.plans]
+    def indexes(self) -> Iterator[str]:
+        for number, index in enumerate(self.declared.indexes, 1):
+            where = f" WHERE {index.where}" if index.where else ""
+            columns = ", ".join(index.columns)
+            yield f"CREATE INDEX IF NOT EXISTS {self.name}_{number} ON {self.name} ({columns}){where}"
 
-    # ---- reading all, to verify
+    def insert(self, rows: Sequence[Row]) -> Insert:
+        return Insert(self.name, self._columns, [_stored(row, self._dates) for row in rows])
 
-    def checkpoint(self) -> int:
-        """Return the sequence up to which the rows have taken in the ledger.
-
-        Raises `StoreUnavailable` if they are gone.
-        """
-        sql = f"SELECT sequence FROM {self._tables.prefix}_checkpoints WHERE view = ?"
-        for (reached,) in self._query(sql, (self.view,)):
-            return int(reached or 0)
-        raise StoreUnavailable(store=f"Read model {self.view}", reason="it is there no more", remedy="ask again")
-
-    def periods_of(self, plan_ids: Sequence[str]) -> Iterator[tuple[str, list[Period]]]:
-        """Yield the periods of each of these plans, by date; a plan without rows has none."""
-        for begin in range(0, len(plan_ids), _TOGETHER):
-            some = plan_ids[begin : begin + _TOGETHER]
-            found: dict[str, list[Period]] = {plan_id: [] for plan_id in some}
-            sql = f"SELECT {_NAMES} FROM {self._periods} WHERE plan_id IN ({_marks(some)}) ORDER BY plan_id, from_on"
-            for row in self._query(sql, some):
-                found[str(row[0])].append(_period(row))
+    def rows_of(self, query: Query, plan_ids: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+        """Yield the rows of each of these plans, in the order of their key; a plan without rows has none."""
+        columns, order = ", ".join(self._columns), ", ".join(self.declared.key)
+        for begin in range(0, len(plan_ids), _AT_ONCE):
+            some = plan_ids[begin : begin + _AT_ONCE]
+            sql = f"SELECT {columns} FROM {self.name} WHERE plan_id IN ({marks(some)}) ORDER BY {order}"
+            found: dict[str, list[Row]] = {plan_id: [] for plan_id in some}
+            for row in query(sql, some):
+                found[str(row[0])].append(_read(row, self._dates))
             yield from found.items()
 
-    def plan_rows_of(self, plan_ids: Sequence[str]) -> dict[str, Row]:
-        """Return the row of each of these plans that tells when it next comes due."""
-        sql = f"SELECT {', '.join(_PLAN_COLUMNS)} FROM {self._plans} WHERE plan_id IN ({_marks(plan_ids)})"
-        return {str(row[0]): row for row in self._query(sql, plan_ids)}
 
-    def counts(self) -> tuple[int, int]:
-        """Return the numbers of periods and of plans."""
-        return self._count(self._periods), self._count(self._plans)
+class _TotalsTable:
+    """A table of sums over plans, in the database."""
 
-    def _count(self, table: str) -> int:
-        ((number,),) = self._query(f"SELECT COUNT(*) FROM {table}", ())
-        return int(number or 0)
+    def __init__(self, name: str, declared: TotalsTable) -> None:
+        self.name = name
+        self.declared = declared
+        self._dates = _date_columns(declared.key.values())
 
-    def daily_totals(self) -> dict[Place, Total]:
-        """Return how much the totals change on each day."""
-        sql = f"SELECT {', '.join((*Place._fields, *Total._fields))} FROM {self._totals}"
-        rows = self._query(sql, ())
-        found = {
-            Place(str(currency), str(zone), date.fromisoformat(str(day))): Total(*(int(one or 0) for one in changes))
-            for currency, zone, day, *changes in rows
-        }
-        return {place: change for place, change in found.items() if any(change)}
+    def upsert(self, sums: Totals) -> Statement:
+        columns, measures = tuple(self.declared.columns), self.declared.measures
+        added = ", ".join(f"{measure} = total.{measure} + excluded.{measure}" for measure in measures)
+        sql = (
+            f"INSERT INTO {self.name} AS total ({', '.join(columns)}) VALUES ({marks(columns)}) "
+            f"ON CONFLICT ({', '.join(self.declared.key)}) DO UPDATE SET {added}"
+        )
+        rows = [(*_stored(key, self._dates), *measures) for key, measures in sums.items() if any(measures)]
+        return Statement(sql, rows)
 
-
-def plan_row(plan: Plan, due_on: date | None) -> Row:
-    """Return the row that tells when a plan next comes due."""
-    zone = plan.opened.terms.timezone
-    recorded_on = day_in(zone, plan.recorded_at)
-    return plan.plan_id, zone, recorded_on.isoformat(), None if due_on is None else due_on.isoformat()
+    def read(self, query: Query) -> Totals:
+        keys = len(self.declared.key)
+        rows = query(f"SELECT {', '.join(self.declared.columns)} FROM {self.name}", ())
+        sums = {tuple(_read(row[:keys], self._dates)): [int(one or 0) for one in row[keys:]] for row in rows}
+        return {key: measures for key, measures in sums.items() if any(measures)}
 
 
-def _marks(values: Sequence[object]) -> str:
+def marks(values: Sequence[object]) -> str:
+    """Return as many `?` as there are values."""
     return ", ".join("?" for _ in values)
 
 
-_values = attrgetter(*_COLUMNS)
+def reader_of(columns: Mapping[str, object], make: Callable[[Iterable[Any]], Any]) -> Callable[[Sequence[Value]], Any]:
+    """Return a function that makes a value of a stored row with these columns, dates as dates."""
+    dates = _date_columns(columns.values())
+    return lambda row: make(_read(row, dates))
 
 
-def _row(period: Period) -> Row:
-    values = list(_values(period))
-    for place in _DATES:
-        if values[place] is not None:
-            values[place] = values[place].isoformat()
+def _create_table(name: str, columns: Mapping[str, object], key: Sequence[str]) -> str:
+    typed = ", ".join(f"{column} {sql_type(kind)}" for column, kind in columns.items())
+    return f"CREATE TABLE IF NOT EXISTS {name} ({typed}, PRIMARY KEY ({', '.join(key)}))"
+
+
+def _count(query: Query, table: str) -> int:
+    ((number,),) = query(f"SELECT COUNT(*) FROM {table}", ())
+    return int(number or 0)
+
+
+def _date_columns(kinds: Iterable[object]) -> list[int]:
+    return [index for index, kind in enumerate(kinds) if kind in (date, date | None)]
+
+
+def _stored(row: Row, dates: Sequence[int]) -> Values:
+    values: list[Any] = list(row)
+    for index in dates:
+        if values[index] is not None:
+            values[index] = values[index].isoformat()
     return values
 
 
-def _period(row: Sequence[Value]) -> Period:
+def _read(row: Sequence[Value], dates: Sequence[int]) -> Row:
     values: list[Any] = list(row)
-    for place in _DATES:
-        if values[place] is not None:
-            values[place] = date.fromisoformat(values[place])
-    return Period(**dict(zip(_COLUMNS, values, strict=True)))
+    for index in dates:
+        if values[index] is not None:
+            values[index] = date.fromisoformat(values[index])
+    return values

@@ -1,20 +1,15 @@
-"""Verifying: the rows of a read model against a replay of the events that they have taken in."""
+"""Verification: the tables of a generation against a replay of the events that they have applied."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
-from ledger.events import RecordedEvent
 from ledger.plan import Plan
-from ledger.projections import totals
-from ledger.projections.periods import Period, plan_periods
-from ledger.projections.totals import Place, Total, summed
-from ledger.readmodel.tables import Rows, plan_row
-from ledger.store import Row, Store
+from ledger.projections.projection import PlanTable, Row
+from ledger.readmodel.tables import Tables, Totals
+from ledger.replay import replay
+from ledger.store import EventReader, Quarantined, Store
 from ledger.telemetry import Progress
-
-_TOGETHER = 500
-"""Plans that are read at a time."""
 
 _SHOWN = 100
 """Differences that are reported."""
@@ -22,93 +17,107 @@ _SHOWN = 100
 
 @attrs.frozen(kw_only=True)
 class Verification:
-    """What a replay of `plans` plans, up to the sequence `reached`, found in a view.
+    """The result of comparing a generation, such as `periods_1`, with a replay of `plans` plans up to `reached`.
 
-    `differences` says, a sentence each, which rows are not those of the replay: none in a view that can be trusted, and
-    no more than a hundred.
+    `differences` has a sentence for each row that a replay does not have: none in a read model that can be trusted, and
+    no more than a hundred. `quarantined` are the plans that cannot be replayed.
     """
 
-    view: str
+    generation: str
     reached: int
     plans: int
     differences: tuple[str, ...]
+    quarantined: tuple[Quarantined, ...] = ()
 
 
-def verify(store: Store, rows: Rows, progress: Progress | None = None) -> Verification:
-    """Compare all rows, as they stand at one moment, with what the events up to their checkpoint come to.
-
-    Raises `CorruptHistory` at events that cannot be replayed.
-    """
-    differences: list[str] = []
-    with store.tables.snapshot() as query:
-        rows = rows.read_by(query)
-        reached = rows.checkpoint()
-        _, count = rows.counts()
-        replay = _Replay()
-        for histories in _pages(store, reached):
-            plans = [Plan(history) for history in histories.values()]
-            differences += replay.compare(plans, rows)
+def verify(store: Store, tables: Tables, progress: Progress | None = None) -> Verification:
+    """Compare all rows, as of one instant, with the plans as they were at the generation's checkpoint."""
+    with store.views.snapshot() as query:
+        generation = store.views.checkpoint(tables.generation, query)
+        tables = tables.of(generation, query)
+        comparison = _Comparison(tables)
+        reader: EventReader = store.at(generation.reached)
+        plans = 0 if progress is None else reader.count()
+        for page in replay(reader):
+            comparison.compare([one.plan for one in page if one.plan])
+            comparison.leave_out([Quarantined.of(one.error) for one in page if one.error])
             if progress is not None:
-                progress(replay.plans, max(replay.plans, count))
-        differences += replay.compare_whole(rows)
-    return Verification(view=rows.view, reached=reached, plans=replay.plans, differences=tuple(differences[:_SHOWN]))
+                progress(comparison.plans, max(comparison.plans, plans))
+        comparison.compare_whole(generation.quarantined)
+    return Verification(
+        generation=generation.name,
+        reached=generation.reached,
+        plans=comparison.plans,
+        differences=tuple(comparison.differences[:_SHOWN]),
+        quarantined=tuple(comparison.quarantined),
+    )
 
 
-def _pages(store: Store, through: int) -> Iterator[Mapping[str, Sequence[RecordedEvent]]]:
-    after = ""
-    while plan_ids := store.plan_ids(after=after, limit=_TOGETHER):
-        after = plan_ids[-1]
-        histories = store.histories(plan_ids, through=through)
-        if page := {plan_id: history for plan_id, history in histories.items() if history}:
-            yield page
+class _Comparison:
+    """The state of a verification: what the replay has come to, and what differs."""
 
-
-class _Replay:
-    """What the replay has come to so far."""
-
-    def __init__(self) -> None:
+    def __init__(self, tables: Tables) -> None:
         self.plans = 0
-        self._periods = 0
-        self._totals: dict[Place, Total] = {}
-        self._zones = set[str]()
+        self.differences: list[str] = []
+        self.quarantined: list[Quarantined] = []
+        self._tables = tables
+        self._projection = tables.projection
+        self._counts = {table.name: 0 for table in self._projection.tables}
+        self._totals: dict[str, Totals] = {totals.name: {} for totals in self._projection.totals}
 
-    def compare(self, plans: Sequence[Plan], rows: Rows) -> Iterator[str]:
-        """Yield what differs in the rows of these plans."""
-        found = dict(rows.periods_of([plan.plan_id for plan in plans]))
-        when_due = rows.plan_rows_of([plan.plan_id for plan in plans])
+    def compare(self, plans: Sequence[Plan]) -> None:
+        """Compare the rows of plans with those that follow from their history."""
+        found = self._tables.rows_of([plan.plan_id for plan in plans])
         for plan in plans:
-            expected, due_on = plan_periods(plan)
-            self._zones.add(plan.opened.terms.timezone)
-            self.plans, self._periods = self.plans + 1, self._periods + len(expected)
-            for place, change in totals.changes((), expected).items():
-                self._totals[place] = summed((self._totals.get(place, Total()), change))
-            yield from _compare(plan.plan_id, expected, found[plan.plan_id])
-            if (row := plan_row(plan, due_on)) != when_due.get(plan.plan_id):
-                yield f"plan {plan.plan_id}: its row is {_told(when_due.get(plan.plan_id))}, and a replay has {row}"
+            self.plans += 1
+            expected = self._projection.rows(plan)
+            for table in self._projection.tables:
+                rows = expected.get(table.name, ())
+                self._counts[table.name] += len(rows)
+                stored = found[plan.plan_id].get(table.name, [])
+                self.differences += _compare(plan.plan_id, table, rows, stored)
+            self._tables.add_totals(self._totals, expected)
 
-    def compare_whole(self, rows: Rows) -> Iterator[str]:
-        """Yield what differs in rows of no plan, and in the totals."""
-        counts = rows.counts()
-        if counts != (self._periods, self.plans):
-            yield f"there are {counts[0]} periods of {counts[1]} plans; a replay has {self._periods} of {self.plans}"
-        for zone in sorted(self._zones.symmetric_difference(rows.zones())):
-            yield f"the time zone {zone} is missing" if zone in self._zones else f"no plan is in the time zone {zone}"
-        found = rows.daily_totals()
-        expected = {place: change for place, change in self._totals.items() if any(change)}
-        for place in sorted(found.keys() | expected.keys()):
-            if found.get(place) != expected.get(place):
-                yield f"the totals of {place.currency} in {place.timezone} change otherwise on {place.day}"
+    def leave_out(self, quarantined: Sequence[Quarantined]) -> None:
+        """Record plans whose history cannot be read: they must have no rows."""
+        self.quarantined += quarantined
+        for plan_id, rows in self._tables.rows_of([one.plan_id for one in quarantined]).items():
+            if any(rows.values()):
+                self.differences.append(f"plan {plan_id}: it has rows, and its history cannot be read")
+
+    def compare_whole(self, left_out: int) -> None:
+        """Compare the numbers of rows, the plans left out, and the totals."""
+        for table, count in self._tables.counts().items():
+            if count != self._counts[table]:
+                self.differences.append(f"{table} has {count:,} rows; a replay has {self._counts[table]:,}")
+        if left_out != len(self.quarantined):
+            self.differences.append(f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read")
+        for name, found in self._tables.totals().items():
+            expected = {key: measures for key, measures in self._totals[name].items() if any(measures)}
+            for key in sorted(found.keys() | expected.keys(), key=repr):
+                if found.get(key) != expected.get(key):
+                    shown = ", ".join(map(str, key))
+                    self.differences.append(
+                        f"{name} of {shown}: {_shown(found.get(key))}, and {_shown(expected.get(key))} in a replay"
+                    )
 
 
-def _compare(plan_id: str, expected: Sequence[Period], found: Sequence[Period]) -> Iterator[str]:
-    if len(expected) != len(found):
-        yield f"plan {plan_id}: it has {len(found)} periods, and {len(expected)} in a replay"
-    for period, row in zip(expected, found, strict=False):
-        for field in attrs.fields(Period) if period != row else ():
-            told, replayed = getattr(row, field.name), getattr(period, field.name)
-            if told != replayed:
-                yield f"plan {plan_id}, {row.from_on}: {field.name} is {told}, and {replayed} in a replay"
+def _compare(plan_id: str, table: PlanTable, expected: Sequence[Row], found: Sequence[Row]) -> Iterator[str]:
+    """Yield the differences of one plan's rows in a table, in the order of its key."""
+    key = [list(table.columns).index(column) for column in table.key]
+    by_key = {tuple(row[index] for index in key): tuple(row) for row in expected}
+    stored = {tuple(row[index] for index in key): tuple(row) for row in found}
+    for row_key in sorted(by_key.keys() | stored.keys(), key=repr):
+        name = ", ".join(str(value) for value in (table.name, *row_key[1:]))
+        if row_key not in stored:
+            yield f"plan {plan_id}, {name}: the row is missing"
+        elif row_key not in by_key:
+            yield f"plan {plan_id}, {name}: a replay has no such row"
+        else:
+            for column, value, replayed in zip(table.columns, stored[row_key], by_key[row_key], strict=True):
+                if value != replayed:
+                    yield f"plan {plan_id}, {name}: {column} is {value}, and {replayed} in a replay"
 
 
-def _told(row: Row | None) -> object:
-    return "missing" if row is None else tuple(row)
+def _shown(measures: Sequence[int] | None) -> str:
+    return "missing" if measures is None else ", ".join(map(str, measures))

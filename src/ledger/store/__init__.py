@@ -1,23 +1,43 @@
 """Stores: where a ledger keeps its events and views. The only folder that knows eventsourcing and drivers."""
 
-from ledger.store.port import Change as Change
+from contextlib import AbstractContextManager
+
+from ledger.store.port import WHOLE as WHOLE
+from ledger.store.port import EventReader as EventReader
+from ledger.store.port import EventWriter as EventWriter
+from ledger.store.port import Generation as Generation
 from ledger.store.port import Insert as Insert
+from ledger.store.port import Partition as Partition
+from ledger.store.port import Quarantined as Quarantined
 from ledger.store.port import Query as Query
-from ledger.store.port import Row as Row
+from ledger.store.port import RawEvent as RawEvent
+from ledger.store.port import ReaderAddress as ReaderAddress
 from ledger.store.port import Statement as Statement
 from ledger.store.port import Store as Store
-from ledger.store.port import Tables as Tables
+from ledger.store.port import TableChange as TableChange
 from ledger.store.port import Value as Value
-from ledger.store.port import View as View
+from ledger.store.port import Values as Values
+from ledger.store.port import ViewStore as ViewStore
+from ledger.store.port import dropped as dropped
 
 
 def open_store(url: str, name: str, *, create: bool = True, views: str | None = None) -> Store:
     """Open the store that a URL names: `memory://`, `sqlite:///PATH` or `postgresql://…`; import only that one.
 
-    `views` names another database for the tables of views. Raises `InvalidArgument` for another URL and for a name that
-    is no plain lower-case word, `StoreUnavailable` if the database cannot be opened, or, without `create`, if there is
-    no such ledger in it.
+    `views` names another database for the tables of projections. Raises `InvalidArgument` for another URL and for a
+    name that is no plain lower-case word, `StoreUnavailable` if the database cannot be opened, or, without `create`, if
+    there is no such ledger in it.
     """
     from ledger.store.opening import open_at
 
     return open_at(url, name, create=create, views=views)
+
+
+def open_reader(address: ReaderAddress) -> AbstractContextManager[EventReader]:
+    """Open a ledger's events as far as the address says, as in another process; nothing is created.
+
+    Raises as `open_store` does.
+    """
+    from ledger.store.opening import open_reader_at
+
+    return open_reader_at(address)

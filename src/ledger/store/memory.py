@@ -7,44 +7,66 @@ from contextlib import contextmanager
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from ledger.store.sql import StoredRow, poller
+from ledger.store.port import Partition, RawEvent
+from ledger.store.sql import poller
 
 _POLL_INTERVAL = 0.01
-"""Seconds between two looks at the list whose news one waits for."""
+"""Seconds between two looks at the list that is waited for."""
 
 
-class PlanRecorder(POPOApplicationRecorder):
-    """The library's recorder of plain Python objects, read as rows."""
+class MemoryRecorder(POPOApplicationRecorder):
+    """The library's recorder of plain Python objects; a stream's originator is its kind and id, `plan/P-1`."""
 
-    def stream(self, plan_id: str) -> Sequence[StoredRow]:
-        """Return a plan's rows in the order of version."""
+    def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
+        """Insert events, all or none, and return their sequences. Raises `IntegrityError` if a version is taken."""
+        stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in events]
+        return self.insert_events(stored) or ()
+
+    def stream(self, kind: str, stream_id: str, *, through: int) -> list[RawEvent]:
+        """Return a stream's rows in the order of version."""
         with self._database_lock:
-            return [self._row(place) for place in self._stored_events_index.get(plan_id, {}).values()]
+            indexes = self._stored_events_index.get(f"{kind}/{stream_id}", {}).values()
+            return [self._row(index) for index in indexes if index < through]
 
-    def streams(self, plan_ids: Sequence[str], *, through: int) -> Sequence[StoredRow]:
-        """Return the rows of several plans up to a sequence, of each in the order of version."""
-        return [row for plan_id in plan_ids for row in self.stream(plan_id) if row[0] <= through]
+    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[RawEvent]:
+        """Return the rows of several streams, of each in the order of version."""
+        return [row for stream_id in stream_ids for row in self.stream(kind, stream_id, through=through)]
 
-    def count_plans(self) -> int:
-        """Return the number of plans."""
-        return len(self._stored_events_index)
-
-    def plan_ids(self, *, after: str, limit: int) -> list[str]:
-        """Return up to `limit` ids of plans above `after`, in their order."""
+    def log(self, *, after: int, through: int, limit: int) -> list[RawEvent]:
+        """Return rows with a sequence above `after`; the sequence is one more than the index in the list."""
         with self._database_lock:
-            above = (str(plan_id) for plan_id in self._stored_events_index if str(plan_id) > after)
-            return heapq.nsmallest(limit, above)
+            return [self._row(index) for index in range(after, min(after + limit, len(self._stored_events), through))]
+
+    def stream_ids(self, kind: str, within: Partition, *, limit: int) -> list[str]:
+        """Return up to `limit` ids of a partition, in their order."""
+        inside = (
+            one for one in self._ids(kind) if one > within.after and (within.up_to is None or one <= within.up_to)
+        )
+        return heapq.nsmallest(limit, inside)
+
+    def nth_id(self, kind: str, offset: int) -> str | None:
+        """Return the id with this many others of its kind before it; None if there are not so many."""
+        return next(iter(sorted(self._ids(kind))[offset:]), None)
+
+    def count(self, kind: str) -> int:
+        """Return the number of streams of a kind."""
+        return len(self._ids(kind))
+
+    def last_sequence(self) -> int:
+        """Return the highest sequence; 0 in an empty ledger."""
+        return len(self._stored_events)
 
     @contextmanager
-    def news(self) -> Iterator[Callable[[float], bool]]:
+    def wait_for_events(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits until the list has grown."""
-        yield poller(lambda: len(self._stored_events), interval=_POLL_INTERVAL)
+        yield poller(self.last_sequence, interval=_POLL_INTERVAL)
 
-    def log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
-        """Return rows with a sequence above `after`; the sequence is one more than the place in the list."""
-        with self._database_lock:
-            return [self._row(place) for place in range(after, min(after + limit, len(self._stored_events)))]
+    def _ids(self, kind: str) -> list[str]:
+        with self._database_lock:  # looking for a version that is taken leaves empty streams behind
+            originators = [str(one).partition("/") for one, stream in self._stored_events_index.items() if stream]
+        return [stream_id for of_kind, _, stream_id in originators if of_kind == kind]
 
-    def _row(self, place: int) -> StoredRow:
-        stored: StoredEvent = self._stored_events[place]
-        return place + 1, str(stored.originator_id), stored.originator_version, stored.topic, stored.state
+    def _row(self, index: int) -> RawEvent:
+        stored: StoredEvent = self._stored_events[index]
+        kind, _, stream_id = str(stored.originator_id).partition("/")
+        return RawEvent(index + 1, kind, stream_id, stored.originator_version, stored.topic, stored.state)

@@ -1,56 +1,71 @@
 """Opening: from a URL to a store, and only to the one that it names."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
-from ledger.store.port import Store
-from ledger.store.recording import RecorderStore, without_password
-from ledger.store.sql import Connected, SqlRecorder
-from ledger.store.tables import TrackedTables
+from ledger.store.errors import without_password
+from ledger.store.events import RecorderEvents, RecorderStore
+from ledger.store.port import EventReader, ReaderAddress, Store
+from ledger.store.sql import Connected, SqlRecorder, views_ddl
+from ledger.store.views import SqlViewStore
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 
 def open_at(url: str, name: str, *, create: bool, views: str | None) -> Store:
     """Open the ledger `name` at a URL, with its views there or in the database at another URL."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        expected = "a lower-case word of at most 30 letters, digits and underscores"
-        raise InvalidArgument(argument="name", given=name, expected=expected)
+    _check_name(name)
     if url == "memory://":
-        return _open_memory(name, create=create, views=views)
+        from ledger.store.memory import MemoryRecorder
+
+        view_store, close = _open_views("memory://" if views is None else views, name, create=create)
+        return RecorderStore("memory", url, name, MemoryRecorder(), view_store, schema=schema.VERSION, close=close)
     connected = _connect("url", url, create=create)
-    recorder = _prepared(connected, name, SqlRecorder.ddl, create=create)
     if views is None:
-        tables, close = TrackedTables(connected.label, name, recorder), recorder.database.close
+        recorder = _prepared(connected, name, lambda recorder: recorder.ddl() | views_ddl(name), create=create)
+        view_store, close = SqlViewStore(connected.label, name, recorder.database), recorder.database.close
     else:
+        recorder = _prepared(connected, name, SqlRecorder.ddl, create=create)
         try:
-            tables, close_tables = _open_tables(views, name, create=create)
+            view_store, close_views = _open_views(views, name, create=create)
         except BaseException:
             recorder.database.close()
             raise
-        close = _both(recorder.database.close, close_tables)
-    return RecorderStore(connected.label, recorder, tables, schema=schema.VERSION, close=close)
+        close = _both(recorder.database.close, close_views)
+    return RecorderStore(connected.label, url, name, recorder, view_store, schema=schema.VERSION, close=close)
 
 
-def _open_memory(name: str, *, create: bool, views: str | None) -> Store:
-    from ledger.store.memory import PlanRecorder
+@contextmanager
+def open_reader_at(address: ReaderAddress) -> Iterator[EventReader]:
+    """Open the events at an address, as another process left it; nothing is created."""
+    _check_name(address.name)
+    connected = _connect("url", address.url, create=False)
+    try:
+        recorder = _prepared(connected, address.name, SqlRecorder.ddl, create=False)
+        yield RecorderEvents(connected.label, address.url, address.name, recorder, through=address.through)
+    finally:
+        connected.database.close()
 
-    tables, close = _open_tables("memory://" if views is None else views, name, create=create)
-    return RecorderStore("memory", PlanRecorder(), tables, schema=schema.VERSION, close=close)
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        expected = "a lower-case word of at most 30 letters, digits and underscores"
+        raise InvalidArgument(argument="name", given=name, expected=expected)
 
 
-def _open_tables(url: str, name: str, *, create: bool) -> tuple[TrackedTables, Callable[[], None]]:
-    """Open the tables of a ledger's views; the ledger itself is elsewhere."""
+def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Callable[[], None]]:
+    """Open the store of a ledger's views; the ledger itself is elsewhere."""
     if url == "memory://":
         from ledger.store.sqlite import connect_in_memory
 
         connected, create = connect_in_memory(), True
     else:
         connected = _connect("views", url, create=create)
-    recorder = _prepared(connected, name, SqlRecorder.checkpoints_ddl, create=create, part=" views")
-    return TrackedTables(connected.label, name, recorder), recorder.database.close
+    recorder = _prepared(connected, name, lambda _: views_ddl(name), create=create, part=" views")
+    return SqlViewStore(connected.label, name, recorder.database), recorder.database.close
 
 
 def _connect(argument: str, url: str, *, create: bool) -> Connected:

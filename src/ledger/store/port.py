@@ -1,175 +1,293 @@
 """What the rest of the ledger asks of a database: streams of events, and tables for read models.
 
-Adapters live beside this file; nothing outside the folder knows them.
+`EventReader` and `EventWriter` are the port of events; no SQL crosses it. `ViewStore` holds the tables that projections
+fill. Adapters live beside this file; nothing outside the folder knows them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 import attrs
 
-from ledger.events import RecordedEvent
+from ledger.errors import CorruptHistory, StoreUnavailable
+from ledger.events import PLAN, RecordedEvent
 
-Value = int | str | None
-"""What a column of a read model holds. Dates are stored as ISO text: it sorts as they do."""
-
-Row = Sequence[Value]
-
-Query = Callable[[str, Row], list[tuple[Value, ...]]]
-"""Runs a SELECT with `?` for its parameters and returns its rows."""
+# ---- events
 
 
-@attrs.frozen
-class Statement:
-    """One SQL statement with `?` for its parameters, run once for each row of them."""
+class RawEvent(NamedTuple):
+    """An event as it is stored: `state` holds its exact bytes, the other columns are its key and its tag."""
 
-    sql: str
-    rows: Sequence[Row]
-
-
-@attrs.frozen
-class Insert:
-    """Rows for a table, none of which is there yet; the database takes them in as fast as it can."""
-
-    table: str
-    columns: Sequence[str]
-    rows: Sequence[Row]
+    sequence: int
+    kind: str
+    stream_id: str
+    version: int
+    tag: str
+    state: bytes
 
 
-Change = Statement | Insert
+class Partition(NamedTuple):
+    """A range of stream ids: those above `after`, up to and including `up_to` (None: without an end)."""
+
+    after: str
+    up_to: str | None
+
+
+WHOLE = Partition("", None)
+"""The partition that holds every stream."""
 
 
 @attrs.frozen
-class View:
-    """How far a view has read: up to the sequence `reached`, inclusive.
+class ReaderAddress:
+    """Where a reader can be opened again, as in another process: `open_reader(address)`.
 
-    The `live` one answers; another is being rebuilt, or was. `stopped_by` says what it could not take in, or is None. A
-    view that has reached 0 is filled plan by plan: it has the plans up to the id `filled` as they stood at `target`.
+    `through` is the last sequence that the reader shows.
     """
 
+    url: str = attrs.field(repr=False)  # it may hold a password
     name: str
-    reached: int
-    live: bool
-    stopped_by: str | None
-    filled: str = ""
-    target: int = 0
+    through: int
 
 
-class Tables(Protocol):
-    """Tables of views, each with a checkpoint: the sequence up to which it has taken in the ledger."""
+class EventReader(Protocol):
+    """Reads a ledger's events up to and including the sequence `through`; a kind of stream has its own ids.
 
-    prefix: str
-    """What the names of this ledger's tables begin with, so that several ledgers can share a database."""
-
-    def create(self, view: str, statements: Sequence[str]) -> None:
-        """Create a view's tables and indexes where they are missing; safe in several processes at once.
-
-        The first view is live from the beginning.
-        """
-        ...
-
-    def views(self) -> list[View]:
-        """Return all views, by name."""
-        ...
-
-    def checkpoint(self, view: str) -> int:
-        """Return the sequence that the view has reached; 0 if it has none."""
-        ...
-
-    def advance(self, view: str, *, expected: int, reached: int, changes: Sequence[Change], filled: str = "") -> bool:
-        """Apply the changes and move the checkpoint, both or neither; False if it was not `expected` any more.
-
-        A view that is being filled advances from the plan up to which it is `filled`, and then is not any more.
-        """
-        ...
-
-    def fill(self, view: str, *, expected: str, filled: str, target: int, changes: Sequence[Change]) -> bool:
-        """Apply the changes and record up to which plan a view that has reached 0 is filled, both or neither.
-
-        Returns False if it was not `expected` any more.
-        """
-        ...
-
-    def stop(self, view: str, *, at: int, reason: str) -> None:
-        """Record what the view could not take in after its checkpoint `at`; the next advance forgets it."""
-        ...
-
-    def take_over(self, view: str, *, of: str, last: int) -> bool:
-        """Make a view live instead of another one, which then is to be removed.
-
-        Returns False, and nothing is done, if that one is not live, or has read further, up to `last` at most.
-        """
-        ...
-
-    def remove(self, view: str, *, drop: Sequence[str]) -> None:
-        """Drop the tables of a view that is not live, and its checkpoint."""
-        ...
-
-    def query(self, sql: str, parameters: Row = ()) -> list[tuple[Value, ...]]:
-        """Return the rows that a SELECT with `?` for its parameters yields."""
-        ...
-
-    def snapshot(self) -> AbstractContextManager[Query]:
-        """Read the tables as they stood at one moment, however long the reading takes."""
-        ...
-
-    def alone(self) -> AbstractContextManager[Callable[[], bool]]:
-        """Ask to be the only process inside this block, and yield whether it is so, to be asked again at any time.
-
-        Whoever is refused may ask in a new block. A process that is killed makes room at once.
-        """
-        ...
-
-
-class Store(Protocol):
-    """The streams of a ledger's plans, and its tables of views."""
+    Every method raises `StoreUnavailable` if the database does not answer; those that decode raise `CorruptHistory`.
+    """
 
     label: str
     """The database in words."""
 
-    tables: Tables
+    through: int
+    """The last sequence that is shown; later events are not there."""
 
-    def append(self, events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
-        """Record the events, all or none, and return them with their sequences.
+    def at(self, through: int) -> "EventReader":
+        """Return a reader of the same ledger that shows nothing recorded after the sequence `through`."""
+        ...
 
-        Raises `ConcurrentChange` if a version is taken, `StoreUnavailable` if the database does not answer.
+    def address(self) -> ReaderAddress:
+        """Return where the same events can be read from another process.
+
+        Raises `InvalidArgument` for a ledger in memory.
         """
         ...
 
-    def history(self, plan_id: str) -> list[RecordedEvent]:
-        """Return a plan's events, oldest first; empty if there is no such plan."""
+    def history(self, stream_id: str, *, kind: str = PLAN) -> list[RecordedEvent]:
+        """Return a stream's events, oldest first; empty if there is no such stream."""
         ...
 
-    def histories(self, plan_ids: Sequence[str], *, through: int | None = None) -> dict[str, list[RecordedEvent]]:
-        """Return the events of several plans, each oldest first, up to a sequence if one is given.
-
-        A plan that is not there has none.
-        """
+    def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:
+        """Return the events of several streams, each oldest first; a stream that is not there has none."""
         ...
 
-    def count_plans(self) -> int:
-        """Return the number of plans."""
-        ...
-
-    def plan_ids(self, *, after: str, limit: int) -> list[str]:
-        """Return up to `limit` ids of plans above `after`, in their order."""
+    def raw_histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RawEvent]]:
+        """Return the same events as they are stored."""
         ...
 
     def events(self, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to `limit` events of the ledger with a sequence above `after`, in the order of sequence."""
         ...
 
-    def last_sequence(self) -> int:
-        """Return the highest sequence in the ledger; 0 if it is empty."""
+    def raw_events(self, *, after: int, limit: int) -> list[RawEvent]:
+        """Return the same events as they are stored."""
         ...
+
+    def decode(self, raw: RawEvent) -> RecordedEvent:
+        """Return a stored event. Raises `CorruptHistory`."""
+        ...
+
+    def stream_ids(self, *, kind: str = PLAN, within: Partition = WHOLE, limit: int) -> list[str]:
+        """Return up to `limit` stream ids of a partition, in their order."""
+        ...
+
+    def count(self, *, kind: str = PLAN) -> int:
+        """Return the number of streams of a kind."""
+        ...
+
+    def partitions(self, number: int, *, kind: str = PLAN) -> list[Partition]:
+        """Split the streams of a kind into up to `number` ranges of about equally many ids, in their order."""
+        ...
+
+    def last_sequence(self) -> int:
+        """Return the highest sequence shown; 0 if there are no events."""
+        ...
+
+    def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Yield a function that waits so many seconds, or until events are recorded, and returns whether they were."""
+        ...
+
+
+class EventWriter(Protocol):
+    """Records events."""
+
+    def append(self, events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
+        """Record the events, of one or several streams, all or none, and return them with their sequences.
+
+        Raises `ConcurrentChange` if a version is taken, `StoreUnavailable` if the database does not answer.
+        """
+        ...
+
+
+# ---- views
+
+Value = int | str | None
+"""A value in a column of a read model. Dates are stored as ISO text, which sorts as they do."""
+
+Values = Sequence[Value]
+"""The values of one table row, or the parameters of a statement."""
+
+Query = Callable[[str, Values], list[tuple[Value, ...]]]
+"""Runs a SELECT with `?` for its parameters and returns its rows."""
+
+
+@attrs.frozen
+class Statement:
+    """One SQL statement with `?` for its parameters, run once for each of `rows`."""
+
+    sql: str
+    rows: Sequence[Values]
+
+
+@attrs.frozen
+class Insert:
+    """New rows for a table; the database inserts them as fast as it can."""
+
+    table: str
+    columns: Sequence[str]
+    rows: Sequence[Values]
+
+
+TableChange = Statement | Insert
+
+
+@attrs.frozen
+class Quarantined:
+    """A plan that a projection leaves out, since its history cannot be read: its first unreadable version and why."""
+
+    plan_id: str
+    version: int
+    event: str
+    reason: str
+
+    @classmethod
+    def of(cls, error: CorruptHistory) -> Self:
+        """Return the plan whose history is corrupt."""
+        return cls(error.plan_id, error.version, error.event, error.reason)
+
+
+@attrs.frozen
+class Generation:
+    """One numbered copy of a projection's tables, and its checkpoint `reached`: the last sequence applied to it.
+
+    The `live` one answers; another is being built. `version` and `definition` are those of the projection that built
+    it. While `reached` is 0 it is backfilled plan by plan: it has the plans up to the id `filled` as they were at the
+    sequence `target`. `quarantined` is the number of plans that it leaves out.
+    """
+
+    projection: str
+    number: int
+    version: int
+    definition: str
+    reached: int = 0
+    live: bool = False
+    filled: str = ""
+    target: int = 0
+    quarantined: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the generation, which its tables carry too: `periods_1`."""
+        return f"{self.projection}_{self.number}"
+
+
+def dropped(generation: Generation) -> StoreUnavailable:
+    """Return the error of a generation that another process has dropped."""
+    return StoreUnavailable(
+        store=f"Read model {generation.name}", reason="another process has dropped it", remedy="repeat the call"
+    )
+
+
+class ViewStore(Protocol):
+    """The tables of projections: each generation's checkpoint moves in the transaction that changes its rows."""
+
+    label: str
+    """The database in words."""
+
+    prefix: str
+    """The beginning of the names of this ledger's tables, so that several ledgers can share a database."""
+
+    def generations(self, projection: str | None = None) -> list[Generation]:
+        """Return the generations of one projection, or of all, by projection and number."""
+        ...
+
+    def create(self, generation: Generation, statements: Sequence[str]) -> None:
+        """Create a generation's checkpoint at 0, and its tables and indexes, where they are missing.
+
+        Safe in several processes at once.
+        """
+        ...
+
+    def advance(
+        self,
+        before: Generation,
+        after: Generation,
+        *,
+        changes: Iterable[TableChange],
+        quarantine: Sequence[Quarantined] = (),
+        release: Sequence[str] = (),
+    ) -> bool:
+        """Apply the changes and move the checkpoint from `before` to `after`, all or nothing.
+
+        Puts plans into quarantine, and releases those with the ids `release`. Returns False, and nothing is done, if
+        the checkpoint is not at `before` any more.
+        """
+        ...
+
+    def checkpoint(self, generation: Generation, query: Query) -> Generation:
+        """Return a generation as `query` sees it, as in a snapshot. Raises `StoreUnavailable` if it was dropped."""
+        ...
+
+    def quarantine(self, generation: Generation, *, limit: int) -> list[Quarantined]:
+        """Return up to `limit` quarantined plans of a generation, by plan id."""
+        ...
+
+    def promote(self, generation: Generation, *, over: Generation | None, last: int) -> bool:
+        """Make a generation live, instead of another where there is one, which then is to be dropped.
+
+        Returns False, and nothing is done, if `over` is not the live one, or has read further than `generation`, up to
+        the sequence `last` at most.
+        """
+        ...
+
+    def drop(self, generation: Generation) -> None:
+        """Drop the tables of a generation that is not live, whatever version declared them, and its checkpoint."""
+        ...
+
+    def query(self, sql: str, parameters: Values = ()) -> list[tuple[Value, ...]]:
+        """Return the rows of a SELECT with `?` for its parameters."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Query]:
+        """Yield a query that reads every table as of one instant, however long the reading takes."""
+        ...
+
+    def leader_lock(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Try to lead, among all processes, inside this block; yield a function that returns whether this one leads.
+
+        It may be called at any time. A process that is refused may try again in a new block. The lock of a process that
+        is killed is free at once.
+        """
+        ...
+
+
+class Store(EventReader, EventWriter, Protocol):
+    """A ledger's events, with the store of its views."""
+
+    views: ViewStore
 
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""
-        ...
-
-    def news(self) -> AbstractContextManager[Callable[[float], bool]]:
-        """Yield a function that waits so many seconds, or until events are recorded, and tells whether they were."""
         ...
 
     def close(self) -> None:

@@ -1,24 +1,24 @@
 """The schema of a ledger's tables: created and brought up to date explicitly, one process at a time.
 
-Each ledger in a database has a version. A newer one than this library knows is refused; an older or missing one is
-brought up to date where the caller allows it: by `installment-ledger migrate`, or on opening for embedded use.
+Each ledger in a database has a version. A newer one than this library knows is refused; missing tables are created
+where the caller allows it: by `installment-ledger migrate`, or on opening for embedded use.
 """
 
 from collections.abc import Iterable, Mapping
 
 from ledger.errors import StoreUnavailable
-from ledger.store.recording import unavailable
+from ledger.store.errors import unavailable
 from ledger.store.sql import Cursor, Database
 
-VERSION = 1
-"""What this library reads and writes."""
+VERSION = 2
+"""The version that this library reads and writes. Version 1 was never released."""
 
 _TABLE = "installment_ledger_schema"
 
 
 def version(database: Database, name: str) -> int:
     """Return the version of a ledger's tables; 0 if there is no such ledger."""
-    if not database.has_table(_TABLE):
+    if _TABLE not in database.tables(_TABLE):
         return 0
     found = database.query(f"SELECT version FROM {_TABLE} WHERE ledger = ?", (name,))
     return int(found[0][0]) if found else 0
@@ -32,12 +32,15 @@ def prepare(database: Database, label: str, name: str, tables: Mapping[str, str]
     """
     with unavailable(label):
         found, complete = version(database, name), _complete(database, tables)
-        if create and found <= VERSION and not (found and complete):
+        if create and found in (0, VERSION) and not (found and complete):
             database.create(lambda cursor: _create(database, cursor, name, tables))
             found, complete = version(database, name), _complete(database, tables)
     if found > VERSION:
         reason = f"the ledger {name!r} has schema version {found}, and this library knows {VERSION}"
         raise StoreUnavailable(store=label, reason=reason, remedy="upgrade installment-ledger on this machine")
+    if 0 < found < VERSION:
+        reason = f"the ledger {name!r} has schema version {found}, of a library that was never released"
+        raise StoreUnavailable(store=label, reason=reason, remedy="import its book into a new ledger")
     if found == 0 or not complete:
         reason = f"there is no ledger {name!r} in it" if found == 0 else f"tables of the ledger {name!r} are missing"
         remedy = "check the URL and the name, or create it with `installment-ledger migrate`"
@@ -45,7 +48,7 @@ def prepare(database: Database, label: str, name: str, tables: Mapping[str, str]
 
 
 def _complete(database: Database, tables: Iterable[str]) -> bool:
-    return all(database.has_table(table) for table in tables)
+    return all(table in database.tables(table) for table in tables)
 
 
 def _create(database: Database, cursor: Cursor, name: str, tables: Mapping[str, str]) -> None:

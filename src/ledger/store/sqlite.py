@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from eventsourcing.persistence import StoredEvent, Subscription, Tracking
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
-from ledger.store.recording import unavailable
-from ledger.store.sql import Connected, Cursor, SqlRecorder, as_the_librarys, poller
+from ledger.store.errors import unavailable
+from ledger.store.port import RawEvent
+from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _TIMEOUT = 60
 """Seconds that a writer waits for other processes before it gives up."""
 
 _POLL_INTERVAL = 0.05
-"""Seconds between two looks at a file whose news one waits for."""
+"""Seconds between two looks at a file that is waited for."""
 
 
 class _Pool(SQLiteConnectionPool):
@@ -51,11 +51,11 @@ class SqliteDatabase:
         return json.dumps(values)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with as_the_librarys(sqlite3.Error), self._cursor(is_writer=False) as cursor:
+        with library_errors(sqlite3.Error), self._cursor(is_writer=False) as cursor:
             return cursor.execute(sql, parameters).fetchall()
 
     def write(self, change: Callable[[Cursor], T]) -> T:
-        with as_the_librarys(sqlite3.Error), self._cursor(is_writer=True) as cursor:
+        with library_errors(sqlite3.Error), self._cursor(is_writer=True) as cursor:
             cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
             try:
                 result = change(cursor)
@@ -75,7 +75,7 @@ class SqliteDatabase:
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
-        with as_the_librarys(sqlite3.Error), self._cursor(is_writer=False) as cursor:
+        with library_errors(sqlite3.Error), self._cursor(is_writer=False) as cursor:
             cursor.execute("BEGIN")
             try:
                 yield lambda sql, parameters: cursor.execute(sql, parameters).fetchall()
@@ -83,10 +83,10 @@ class SqliteDatabase:
                 cursor.execute("ROLLBACK")
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[Callable[[], bool]]:
+    def leader_lock(self, name: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
-        place = ":memory:" if self._pool.is_sqlite_memory_mode else f"{self._db_name}-{name}"
-        with as_the_librarys(sqlite3.Error), closing(sqlite3.connect(place, timeout=0, isolation_level=None)) as lock:
+        path = ":memory:" if self._pool.is_sqlite_memory_mode else f"{self._db_name}-{name}"
+        with library_errors(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
@@ -96,8 +96,9 @@ class SqliteDatabase:
             else:
                 yield lambda: True
 
-    def has_table(self, name: str) -> bool:
-        return bool(self.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
+    def tables(self, prefix: str) -> list[str]:
+        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?"
+        return [name for (name,) in self.query(sql, (len(prefix), prefix))]
 
     @contextmanager
     def _cursor(self, *, is_writer: bool) -> Iterator[sqlite3.Cursor]:
@@ -117,33 +118,28 @@ class SqliteRecorder(SqlRecorder):
     """Events in SQLite. Sequences are never used again, not even those of a row that was deleted by hand."""
 
     event_columns = (
-        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, plan_id TEXT NOT NULL, version INTEGER NOT NULL, "
-        "tag TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (plan_id, version)"
+        "sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, stream_id TEXT NOT NULL, "
+        "version INTEGER NOT NULL, tag TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (kind, stream_id, version)"
     )
 
-    def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> list[int]:
-        rows = [(str(s.originator_id), s.originator_version, s.topic, s.state) for s in stored_events]
-        insert = f"INSERT INTO {self.events_table} (plan_id, version, tag, state) VALUES (?, ?, ?, ?)"
+    def __init__(self, database: SqliteDatabase, prefix: str) -> None:
+        super().__init__(database, prefix)
+        columns = "kind, stream_id, version, tag, state"
+        self._insert = f"INSERT INTO {self.events_table} ({columns}) VALUES (?, ?, ?, ?, ?)"
 
-        def change(cursor: Cursor) -> int:
-            cursor.executemany(insert, rows)
-            cursor.execute("SELECT last_insert_rowid()")
-            ((last,),) = cursor.fetchall()
-            if tracking is not None:
-                self.track(cursor, tracking)
-            return int(last)
+    def insert(self, events: Sequence[RawEvent]) -> list[int]:
+        return self.database.write(lambda cursor: self.insert_within(cursor, events))
 
-        last = self.database.write(change)
-        return list(range(last - len(rows) + 1, last + 1))  # one writer at a time: without gaps
+    def insert_within(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
+        cursor.executemany(self._insert, [event[1:] for event in events])
+        cursor.execute("SELECT last_insert_rowid()")
+        ((last,),) = cursor.fetchall()
+        return list(range(last - len(events) + 1, last + 1))  # one writer at a time: without gaps
 
     @contextmanager
-    def news(self) -> Iterator[Callable[[float], bool]]:
-        """Yield a function that looks every now and then: an SQLite file tells nobody that it was written."""
-        yield poller(self.max_notification_id, interval=_POLL_INTERVAL)
-
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[Any]:
-        """Refuse: an SQLite file tells nobody that it was written. Projections pull."""
-        raise NotImplementedError("an SQLite file cannot be subscribed to: read on from a sequence instead")
+    def wait_for_events(self) -> Iterator[Callable[[float], bool]]:
+        """Yield a function that polls: an SQLite file notifies nobody."""
+        yield poller(self.last_sequence, interval=_POLL_INTERVAL)
 
 
 def connect(path: str, *, create: bool) -> Connected:

@@ -1,4 +1,4 @@
-"""Projections: incremental equals rebuilt equals replayed, exactly once, whoever catches up."""
+"""The read model: incremental equals rebuilt equals replayed, exactly once, whoever catches up."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import attrs
 import pytest
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from ledger import CorruptHistory, Ledger, Money, NotCaughtUp, PlanNotFound
 from ledger.events import PaymentMissed, RecordedEvent
 from ledger.plan import Plan
+from ledger.projections.builtin import PERIODS
 from ledger.projections.periods import plan_periods
 from ledger.readmodel import runner
-from ledger.readmodel.runner import ReadModel
-from ledger.readmodel.tables import Rows
+from ledger.readmodel.runner import Runner
+from ledger.readmodel.tables import Tables
+from ledger.store import Generation
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 from tests.strategies import History, histories
 
@@ -35,7 +38,7 @@ def ledgers(draw: st.DrawFn) -> list[RecordedEvent]:
         history = draw(histories(longest=8))
         opened = attrs.evolve(history.opened, investor=f"I-{number % 2}", partner=f"N-{number // 2}")
         events = [attrs.evolve(history.events[0], event=opened), *history.events[1:]]
-        plans.append([attrs.evolve(event, plan_id=f"P-{number}") for event in events])
+        plans.append([attrs.evolve(event, stream_id=f"P-{number}") for event in events])
     merged: list[RecordedEvent] = []
     while any(plans):
         next_plan = draw(st.sampled_from([plan for plan in plans if plan]))
@@ -74,7 +77,7 @@ def test_the_read_model_answers_as_a_replay_of_the_events(data: st.DataObject) -
         _append(ledger, events[cut:])
         caught_up = _answers(ledger, as_of, None)
         assert caught_up == _answers(ledger, as_of, FAR)
-        ReadModel(ledger._store).rebuild()
+        Runner(ledger._store, PERIODS).rebuild()
         assert _answers(ledger, as_of, None) == caught_up
 
 
@@ -82,84 +85,78 @@ def test_the_read_model_answers_as_a_replay_of_the_events(data: st.DataObject) -
 def test_incremental_rows_are_those_of_a_rebuild(events: list[RecordedEvent]) -> None:
     """Taking in the events one at a time leaves the same tables as taking them in at once."""
     with Ledger.open("memory://") as ledger:
-        model = ReadModel(ledger._store)
+        model = Runner(ledger._store, PERIODS)
         for event in events:
             ledger._store.append([event])
-            assert model.catch_up() == ledger._store.last_sequence()
+            assert model.catch_up().reached == ledger._store.last_sequence()
         incremental = _tables(ledger)
         verification = model.rebuild()
         assert (verification.differences, verification.reached) == ((), ledger._store.last_sequence())
         assert _tables(ledger) == incremental
 
 
-def _tables(ledger: Ledger) -> list[Any]:
-    tables = ledger._store.tables
-    (live,) = tables.views()
-    rows = Rows(tables, live.name)
-    return [
-        rows.daily_totals(),
-        *(
-            sorted(tables.query(f"SELECT * FROM {tables.prefix}_{live.name}{table}"), key=str)
-            for table in ("", "_plans", "_zones")
-        ),
-    ]
+def _tables(ledger: Ledger) -> dict[str, Any]:
+    live = Runner(ledger._store, PERIODS).live()
+    assert live is not None
+    tables = Tables(ledger._store.views, PERIODS, live)
+    plan_ids = [event.plan_id for event in ledger.events() if event.version == 1]
+    return {"rows": tables.rows_of(plan_ids), "counts": tables.counts(), "totals": tables.totals()}
 
 
 @given(history=histories())
 def test_periods_cover_every_day_once(history: History) -> None:
     """From the opening on, every date lies in exactly one period, and neighbours differ."""
-    spans, _ = plan_periods(Plan(history.events))
-    assert spans[0].from_on == history.opened.effective_on
-    assert spans[-1].through_on == date.max
-    for before, after in pairwise(spans):
+    periods, _ = plan_periods(Plan(history.events))
+    assert periods[0].from_on == history.opened.effective_on
+    assert periods[-1].through_on == date.max
+    for before, after in pairwise(periods):
         assert after.from_on == before.through_on + timedelta(days=1)
-        assert attrs.evolve(after, from_on=before.from_on, through_on=before.through_on) != before
+        assert after._replace(from_on=before.from_on, through_on=before.through_on) != before
 
 
-def test_a_batch_is_taken_in_once_however_many_catch_up(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight catch up at once while events arrive: every event is taken in exactly once."""
+def test_a_batch_is_applied_once_however_many_catch_up(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight catch up at once while events arrive: every event is applied exactly once."""
     monkeypatch.setattr(runner, "_BATCH", 3)
-    taken: list[int] = []
-    advance = type(ledger._store.tables).advance
+    applied: list[int] = []
+    advance = type(ledger._store.views).advance
 
-    def counted(self: Any, view: str, *, reached: int, **move: Any) -> bool:
-        done = bool(advance(self, view, reached=reached, **move))
+    def counted(self: Any, before: Generation, after: Generation, **move: Any) -> bool:
+        done = bool(advance(self, before, after, **move))
         if done:
-            taken.append(reached)
+            applied.append(after.reached)
         return done
 
-    monkeypatch.setattr(type(ledger._store.tables), "advance", counted)
     open_plan(ledger, "P-first")
-    first = ReadModel(ledger._store).catch_up()  # filled: from here on events count
+    first = Runner(ledger._store, PERIODS).catch_up().reached
+    monkeypatch.setattr(type(ledger._store.views), "advance", counted)
     for number in range(6):
         open_plan(ledger, f"P-{number}")
         pay(ledger, OPENED_ON, "bank-1", plan_id=f"P-{number}")
     with ThreadPoolExecutor(8) as pool:
-        reached = set(pool.map(lambda _: ReadModel(ledger._store).catch_up(), range(8)))
+        reached = set(pool.map(lambda _: Runner(ledger._store, PERIODS).catch_up().reached, range(8)))
     assert reached == {ledger._store.last_sequence()}
-    assert sorted(taken) == [first, *[event.sequence for event in ledger.events(after=first)][2::3]]
+    assert sorted(applied) == [event.sequence for event in ledger.events(after=first)][2::3]
 
 
-def test_an_event_is_in_the_rows_once_however_many_fill_them(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight fill at once, two plans at a time, while events arrive; readers wait; the rows are those of a replay."""
+def test_an_event_is_in_the_rows_once_however_many_backfill(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight build the first generation at once, two plans at a time, while events arrive: the rows equal a replay."""
     monkeypatch.setattr(runner, "_PLANS", 2)
-    ReadModel(ledger._store)
     for number in range(7):
         open_plan(ledger, f"P-{number}")
 
-    def fill(number: int) -> int:
+    def build(number: int) -> int:
         pay(ledger, OPENED_ON, "bank-1", plan_id=f"P-{number % 7}")
-        return ReadModel(ledger._store).catch_up()
+        return Runner(ledger._store, PERIODS).catch_up().reached
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(fill, range(8)))
+        list(pool.map(build, range(8)))
     verification = ledger.verify()
     assert (verification.plans, verification.differences) == (7, ())
     assert verification.reached == ledger._store.last_sequence()
 
 
-def test_rows_that_are_filled_half_do_not_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever does not catch up itself is told to wait while the rows are filled for the first time."""
+def test_a_generation_is_not_live_until_it_is_built(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first generation that was cut off half-way answers nothing and is not verified; the next catch-up ends it."""
     monkeypatch.setattr(runner, "_PLANS", 2)
     for number in range(5):
         open_plan(ledger, f"P-{number}")
@@ -168,29 +165,31 @@ def test_rows_that_are_filled_half_do_not_answer(ledger: Ledger, monkeypatch: py
         assert (done, plans) == (2, 5)
         raise KeyboardInterrupt
 
-    model = ReadModel(ledger._store)
+    model = Runner(ledger._store, PERIODS)
     with pytest.raises(KeyboardInterrupt):
         model.catch_up(cut_off)
-    with pytest.raises(NotCaughtUp) as caught:
-        model.ask(lambda rows: rows.zones())
-    assert (caught.value.reached, caught.value.wanted) == (0, ledger._store.last_sequence())
+    assert model.live() is None
+    for question in (lambda: model.current(catch_up=False), model.verify):
+        with pytest.raises(NotCaughtUp) as caught:
+            question()
+        assert (caught.value.reached, caught.value.wanted) == (0, ledger._store.last_sequence())
     pay(ledger, OPENED_ON, "bank-1", plan_id="P-0")
-    assert model.catch_up() == ledger._store.last_sequence()
+    assert model.catch_up().reached == ledger._store.last_sequence()
     assert ledger.verify().differences == ()
 
 
-def test_a_poisoned_event_stops_the_lists_and_names_itself(ledger: Ledger) -> None:
-    """A history that cannot be stops the projections with its plan and version; other plans answer on."""
+def test_a_question_looks_up_the_live_generation_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caught-up list of a date costs three reads: the generations, the ledger's last sequence, the rows."""
     open_plan(ledger)
-    open_plan(ledger, "P-2")
-    (opening,) = ledger.history("P-2")
-    ledger._store.append([attrs.evolve(opening, version=2)])
-    with pytest.raises(CorruptHistory, match="Plan P-2, version 2.*opened once") as caught:
-        ledger.overdue()
-    assert (caught.value.plan_id, caught.value.version, caught.value.event) == ("P-2", 2, "PlanOpened")
-    with pytest.raises(CorruptHistory):
-        pay(ledger, OPENED_ON, "bank-1", plan_id="P-2")
-    assert ledger.position("P-1", as_of=OPENED_ON).status == "active"
+    ledger.overdue(as_of=OPENED_ON)
+    views = type(ledger._store.views)
+    generations, query = Mock(wraps=ledger._store.views.generations), Mock(wraps=ledger._store.views.query)
+    last = Mock(wraps=ledger._store.last_sequence)
+    monkeypatch.setattr(views, "generations", lambda _, name: generations(name))
+    monkeypatch.setattr(views, "query", lambda _, *asked: query(*asked))
+    monkeypatch.setattr(ledger._store, "last_sequence", last)
+    ledger.overdue(as_of=OPENED_ON)
+    assert (generations.call_count, last.call_count, query.call_count) == (1, 1, 1)
 
 
 def test_an_edited_outcome_is_found_by_the_next_command(ledger: Ledger) -> None:
@@ -211,14 +210,14 @@ def test_lists_read_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         open_plan(ledger)
         ledger.overdue()
         asked: list[tuple[str, Any]] = []
-        tables = ledger._store.tables
+        tables = ledger._store.views
         query = tables.query
 
-        def heard(_: Any, sql: str, parameters: Any = ()) -> Any:
+        def recorded(_: Any, sql: str, parameters: Any = ()) -> Any:
             asked.append((sql, parameters))
             return query(sql, parameters)
 
-        monkeypatch.setattr(type(tables), "query", heard)
+        monkeypatch.setattr(type(tables), "query", recorded)
         ledger.overdue(as_of=OPENED_ON)
         ledger.overdue(partner="N-3", as_of=OPENED_ON)
         ledger.balances(investor="I-7", as_of=OPENED_ON)
@@ -227,7 +226,7 @@ def test_lists_read_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         plans = {
             sql: [str(step[-1]) for step in tables.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
             for sql, parameters in asked
-            if "_periods_1 " in sql or "_totals" in sql or "_plans" in sql
+            if "RECURSIVE" not in sql
         }
         assert len(plans) == 4
         for sql, steps in plans.items():
@@ -241,7 +240,7 @@ def test_a_plan_that_cannot_be_closed_keeps_no_other_from_it(ledger: Ledger) -> 
         open_plan(ledger, f"P-{number}")
     missed = ledger.close_books(through=OPENED_ON + timedelta(days=1), dry_run=True)[0]
     assert isinstance(missed.event, PaymentMissed)
-    ledger._store.append([attrs.evolve(missed, plan_id="P-1", version=2, event=attrs.evolve(missed.event, number=2))])
+    ledger._store.append([attrs.evolve(missed, stream_id="P-1", version=2, event=attrs.evolve(missed.event, number=2))])
     told: list[tuple[int, int]] = []
     with pytest.raises(CorruptHistory, match="Plan P-1"):
         ledger.close_books(through=OPENED_ON + timedelta(days=20), progress=lambda *done: told.append(done))

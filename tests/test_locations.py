@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,12 +12,12 @@ import pytest
 
 from ledger import Ledger, StoreUnavailable
 from tests import crash_worker, workers
-from tests.crash_worker import Place, answers
+from tests.crash_worker import Location, answers
 from tests.examples import OPENED_ON, open_plan, pay, usd
 from tests.processes import forked
 from tests.raw_sql import change, names
 
-_VIEWS = {"periods_1", "periods_1_plans", "periods_1_zones", "periods_1_totals"}
+_VIEWS = {"checkpoints", "quarantine", "periods_1_periods", "periods_1_closings", "periods_1_totals"}
 
 
 def _in_schema(url: str, schema: str) -> str:
@@ -63,12 +64,12 @@ def test_views_may_be_in_another_database(database: Callable[[str, str], str], k
             pay(one, OPENED_ON, "bank-1", plan_id="Q-21")
         assert answers(ledger) == answers(plain)
         assert ledger.verify().differences == ()
-        assert names(ledger, views=True) == {"checkpoints", *_VIEWS}
+        assert names(ledger, views=True) == _VIEWS
         if kind != "memory":
-            assert names(ledger) == {"events", "checkpoints"}
+            assert names(ledger) == {"events"}
         assert ledger.rebuild().differences == ()
         assert answers(ledger) == answers(plain)
-        assert names(ledger, views=True) == {"checkpoints", *(view.replace("1", "2") for view in _VIEWS)}
+        assert names(ledger, views=True) == {table.replace("1", "2") for table in _VIEWS}
         assert ledger.status().problems == ()
 
 
@@ -159,13 +160,13 @@ def test_a_schema_for_each_issuer(postgres_url: str, name: str) -> None:
         (opened,) = open_plan(two)
         paid = pay(two, OPENED_ON, "bank-1")
         assert (opened.sequence, len(one.history("P-1")), len(two.history("P-1"))) == (1, 1, 3)
-        with one._store.tables.alone() as alone, two._store.tables.alone() as also:
-            assert (alone(), also()) == (True, True)
-        stack.enter_context(forked(workers.follow, Place(urls[1], "ledger"), 300.0))
+        with one._store.views.leader_lock() as leads, two._store.views.leader_lock() as also:
+            assert (leads(), also()) == (True, True)
+        stack.enter_context(forked(workers.follow, Location(urls[1], "ledger"), 300.0))
         assert two.wait(paid[-1].sequence) == paid[-1].sequence
-        assert one.status().views[0].reached == 0
+        assert one.status().read_models == ()
         assert two.portfolio(as_of=OPENED_ON)[0].paid == usd("150.00")
-        assert names(one) == names(two) == {"events", "checkpoints", *_VIEWS}
+        assert names(two) == {"events", *_VIEWS}
 
 
 def test_many_ledgers_in_one_database(shared_url: str, name: str) -> None:
@@ -176,8 +177,38 @@ def test_many_ledgers_in_one_database(shared_url: str, name: str) -> None:
             open_plan(ledger)
             for payment in range(number):
                 pay(ledger, OPENED_ON, f"bank-{payment}", amount="1.00")
+        assert ledgers[3].portfolio()
         ledgers[3].rebuild()
         for number, ledger in enumerate(ledgers):
             assert ledger.portfolio(as_of=OPENED_ON)[0].paid.minor == 100 * number
             assert ledger.status().last_sequence == ledger.history("P-1")[-1].sequence == number + 1
-            assert [view.name for view in ledger.status().views] == ["periods_2" if number == 3 else "periods_1"]
+            assert [model.name for model in ledger.status().read_models] == [
+                "periods_2" if number == 3 else "periods_1"
+            ]
+
+
+# ---- restores
+
+
+def test_a_restore_of_the_events_alone_is_completed(shared_url: str, name: str) -> None:
+    """Events are the ledger: from them alone `create` makes everything else anew; without it, the error says so."""
+    with Ledger.open(shared_url, name=name) as ledger:
+        open_plan(ledger)
+        expected = ledger.overdue(as_of=date(2023, 4, 15))
+        for table in _VIEWS:
+            change(ledger, f"DROP TABLE books_{table}", views=True)
+    with pytest.raises(StoreUnavailable, match="tables of the ledger .* are missing; .*migrate"):
+        Ledger.open(shared_url, name=name, create=False)
+    with Ledger.open(shared_url, name=name) as ledger:
+        assert ledger.overdue(as_of=date(2023, 4, 15)) == expected
+        change(ledger, "DELETE FROM installment_ledger_schema")
+    with Ledger.open(shared_url, name=name) as ledger:
+        assert len(ledger.history("P-1")) == 1
+
+
+def test_a_schema_that_was_never_released_is_refused(shared_url: str, name: str) -> None:
+    """Version 1 came before the first release: its ledgers are imported again."""
+    with Ledger.open(shared_url, name=name) as ledger:
+        change(ledger, "UPDATE installment_ledger_schema SET version = 1 WHERE ledger = ?", name)
+    with pytest.raises(StoreUnavailable, match="schema version 1, .* never released; import its book into a new"):
+        Ledger.open(shared_url, name=name)

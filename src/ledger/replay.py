@@ -1,0 +1,55 @@
+"""Replay: the plans of a ledger from their events, page by page, as of a sequence and as known at an instant.
+
+Rebuilding, verifying, catching up, questions about the past and audits all page through plans here. A plan whose
+history cannot be read comes with its error and stops no other.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from ledger.errors import CorruptHistory
+from ledger.plan import Plan, known
+from ledger.store import WHOLE, EventReader, Partition, RawEvent
+
+PAGE = 500
+"""Plans that are in memory at a time."""
+
+
+class Replayed(NamedTuple):
+    """A plan with all its facts and outcomes; or None, and the error in its history."""
+
+    plan_id: str
+    plan: Plan | None
+    error: CorruptHistory | None
+
+
+def replay(
+    reader: EventReader, *, within: Partition = WHOLE, known_at: datetime | None = None, page: int = PAGE
+) -> Iterator[list[Replayed]]:
+    """Yield the plans of a partition, in the order of their ids, a page at a time.
+
+    The reader decides through which sequence events count; `known_at`, an instant, leaves out later ones. Plans without
+    an event by then are left out.
+    """
+    after = within.after
+    while plan_ids := reader.stream_ids(within=Partition(after, within.up_to), limit=page):
+        after = plan_ids[-1]
+        yield replay_plans(reader, plan_ids, known_at=known_at)
+
+
+def replay_plans(reader: EventReader, plan_ids: Sequence[str], *, known_at: datetime | None = None) -> list[Replayed]:
+    """Return these plans, in their order; those without an event are left out."""
+    found = reader.raw_histories(plan_ids)
+    return [one for plan_id in plan_ids if (one := replay_one(reader, plan_id, found[plan_id], known_at=known_at))]
+
+
+def replay_one(
+    reader: EventReader, plan_id: str, history: Sequence[RawEvent], *, known_at: datetime | None = None
+) -> Replayed | None:
+    """Return the plan with this history, oldest event first; None if nothing of it was known by then."""
+    try:
+        events = known(map(reader.decode, history), known_at)
+        return Replayed(plan_id, Plan(events), None) if events else None
+    except CorruptHistory as error:
+        return Replayed(plan_id, None, error)

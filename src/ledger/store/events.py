@@ -1,0 +1,179 @@
+"""A ledger's events on top of a recorder: rows in, recorded events out, through the codec."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol
+
+from eventsourcing.persistence import IntegrityError
+
+from ledger.errors import ConcurrentChange, InvalidArgument
+from ledger.events import PLAN, RecordedEvent
+from ledger.events.codec import Codec
+from ledger.store.errors import unavailable
+from ledger.store.port import WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
+from ledger.store.sql import LAST
+
+_stream_id = attrgetter("stream_id")
+
+
+class Recorder(Protocol):
+    """The rows of a ledger's events, in whatever database. See `SqlRecorder` for what each method returns."""
+
+    def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
+        """Insert events, all or none, and return their sequences."""
+        ...
+
+    def stream(self, kind: str, stream_id: str, *, through: int) -> list[RawEvent]:
+        """Return a stream's rows in the order of version."""
+        ...
+
+    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[RawEvent]:
+        """Return the rows of several streams, of each in the order of version."""
+        ...
+
+    def log(self, *, after: int, through: int, limit: int) -> list[RawEvent]:
+        """Return rows with a sequence above `after`, up to `through`, in the order of sequence."""
+        ...
+
+    def stream_ids(self, kind: str, within: Partition, *, limit: int) -> list[str]:
+        """Return ids of a partition, in their order."""
+        ...
+
+    def nth_id(self, kind: str, offset: int) -> str | None:
+        """Return the id with this many others of its kind before it."""
+        ...
+
+    def count(self, kind: str) -> int:
+        """Return the number of streams of a kind."""
+        ...
+
+    def last_sequence(self) -> int:
+        """Return the highest sequence; 0 in an empty ledger."""
+        ...
+
+    def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Yield a function that waits until events are recorded."""
+        ...
+
+
+class RecorderEvents:
+    """An `EventReader` over one recorder."""
+
+    def __init__(self, label: str, url: str, name: str, recorder: Recorder, *, through: int = LAST) -> None:
+        self.label = label
+        self.through = through
+        self._url = url
+        self._name = name
+        self._recorder = recorder
+        self._codec = Codec()
+
+    def at(self, through: int) -> "RecorderEvents":
+        """Return a reader of the same ledger that shows nothing recorded after the sequence `through`."""
+        return RecorderEvents(self.label, self._url, self._name, self._recorder, through=min(through, self.through))
+
+    def address(self) -> ReaderAddress:
+        """Return where the same events can be read from another process."""
+        if self._url == "memory://":
+            raise InvalidArgument(argument="url", given=self._url, expected="a database that another process can open")
+        return ReaderAddress(self._url, self._name, self.through)
+
+    def decode(self, raw: RawEvent) -> RecordedEvent:
+        """Return a stored event. Raises `CorruptHistory`."""
+        sequence, kind, stream_id, version, tag, state = raw
+        return self._codec.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
+
+    def history(self, stream_id: str, *, kind: str = PLAN) -> list[RecordedEvent]:
+        """Return a stream's events, oldest first."""
+        with unavailable(self.label):
+            rows = self._recorder.stream(kind, stream_id, through=self.through)
+        return list(map(self.decode, rows))
+
+    def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:
+        """Return the events of several streams, each oldest first."""
+        raw = self.raw_histories(stream_ids, kind=kind)
+        return {stream_id: list(map(self.decode, rows)) for stream_id, rows in raw.items()}
+
+    def raw_histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RawEvent]]:
+        """Return the events of several streams as they are stored."""
+        found: dict[str, list[RawEvent]] = {stream_id: [] for stream_id in stream_ids}
+        with unavailable(self.label):
+            rows = self._recorder.streams(kind, stream_ids, through=self.through)
+        for stream_id, of_stream in groupby(rows, key=_stream_id):
+            found[stream_id] = list(of_stream)
+        return found
+
+    def events(self, *, after: int, limit: int) -> list[RecordedEvent]:
+        """Return up to `limit` events with a sequence above `after`."""
+        return list(map(self.decode, self.raw_events(after=after, limit=limit)))
+
+    def raw_events(self, *, after: int, limit: int) -> list[RawEvent]:
+        """Return up to `limit` events with a sequence above `after` as they are stored."""
+        with unavailable(self.label):
+            return self._recorder.log(after=after, through=self.through, limit=limit)
+
+    def stream_ids(self, *, kind: str = PLAN, within: Partition = WHOLE, limit: int) -> list[str]:
+        """Return up to `limit` stream ids of a partition, in their order."""
+        with unavailable(self.label):
+            return self._recorder.stream_ids(kind, within, limit=limit)
+
+    def count(self, *, kind: str = PLAN) -> int:
+        """Return the number of streams of a kind."""
+        with unavailable(self.label):
+            return self._recorder.count(kind)
+
+    def partitions(self, number: int, *, kind: str = PLAN) -> list[Partition]:
+        """Split the streams of a kind into up to `number` ranges of about equally many ids, in their order."""
+        streams = self.count(kind=kind)
+        offsets = {streams * part // number - 1 for part in range(1, number)} - {-1}
+        with unavailable(self.label):
+            ends = sorted({end for end in (self._recorder.nth_id(kind, offset) for offset in offsets) if end})
+        return [Partition(after, up_to) for after, up_to in zip(["", *ends], [*ends, None], strict=True)]
+
+    def last_sequence(self) -> int:
+        """Return the highest sequence shown; 0 in an empty ledger."""
+        with unavailable(self.label):
+            return min(self._recorder.last_sequence(), self.through)
+
+    @contextmanager
+    def wait_for_events(self) -> Iterator[Callable[[float], bool]]:
+        """Yield a function that waits until events are recorded."""
+        with unavailable(self.label), self._recorder.wait_for_events() as wait:
+            yield wait
+
+
+class RecorderStore(RecorderEvents):
+    """A `Store` over one recorder: the whole ledger, and the store of its views."""
+
+    def __init__(
+        self,
+        label: str,
+        url: str,
+        name: str,
+        recorder: Recorder,
+        views: ViewStore,
+        *,
+        schema: int,
+        close: Callable[[], None],
+    ) -> None:
+        super().__init__(label, url, name, recorder)
+        self.views = views
+        self.close = close
+        self._schema = schema
+
+    def append(self, events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
+        """Record the events, all or none, and return them with their sequences."""
+        if not events:
+            return ()
+        raw = [RawEvent(0, one.kind, one.stream_id, one.version, *self._codec.encode(one)) for one in events]
+        with unavailable(self.label):
+            try:
+                sequences = self._recorder.insert(raw)
+            except IntegrityError:
+                raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
+        return tuple(event.at(sequence) for event, sequence in zip(events, sequences, strict=True))
+
+    def schema_version(self) -> int:
+        """Return the version of the ledger's tables."""
+        return self._schema

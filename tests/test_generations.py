@@ -1,0 +1,189 @@
+"""Generations: a rebuild goes on beside the answers, and a generation that differs from a replay is never promoted."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from ledger import Ledger
+from ledger.projections.builtin import PERIODS
+from ledger.readmodel import runner
+from ledger.readmodel.runner import Runner
+from tests import crash_worker
+from tests.crash_worker import Location, answers
+from tests.examples import OPENED_ON, open_plan, pay
+from tests.raw_sql import change
+
+
+class _CutOffError(Exception):
+    """The work stops here."""
+
+
+@pytest.fixture
+def location(shared_url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Location:
+    """The location of a ledger with nine plans, taken in."""
+    monkeypatch.setattr(runner, "_BATCH", 20)
+    monkeypatch.setattr(runner, "_PLANS", 2)
+    made = Location(shared_url, name)
+    crash_worker.prepare(made, "rebuild")
+    return made
+
+
+@pytest.fixture
+def books(location: Location) -> Iterator[Ledger]:
+    """The ledger there."""
+    with location.open() as opened:
+        yield opened
+
+
+def _generations(ledger: Ledger) -> list[tuple[str, bool]]:
+    return [(view.name, view.live) for view in ledger._store.views.generations()]
+
+
+# ---- rebuilding
+
+
+def test_answers_go_on_during_rebuilds(location: Location, books: Ledger) -> None:
+    """Two threads ask all the time while five rebuilds take over: every answer is the same, and none is an error."""
+    expected, stop = answers(books), Event()
+
+    def ask() -> int:
+        asked = 0
+        with location.open() as reader:
+            while not stop.is_set():
+                assert answers(reader) == expected
+                asked += 1
+        return asked
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        try:
+            for generation in range(2, 7):
+                assert books.rebuild().differences == ()
+                assert _generations(books) == [(f"periods_{generation}", True)]
+        finally:
+            stop.set()
+        assert all(one.result(timeout=60) > 1 for one in asking)
+
+
+def test_payments_go_on_during_a_rebuild(location: Location, books: Ledger) -> None:
+    """What is recorded and taken in while the next generation is filled is in it when it takes over."""
+    paid: list[int] = []
+
+    def pay_meanwhile(*_: int) -> None:
+        if len(paid) == 5:
+            return
+        with location.open() as other:
+            paid.append(pay(other, OPENED_ON, f"bank-new-{len(paid)}", amount="1.00", plan_id="P-7")[-1].sequence)
+            assert other.wait(paid[-1]) == paid[-1]
+
+    assert books.rebuild(progress=pay_meanwhile).differences == ()
+    assert len(paid) == 5
+    assert books.wait(paid[-1]) == paid[-1]
+    assert books.verify().differences == ()
+
+
+def test_what_was_to_be_read_stays_to_be_read(location: Location, books: Ledger) -> None:
+    """While one generation after another takes over, no reader ever sees less than somebody has waited for."""
+    stop = Event()
+
+    def pay_and_read() -> int:
+        paid = 0
+        with location.open() as writer, Ledger.open(location.url, name=location.name, catch_up=False) as reader:
+            while not stop.is_set():
+                (first, *_) = pay(writer, OPENED_ON, f"bank-new-{paid}", amount="1.00", plan_id="P-7")
+                assert writer.wait(first.sequence) >= first.sequence
+                assert reader.wait(first.sequence, timeout=0) >= first.sequence
+                paid += 1
+        return paid
+
+    with ThreadPoolExecutor(1) as pool:
+        paying = pool.submit(pay_and_read)
+        try:
+            for _ in range(4):
+                assert books.rebuild().differences == ()
+        finally:
+            stop.set()
+        assert paying.result(timeout=60) > 1
+    assert books.verify().differences == ()
+
+
+def test_a_rebuild_that_was_cut_off_goes_on_where_it_stopped(books: Ledger) -> None:
+    """An interrupted rebuild leaves the live rows leads; the next one begins at its checkpoint."""
+    expected = answers(books)
+
+    def cut_off(*_: int) -> None:
+        raise _CutOffError
+
+    with pytest.raises(_CutOffError):
+        books.rebuild(progress=cut_off)
+    assert _generations(books) == [("periods_1", True), ("periods_2", False)]
+    fresh = books._store.views.generations()[1]
+    assert (fresh.filled, fresh.target) == ("P-1", books._store.last_sequence())
+    assert (answers(books), books.verify().generation) == (expected, "periods_1")
+    done: list[int] = []
+    assert books.rebuild(progress=lambda plans, _: done.append(plans)).differences == ()
+    assert list(dict.fromkeys(done)) == [2, 4, 6, 7, crash_worker.PLANS], (
+        "seven plans are derived, and all are verified"
+    )
+    assert _generations(books) == [("periods_2", True)]
+    assert answers(books) == expected
+
+
+def test_a_generation_that_differs_never_takes_over(books: Ledger) -> None:
+    """A row that is not a replay's keeps the rebuild from taking over: it is named, and the rows are removed."""
+    expected, damaged = answers(books), list[int]()
+
+    def damage(reached: int, _: int) -> None:
+        if not damaged:
+            damaged.append(reached)
+            change(books, "UPDATE books_periods_2_periods SET paid = paid + 1 WHERE plan_id = 'P-0'")
+
+    verification = books.rebuild(progress=damage)
+    assert verification.generation == "periods_2"
+    assert any("plan P-0" in difference and "paid is 1" in difference for difference in verification.differences)
+    assert _generations(books) == [("periods_1", True)]
+    assert answers(books) == expected
+    assert books.rebuild().differences == ()
+    assert _generations(books) == [("periods_2", True)]
+    assert answers(books) == expected
+
+
+def test_two_rebuilds_at_once_are_one(location: Location, books: Ledger) -> None:
+    """Two processes that rebuild fill the same generation together, and one lets it take over."""
+    expected = answers(books)
+    with location.open() as other, ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(ledger.rebuild) for ledger in (books, other)]
+        assert [one.result(timeout=60).differences for one in both] == [(), ()]
+        assert answers(books) == answers(other) == expected
+    ((view, live),) = _generations(books)
+    assert (view in {"periods_2", "periods_3"}, live) == (True, True)
+    assert books.verify().differences == ()
+
+
+def test_a_rebuild_finds_the_generation_gone_that_another_removed(location: Location, books: Ledger) -> None:
+    """A difference that one rebuild finds ends another that was filling the same generation, with what to do."""
+
+    def another(*_: int) -> None:
+        with location.open() as other:
+            change(other, "UPDATE books_periods_2_periods SET paid = paid + 1 WHERE plan_id = 'P-0'")
+            assert other.rebuild().differences
+
+    with pytest.raises(Exception, match="another process has dropped it"):
+        books.rebuild(progress=another)
+    assert books.rebuild().differences == ()
+
+
+def test_a_question_that_meets_a_promotion_is_asked_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables that a question has found are dropped before it reads them: those that replaced them answer."""
+    open_plan(ledger)
+    model = Runner(ledger._store, PERIODS)
+    expected = ledger.portfolio(as_of=OPENED_ON)
+    stale = [model.current(catch_up=True)]
+    assert ledger.rebuild().differences == ()
+    current = Runner.current
+    monkeypatch.setattr(Runner, "current", lambda self, **how: stale.pop() if stale else current(self, **how))
+    assert ledger.portfolio(as_of=OPENED_ON) == expected
+    assert stale == []
+    assert ledger.verify().generation == "periods_2"
