@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import attrs
@@ -239,6 +240,34 @@ def test_threads_share_a_ledger(ledger: Ledger) -> None:
         list(pool.map(pay_some, range(8)))
     assert sum(ledger.position(f"P-{plan}", as_of=OPENED_ON).paid.minor for plan in range(3)) == 24 * 100
     assert ledger.portfolio(as_of=OPENED_ON)[0].paid.minor == 24 * 100
+
+
+@pytest.mark.parametrize("times", range(3))
+def test_a_ledger_may_be_closed_under_active_threads(shared_url: str, name: str, times: int) -> None:
+    """Calls that are under way end well, later ones are refused, and the interpreter lives."""
+    ledger = Ledger.open(shared_url, name=name)
+    open_plan(ledger)
+    begun = [Event() for _ in range(8)]
+
+    def ask(number: int) -> int:
+        asked = 0
+        while True:
+            try:
+                assert len(ledger.history("P-1")) >= 1
+                pay(ledger, OPENED_ON, f"bank-{number}-{asked}", amount="0.01")
+                ledger.portfolio(as_of=OPENED_ON)
+            except StoreUnavailable:
+                return asked
+            asked += 1
+            begun[number].set()
+
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask, number) for number in range(8)]
+        assert all(event.wait(60) for event in begun)
+        ledger.close()
+        paid = sum(one.result(timeout=60) for one in asking)
+    with Ledger.open(shared_url, name=name) as again:
+        assert paid <= again.position("P-1", as_of=OPENED_ON).paid.minor <= paid + 8, times
 
 
 def _run(processes: int, task: Callable[..., Any], *arguments: Any) -> list[Any]:

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from eventsourcing.persistence import InterfaceError
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
 from ledger.store.errors import unavailable
@@ -40,6 +42,9 @@ class SqliteDatabase:
     def __init__(self, db_name: str) -> None:
         self._db_name = db_name
         self._pool = _Pool(db_name=db_name, lock_timeout=_TIMEOUT, pool_timeout=_TIMEOUT)
+        self._usage = Lock()
+        self._in_use = 0
+        self._closed = False
 
     def sql(self, statement: str) -> str:
         return statement
@@ -102,16 +107,35 @@ class SqliteDatabase:
 
     @contextmanager
     def _cursor(self, *, is_writer: bool) -> Iterator[sqlite3.Cursor]:
-        connection = self._pool.get_connection(is_writer=is_writer)
+        with self._usage:
+            if self._closed:
+                raise InterfaceError("it is closed")
+            self._in_use += 1
         try:
-            with connection.cursor() as cursor:
-                cursor.row_factory = None  # tuples
-                yield cursor
+            connection = self._pool.get_connection(is_writer=is_writer)
+            try:
+                with connection.cursor() as cursor:
+                    cursor.row_factory = None  # tuples
+                    yield cursor
+            finally:
+                self._pool.put_connection(connection)
         finally:
-            self._pool.put_connection(connection)
+            self._stop_using()
+
+    def _stop_using(self) -> None:
+        with self._usage:
+            self._in_use -= 1
+            last = self._closed and not self._in_use
+        if last:
+            self._pool.close()
 
     def close(self) -> None:
-        self._pool.close()
+        """Refuse further calls; the last one that is under way closes the connections: SQLite crashes otherwise."""
+        with self._usage:
+            idle = not (self._closed or self._in_use)
+            self._closed = True
+        if idle:
+            self._pool.close()
 
 
 class SqliteRecorder(SqlRecorder):
