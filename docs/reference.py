@@ -21,7 +21,7 @@ _SCHEMAS = "../src/ledger/events/schemas"
 _HEAD = """\
 # Reference
 
-Generated from the code by `docs/reference.py`. The terms are defined in the [glossary](glossary.md); the arithmetic is
+Generated from the code by `docs/reference.py`. The words are defined in the [glossary](glossary.md); the arithmetic is
 in the [rules](rules.md), which the code cites as `RULES.md`.
 
 Arguments after a `*` are given by keyword. Dates are `datetime.date`, instants `datetime.datetime` with a time zone; a

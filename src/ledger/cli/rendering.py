@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from ledger.books.importer import ImportReport
 from ledger.projections.balances import BalanceRow
@@ -20,7 +21,7 @@ from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
 
-_WIDTH_WITHOUT_TERMINAL = 160
+_WIDTH_WITHOUT_TERMINAL = 120
 _NARROWEST_TEXT = 24
 """Characters below which a column of text is not wrapped."""
 
@@ -158,7 +159,7 @@ def _narrowest(console: Console, table: Table) -> int:
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Return a table without its empty columns; `#` before a column's name means numbers, `~` text that may wrap."""
     cells = list(rows)
-    table = Table(title=f"{title}\n", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(f"{title}\n"), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.show_edge = table.pad_edge = False
     shown = [number for number in range(len(columns)) if not cells or any(row[number] for row in cells)]
     for number in shown:
@@ -169,7 +170,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
             width = max(cell_len(text) for text in (*name.split(), *(row[number] for row in cells), " "))
             table.add_column("\n".join(wrap(name, width)), justify="right" if kind == "#" else "left", width=width)
     for row in cells:
-        table.add_row(*(row[number] for number in shown))
+        table.add_row(*(Text(row[number]) for number in shown))
     return table
 
 
