@@ -127,7 +127,7 @@ class PageTest(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Return the page as the place of the test."""
+        """Return the page as the location of the test."""
         return self.path, 0, self.path.name
 
 

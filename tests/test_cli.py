@@ -89,7 +89,7 @@ def test_tables_fit_a_terminal_of_80_columns(
 
 
 def test_importing_again_records_nothing(capsys: pytest.CaptureFixture[str], books: str, tmp_path: Path) -> None:
-    """A second import repeats what the first recorded; refused rows go to rejected.csv in the current folder."""
+    """A second import repeats every recorded row; refused rows go to rejected.csv in the current folder."""
     run = Run(capsys, "import", str(EXAMPLE), "--db", books)
     assert (run.code, run.out.splitlines()[0]) == (0, "Rows: 0 recorded, 4,066 repeated, 300 refused.")
     lines = (tmp_path / "rejected.csv").read_text().splitlines()
@@ -101,7 +101,7 @@ def test_importing_again_records_nothing(capsys: pytest.CaptureFixture[str], boo
 
 
 def test_the_overdue_list(capsys: pytest.CaptureFixture[str], books: str) -> None:
-    """All of it, one partner's, as a table and as JSON; the options of the database may stand anywhere."""
+    """All of it, one partner's, as a table and as JSON; database options before or after the command."""
     whole = Run(capsys, "--db", books, "overdue", "--as-of", DAY)
     assert (whole.code, whole.out.splitlines()[0].strip()) == (0, "9 overdue plans on 2024-06-30")
     rows = Run(capsys, "overdue", "--as-of", DAY, "--partner", "N-010", "--json", "--db", books).json

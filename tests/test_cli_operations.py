@@ -88,7 +88,7 @@ def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
     assert summary == f"periods_1: 3 plans verified up to sequence {_last(books)}, 1 difference; rebuild it."
     assert main(["rebuild", *books]) == 0
     assert capsys.readouterr().out == (
-        f"periods_2: 3 plans verified up to sequence {_last(books)}, no differences; it is now live.\n"
+        f"periods_2: 3 plans verified up to sequence {_last(books)}, no differences; now live.\n"
     )
     assert _json(capsys, "verify", *books)["differences"] == []
 

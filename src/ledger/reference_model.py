@@ -108,7 +108,7 @@ class Line:
 class Award:
     """A double payment or early repayment award that a payment earned (7)."""
 
-    promo_index: int  # place in the order of the terms
+    promo_index: int  # index in the order of the terms
     shares: int
     reference: str
     outcome: Outcome | None  # the PromoApplied, if credited at once

@@ -57,7 +57,7 @@ def rebuild(*, json: AsJson = False, location: Location) -> int:
     """
     with location.open() as ledger, progress_bar("Rebuilding") as progress:
         found = ledger.rebuild(progress=progress)
-    return _show(found, passed="; it is now live", failed="; it is removed, the live one stays", json=json)
+    return _show(found, passed="; now live", failed="; removed, the live one stays", json=json)
 
 
 def verify(*, json: AsJson = False, location: Location) -> int:
