@@ -1,7 +1,7 @@
-"""Runs the pages: README.md and everything under docs/, a page at a time, so that no example goes stale.
+"""Runs the examples of the documentation: README.md and everything under docs/.
 
-A page is one test. Its `python` blocks share a namespace and run in their order; its `console` blocks run beside them,
-in a temporary folder of the page, and what they print is compared. A `text` block is not run. Any other is refused.
+A page is one test. Its `python` blocks share a namespace and run in order; its `console` blocks run in between, in a
+temporary folder of the page, and their output is compared. A `text` block is not run. Any other is refused.
 """
 
 import os
@@ -26,11 +26,11 @@ _TIMEOUT = 120
 """Seconds that one command may take."""
 
 _SETTINGS = ("LEDGER_DB", "LEDGER_VIEWS", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS")
-"""What would change what a command prints."""
+"""Variables that would change the output of a command."""
 
 
 def _run_console(example: Example) -> str | None:
-    """Run each `$ ` line; return what differs from what the page shows, or None."""
+    """Run each `$ ` line; return the difference between the output and the page, or None."""
     for command, shown in _commands(str(example.parsed)):
         programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
         environment = {key: value for key, value in os.environ.items() if key not in _SETTINGS} | {"PATH": programs}
@@ -65,7 +65,7 @@ def _commands(source: str) -> Iterator[tuple[str, Sequence[str]]]:
         if heredoc := _HEREDOC.search("\n".join(command)):
             while command[-1] != heredoc[1]:
                 command.append(lines.pop(0))
-        end = next((place for place, line in enumerate(lines) if line.startswith("$ ")), len(lines))
+        end = next((index for index, line in enumerate(lines) if line.startswith("$ ")), len(lines))
         shown, lines = lines[:end], lines[end:]
         yield "\n".join(command), _lines(shown)
 
@@ -76,13 +76,13 @@ def _lines(printed: Sequence[str]) -> Sequence[str]:
 
 
 def _same(shown: Sequence[str], printed: Sequence[str]) -> bool:
-    """Tell whether a command printed what the page shows; `...` alone stands for any number of lines."""
+    """Return whether the output is that of the page; a line `...` stands for any number of lines."""
     pattern = "".join("(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in shown)
     return re.fullmatch(pattern, "".join(line + "\n" for line in printed)) is not None
 
 
 def _refuse_other_blocks(document: Document) -> Iterator[Region]:
-    """Yield the fenced blocks that nobody would run: a misspelt language skips nothing silently."""
+    """Yield the fenced blocks of other languages, so that a misspelt one is not skipped silently."""
     for region in RawFencedCodeBlockLexer(re.compile(r"(?P<info>[^\n]*)\n?"))(document):
         info = region.lexemes["info"]
         if info not in _LANGUAGES:
@@ -120,14 +120,14 @@ class PageTest(pytest.Item):
                 example.evaluate()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return what differs, or the traceback of what a block raised."""
+        """Return the difference, or the traceback of an exception in a block."""
         if isinstance(excinfo.value, SybilFailure):
             return str(excinfo.value)
         excinfo.traceback = excinfo.traceback.cut(path=self.path)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Return the page as the place of the test."""
+        """Return the page as the location of the test."""
         return self.path, 0, self.path.name
 
 

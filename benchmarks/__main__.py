@@ -37,7 +37,7 @@ FULL = Effort(
 
 
 def main() -> None:
-    """Measure, and print a row as soon as its step is done, or one JSON list at the end."""
+    """Measure, and print a row after each step, or one JSON list at the end."""
     options = _options()
     if options.picture:
         picture.draw(*options.picture)
@@ -61,12 +61,12 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours against stock and the floor.")
-    parser.add_argument("--quick", action="store_true", help="about a minute, less steady, without the large books")
+    parser.add_argument("--quick", action="store_true", help="about a minute: less steady, without the large books")
     parser.add_argument("--json", action="store_true", help="print only a JSON list, in operations per second")
     parser.add_argument("--step", action="append", choices=steps(FULL), help="run only this step; may be repeated")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write results and environment for a picture")
     parser.add_argument(
-        "--picture", nargs=2, type=Path, metavar=("SVG", "FILE"), help="draw what --out wrote; measure nothing"
+        "--picture", nargs=2, type=Path, metavar=("SVG", "FILE"), help="draw a run that --out wrote; measure nothing"
     )
     return parser.parse_args()
 

@@ -1,11 +1,11 @@
-"""Catching up: a projection takes in a filled ledger, exactly once, from nothing."""
+"""Catching up: a projection processes a filled ledger, exactly once, from nothing."""
 
 from contextlib import closing
 
 from benchmarks.common import Effort, Result, equal
 from benchmarks.databases import Databases
 from benchmarks.measure import Work, interleaved
-from benchmarks.stock_view import PREFIX, StockProjection
+from benchmarks.stock_projection import PREFIX, StockProjection
 from benchmarks.workload import LINES, plan_id, recorded
 
 _PER_PLAN = sum(map(len, recorded()))
@@ -13,23 +13,26 @@ _PER_PLAN = sum(map(len, recorded()))
 
 
 def catch_up(databases: Databases, effort: Effort, *, database: str) -> Result:
-    """A filled ledger, taken into lists and totals.
+    """A filled ledger, processed by the projection of the read model.
 
-    Ours begins with nothing in every round. Stock, with its transaction for each event, goes on in every round with the
+    Ours begins with nothing in every round. Stock, with a transaction for each event, continues in every round with the
     whole histories of a few plans. The floor inserts all rows of the result in one transaction.
     """
-    step, place = f"catchup/{database}", databases.open(database, "catchup")
+    step, target = f"catchup/{database}", databases.open(database, "catchup")
     few = effort.plans_tracked_by_stock
     tracked = few * (effort.long_rounds + 1)
-    with closing(place.ours()) as ours, closing(place.stock()) as stock, closing(place.floor()):
+    with closing(target.ours()) as ours, closing(target.stock()) as stock, closing(target.floor()):
         ours.seed([len(LINES)] * effort.plans_caught_up)
         for first in range(0, tracked, few):
             stock.seed([len(LINES)] * few, first=first)
-        place.settle()
+        target.settle()
         ours.catch_up()
-        with closing(place.views()) as views, closing(StockProjection(stock, views.ddl(PREFIX))) as projection:
-            views.create_floor()
-            tables = {name: views.table(name) for name in views.names()}
+        with (
+            closing(target.read_model()) as read_model,
+            closing(StockProjection(stock, read_model.ddl(PREFIX))) as projection,
+        ):
+            read_model.create_floor()
+            tables = {name: read_model.table(name) for name in read_model.names()}
             events = ours.read()
             equal(step, "events", events, effort.plans_caught_up * _PER_PLAN, ours.catch_up())
 
@@ -38,18 +41,18 @@ def catch_up(databases: Databases, effort: Effort, *, database: str) -> Result:
                 return events
 
             def by_floor(_round: int) -> int:
-                views.fill_floor(tables)
+                read_model.fill_floor(tables)
                 return events
 
             def before(name: str, _round: int) -> None:
                 if name == "ours":
-                    views.forget()
+                    read_model.drop()
                 elif name == "floor":
-                    views.empty_floor()
+                    read_model.empty_floor()
 
             turns: dict[str, Work] = {
                 "ours": by_ours,
-                "stock": lambda _: projection.take_in(few * _PER_PLAN),
+                "stock": lambda _: projection.process(few * _PER_PLAN),
                 "floor": by_floor,
             }
             rates = interleaved(turns, rounds=effort.long_rounds, before=before)
@@ -57,7 +60,8 @@ def catch_up(databases: Databases, effort: Effort, *, database: str) -> Result:
             for name in ("", "_plans"):
                 both = {plan_id(plan) for plan in range(min(tracked, effort.plans_caught_up))}
                 by_both = (
-                    [row for row in rows if row[0] in both] for rows in (views.table(name).rows, projection.rows(name))
+                    [row for row in rows if row[0] in both]
+                    for rows in (read_model.table(name).rows, projection.rows(name))
                 )
-                equal(step, f"rows of the view{name}", *by_both)
+                equal(step, f"rows of the read model{name}", *by_both)
     return Result(step, rates["ours"], rates["stock"], rates["floor"])

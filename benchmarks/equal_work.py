@@ -1,4 +1,4 @@
-"""Proof that the stock plan does the job: ours and stock live through the same histories and agree on every event."""
+"""Proof that the stock plan does the job: ours and stock record the same histories and agree on every event."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from benchmarks.stock import open_plan
-from benchmarks.stock_plan import PaymentNotTaken, Plan
+from benchmarks.stock_plan import PaymentRejected, Plan
 from benchmarks.workload import INVESTOR, LINES, OPENED_ON, PARTNER, TERMS, plan_id
 from ledger import CommandRefused, Ledger, Money, RecordedEvent, ReferenceConflict
 
@@ -32,15 +32,15 @@ class Pay:
 
 @dataclass(frozen=True)
 class Close:
-    """Record what has come due by the end of a day."""
+    """Record the outcomes that have come due by the end of a day."""
 
     through: date
 
 
 Command = Pay | Close
 
-Told = list[tuple[str, str, int]] | None
-"""What a command recorded: name, date and shares of each event, sorted; None if it was refused."""
+Recorded = list[tuple[str, str, int]] | None
+"""Name, date and shares of each event that a command recorded, sorted; None if it was refused."""
 
 
 def _in_time(*numbers: int) -> list[Command]:
@@ -77,13 +77,13 @@ def check_equal_work() -> None:
                 raise UnequalWork(f"{name}: {command} recorded {by_ours} in ours and {by_stock} in stock")
 
 
-def _ours(history: Sequence[Command]) -> list[Told]:
+def _ours(history: Sequence[Command]) -> list[Recorded]:
     with Ledger.open("memory://") as ledger:
         ledger.open_plan(plan_id(0), investor=INVESTOR, partner=PARTNER, terms=TERMS, opened_at=OPENED_ON)
-        return [_told_by_ours(ledger, command) for command in history]
+        return [_recorded_by_ours(ledger, command) for command in history]
 
 
-def _told_by_ours(ledger: Ledger, command: Command) -> Told:
+def _recorded_by_ours(ledger: Ledger, command: Command) -> Recorded:
     events: tuple[RecordedEvent, ...]
     try:
         if isinstance(command, Close):
@@ -95,16 +95,16 @@ def _told_by_ours(ledger: Ledger, command: Command) -> Told:
             )
     except (CommandRefused, ReferenceConflict):
         return None
-    return sorted(_told(recorded.event, recorded.event.effective_on.isoformat()) for recorded in events)
+    return sorted(_summary(recorded.event, recorded.event.effective_on.isoformat()) for recorded in events)
 
 
-def _stock(history: Sequence[Command]) -> list[Told]:
+def _stock(history: Sequence[Command]) -> list[Recorded]:
     plan = open_plan()
     plan.collect_events()
-    return [_told_by_stock(plan, command) for command in history]
+    return [_recorded_by_stock(plan, command) for command in history]
 
 
-def _told_by_stock(plan: Plan, command: Command) -> Told:
+def _recorded_by_stock(plan: Plan, command: Command) -> Recorded:
     try:
         if isinstance(command, Close):
             plan.pass_deadlines(command.through)
@@ -115,11 +115,11 @@ def _told_by_stock(plan: Plan, command: Command) -> Told:
                 kind=command.kind,
                 paid_on=command.on,
             )
-    except PaymentNotTaken:
+    except PaymentRejected:
         return None
     events: Sequence[Any] = plan.collect_events()
-    return sorted(_told(event, event.effective_on) for event in events)
+    return sorted(_summary(event, event.effective_on) for event in events)
 
 
-def _told(event: Any, effective_on: str) -> tuple[str, str, int]:
+def _summary(event: Any, effective_on: str) -> tuple[str, str, int]:
     return type(event).__name__, effective_on, getattr(event, "shares", 0)

@@ -34,7 +34,7 @@ class SQLiteFloor:
     def prepare(self, plans: range) -> None:
         self._chunks = list(_chunks(plans))
 
-    def take_in(self, plans: range) -> int:
+    def import_plans(self, plans: range) -> int:
         for rows in self._chunks:
             self._insert(rows)
         return sum(map(len, self._chunks))
@@ -78,7 +78,7 @@ class PostgresFloor:
     def prepare(self, plans: range) -> None:
         self._chunks = list(_chunks(plans))
 
-    def take_in(self, plans: range) -> int:
+    def import_plans(self, plans: range) -> int:
         for rows in self._chunks:
             self._copy(rows)
         return sum(map(len, self._chunks))

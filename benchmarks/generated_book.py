@@ -1,14 +1,14 @@
 """A large book, generated from a seed: the same plans, investors, partners and days in every run.
 
-Real rules decide a limited number of histories, the templates: terms in three currencies and four time zones, openings
-over three years, and customers who pay in time or within grace, complete, prepay, or stop and are cancelled; all have
-been closed through the eve of `TODAY`. A plan is a copy of one of them under its own id, with an investor of one to
-three plans and a partner of some hundred: only these differ, no rule depends on them, and so every copy is as valid as
-its template. Copies are written whole, one plan after the other, in the order of a shuffle; what a business writes is
-interleaved. Nothing but the templates and one save is held in memory.
+The rules decide a limited number of histories, the templates: terms in three currencies and four time zones, openings
+over three years, and customers who pay in time or within grace, complete, prepay, or stop and are cancelled; all are
+closed through the eve of `TODAY`. A plan is a copy of a template under its own id, with an investor of one to three
+plans and a partner of some hundred. No rule depends on these, so every copy is as valid as its template. Copies are
+written whole, one plan after the other, in random order, while the events of a business are interleaved. Only the
+templates and one save are held in memory.
 
-On each of the `DAYS` from `TODAY` on, as many plans as are asked for become overdue, and no others have anything due:
-closing through such a day has so much to do in a book of any size.
+On each of the `DAYS` from `TODAY` on, the same number of plans become overdue, and no others have anything due: closing
+through such a day is the same work in a book of any size.
 """
 
 import random
@@ -29,7 +29,7 @@ from ledger.terms import EarlyRepayment, EveryDays, Monthly, OnTimeBonus, Schedu
 
 TODAY = date(2025, 6, 2)
 DAYS = 4
-"""Days from `TODAY` on of which each has its own plans that come due."""
+"""Days from `TODAY` on, each with its own plans that become overdue."""
 
 CURRENCIES = ("USD", "EUR", "KZT")
 ZONES = ("Europe/Moscow", "Asia/Almaty", "America/Sao_Paulo", "Asia/Tokyo")
@@ -37,7 +37,7 @@ ZONES = ("Europe/Moscow", "Asia/Almaty", "America/Sao_Paulo", "Asia/Tokyo")
 _PER_PARTNER = 500
 _TEMPLATES = 1_200
 _DUE_TEMPLATES = 12
-"""Templates of the plans that come due on one day."""
+"""Templates of the plans that become overdue on one day."""
 
 _SAVED_TOGETHER = 20_000
 _OPENINGS = 3 * 365
@@ -57,7 +57,7 @@ Template = Sequence[RecordedEvent]
 
 @dataclass(frozen=True)
 class Book:
-    """A book of `plans` plans of which `due` become overdue on each of the days."""
+    """A book of `plans` plans; `due` of them become overdue on each of the days."""
 
     plans: int
     due: int
@@ -69,7 +69,7 @@ class Book:
         return max(1, self.plans // _PER_PARTNER)
 
     def saves(self) -> Iterator[list[RecordedEvent]]:
-        """Yield the events of the whole book, some thousands to be appended together."""
+        """Yield the events of the whole book, thousands at a time, to be appended together."""
         saved: list[RecordedEvent] = []
         for number, (template, investor, partner) in enumerate(self._copies()):
             saved += _copy(template, plan_id(number), investor=investor, partner=partner)
@@ -114,7 +114,7 @@ def partner_id(number: int) -> str:
 
 
 def _investors(dice: random.Random) -> Iterator[str]:
-    """Yield the investor of each plan: everybody has one to three."""
+    """Yield the investor of each plan; an investor has one to three plans."""
     for number in count():
         for _ in range(dice.choice((1, 1, 1, 2, 2, 3))):
             yield investor_id(number)
@@ -127,7 +127,7 @@ def _copy(template: Template, plan: str, *, investor: str, partner: str) -> Iter
         if isinstance(event, PlanOpened):
             event = attrs.evolve(event, investor=investor, partner=partner)
         yield RecordedEvent(
-            plan_id=plan,
+            stream_id=plan,
             version=recorded.version,
             recorded_at=recorded.recorded_at,
             actor=recorded.actor,
@@ -141,7 +141,7 @@ def _copy(template: Template, plan: str, *, investor: str, partner: str) -> Iter
 
 
 class _History:
-    """A plan's history in the making."""
+    """The history of a plan, recorded step by step."""
 
     def __init__(self, terms: PlanTerms, opened_on: date) -> None:
         self.events: list[RecordedEvent] = []
@@ -165,11 +165,11 @@ class _History:
         self._do(payment, on)
 
     def close(self, through: date) -> None:
-        """Record what has come due by the end of a day."""
+        """Record the outcomes that have come due by the end of a day."""
         self._do(ClosePlan(plan_id="T", through=through), through)
 
     def comes_due_on(self) -> date | None:
-        """Return when closing next has something to record."""
+        """Return the next day on which closing has something to record."""
         return plan_periods(Plan(self.events))[1]
 
     def _do(self, command: Command, on: date) -> None:
@@ -199,16 +199,16 @@ def _quiet_template(dice: random.Random) -> Template:
         opened_on = TODAY - dice.randint(10, _OPENINGS) * _DAY
         history = _History(_terms(dice, *dice.choice(_PACES)), opened_on)
         try:
-            _live(dice, history)
+            _pay_lines(dice, history)
         except CommandRefused:
-            continue  # who paid too late is cancelled: another one
+            continue  # a late payment on a cancelled plan: another history
         history.close(TODAY - _DAY)
         due_on = history.comes_due_on()
         if len(history.events) <= 10 and (due_on is None or due_on >= TODAY + DAYS * _DAY):
             return history.events
 
 
-def _live(dice: random.Random, history: _History) -> None:
+def _pay_lines(dice: random.Random, history: _History) -> None:
     """Pay in time or within grace; some prepay the rest, and some stop."""
     stops = dice.choice((1, 2, 3, *[None] * 9))
     prepays = dice.choice((2, 3, *[None] * 4))
@@ -223,7 +223,7 @@ def _live(dice: random.Random, history: _History) -> None:
 
 
 def _due_template(dice: random.Random, day: date) -> Template:
-    """Return a history in time so far, whose second installment was due on the eve of a day."""
+    """Return a history without delay so far, whose second installment was due on the eve of a day."""
     terms, due_on = _terms(dice, dice.choice((3, 4, 6)), Monthly()), day - _DAY
     opened_on = due_on.replace(month=due_on.month - 1)
     history = _History(attrs.evolve(terms, first_due_on=opened_on), opened_on)

@@ -8,11 +8,11 @@ from benchmarks.measure import interleaved
 from benchmarks.sides import Side
 
 
-def take_in(databases: Databases, effort: Effort, *, database: str) -> Result:
+def import_histories(databases: Databases, effort: Effort, *, database: str) -> Result:
     """Whole histories, month by month over all plans; a commit for every 2,000 commands (stock in PostgreSQL: fewer).
 
     Ours executes commands through a handler that keeps its plans. Stock keeps aggregates in memory and saves many at a
-    time. The floor inserts (SQLite) or copies (PostgreSQL) the rows of each commit, which lie ready.
+    time. The floor inserts (SQLite) or copies (PostgreSQL) the rows of each commit, prepared beforehand.
     """
     step = f"import/{database}"
     written: dict[str, list[int]] = {}
@@ -21,7 +21,7 @@ def take_in(databases: Databases, effort: Effort, *, database: str) -> Result:
         return range(number * effort.plans_imported, (number + 1) * effort.plans_imported)
 
     def work(name: str, side: Side, number: int) -> int:
-        rows = side.take_in(plans(number))
+        rows = side.import_plans(plans(number))
         written.setdefault(name, []).append(rows)
         return rows
 

@@ -1,4 +1,4 @@
-"""Questions to a large book, and closing books of several sizes: on SQLite, without stock and floor."""
+"""Queries of a large book, and closing books of several sizes: on SQLite, without stock and floor."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,16 +13,17 @@ from benchmarks.databases import Databases
 from benchmarks.generated_book import DAYS, TODAY, Book, investor_id, partner_id
 from benchmarks.measure import interleaved
 from ledger import Ledger
-from ledger.readmodel.runner import ReadModel
+from ledger.projections.builtin import PERIODS
+from ledger.readmodel.runner import Runner
 from ledger.store import open_store
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
-"""Plans of a book, by what its steps are called after."""
+"""Plans of a book, by the size in the names of its steps."""
 
 _NAME = "book"
 
 _DUE = 1_000
-"""Plans that come due on each of the days."""
+"""Plans that become overdue on each of the days."""
 
 _WARM_UP = 5
 _DAY = timedelta(days=1)
@@ -76,12 +77,12 @@ def portfolio(databases: Databases, effort: Effort, *, size: str) -> Result:
 
 
 def close(databases: Databases, *, size: str) -> Result:
-    """Close the books through the next day, on which as many plans become overdue in books of every size."""
+    """Close the books through the next day, on which the same number of plans become overdue in books of every size."""
     step = f"close/{size}"
     with _ledger(databases, size) as (_, ledger):
 
         def before(_name: str, _round: int) -> None:
-            ledger.portfolio(as_of=TODAY)  # brings lists and totals up to the last closing
+            ledger.portfolio(as_of=TODAY)  # catches up with the last closing
 
         def work(number: int) -> int:
             events = ledger.close_books(through=TODAY + number * _DAY)
@@ -93,7 +94,7 @@ def close(databases: Databases, *, size: str) -> Result:
 
 
 def _rate(query: Callable[[], int], queries: int) -> float:
-    """Return how often the median query could be asked in a second."""
+    """Return the rate of the median query, per second."""
     seconds = []
     for _ in range(_WARM_UP + queries):
         started = perf_counter()
@@ -104,7 +105,7 @@ def _rate(query: Callable[[], int], queries: int) -> float:
 
 @contextmanager
 def _ledger(databases: Databases, size: str) -> Iterator[tuple[Book, Ledger]]:
-    """Open the book of a size; the first step of a run that asks for it generates it."""
+    """Open the book of a size; the first step of a run that needs it generates it."""
     book, path = Book(SIZES[size], due=_DUE), databases.folder / f"book-{size}.db"
     url = f"sqlite:///{path}"
     if not path.exists():
@@ -112,9 +113,11 @@ def _ledger(databases: Databases, size: str) -> Iterator[tuple[Book, Ledger]]:
             started = perf_counter()
             events = sum(len(store.append(save)) for save in book.saves())
             appended = perf_counter()
-            ReadModel(store).catch_up()
+            Runner(store, PERIODS).catch_up()
             caught_up = perf_counter()
-        told = f"{events:,} events appended in {appended - started:,.0f} s, caught up in {caught_up - appended:,.0f} s"
-        print(f"a book of {book.plans:,} plans: {told}", file=sys.stderr, flush=True)
+        timing = (
+            f"{events:,} events appended in {appended - started:,.0f} s, caught up in {caught_up - appended:,.0f} s"
+        )
+        print(f"a book of {book.plans:,} plans: {timing}", file=sys.stderr, flush=True)
     with Ledger.open(url, name=_NAME) as ledger:
         yield book, ledger

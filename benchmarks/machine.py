@@ -1,4 +1,4 @@
-"""What a run was measured with: commit, machine, versions, date."""
+"""The environment of a run: commit, machine, versions, date."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def environment(databases: Iterable[str]) -> list[str]:
-    """Return the facts that stand below a table or a picture, the commit first; `databases` are those of the run."""
+    """Return the facts to show below a table or a picture, the commit first; `databases` are those of the run."""
     return [
         f"commit {_commit()}",
         f"{datetime.now(UTC):%Y-%m-%d}",
@@ -28,9 +28,9 @@ def _commit() -> str:
     git, here = shutil.which("git"), Path(__file__).parent
     if git is not None:
         command = [git, "describe", "--always", "--exclude=*", "--dirty"]
-        told = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
-        if told.returncode == 0:
-            return told.stdout.strip()
+        described = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+        if described.returncode == 0:
+            return described.stdout.strip()
     return f"of release {version('installment-ledger')}"
 
 

@@ -6,10 +6,10 @@ from statistics import median
 from time import perf_counter
 
 Work = Callable[[int], int]
-"""Does one round, whose number it is given, and returns how many operations that was."""
+"""Does the round with this number, and returns the number of its operations."""
 
 _BATCH = 10
-"""Repetitions between two looks at the clock."""
+"""Repetitions between two readings of the clock."""
 
 
 Preparation = Callable[[str, int], object]
@@ -25,8 +25,8 @@ def interleaved(
 ) -> dict[str, float]:
     """Return each side's operations per second. Round 0 warms up and does not count.
 
-    What is done `before` and `after` a round is not measured. What one side leaves to the garbage collector is
-    collected before the next one's clock starts.
+    The preparation `before` and the work `after` a round are not measured. The garbage of one side is collected before
+    the next one's clock starts.
     """
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
@@ -43,7 +43,7 @@ def interleaved(
 
 
 def repeating(operation: Callable[[], object], *, seconds: float) -> Work:
-    """Return the work of repeating one short operation for about so long."""
+    """Return the work of repeating one short operation for about this long."""
 
     def work(_round: int) -> int:
         ends, count = perf_counter() + seconds, 0

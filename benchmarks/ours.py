@@ -21,14 +21,15 @@ from benchmarks.workload import (
 from ledger import Ledger, LedgerError, Money, RecordedEvent
 from ledger.commands import Command, Metadata, OpenPlan, RecordPayment
 from ledger.plan import Plan
-from ledger.readmodel.runner import ReadModel
+from ledger.projections.builtin import PERIODS
+from ledger.readmodel.runner import Runner
 from ledger.store import open_store
 
 NAME = "ours"
-"""Name of the ledger, and what the names of its tables begin with."""
+"""Name of the ledger, and prefix of its tables."""
 
 _KEPT = 20_000
-"""Plans that an import keeps at hand, as `import_book` does."""
+"""Plans that an import keeps in memory, as `import_book` does."""
 
 
 class Ours:
@@ -39,7 +40,7 @@ class Ours:
         self._ledger = Ledger.open(url, name=NAME)
 
     def seed(self, payments: Sequence[int]) -> None:
-        """Append the events of one plan again and again under other ids: the ledger cannot tell the difference."""
+        """Append copies of the events of one plan under other ids; to the ledger they are different plans."""
         for command, plans in by_month(payments):
             self._ledger._store.append(  # noqa: SLF001 - through the connections that are measured, as the other sides do
                 [in_plan(event, plan) for plan in plans for event in recorded()[command]]
@@ -64,15 +65,15 @@ class Ours:
         return sum(plan.version for plan in plans)
 
     def credited(self, plans: range) -> Credited:
-        """Return what these plans together have credited."""
+        """Return the shares that these plans together have credited."""
         positions = [self._ledger.position(plan_id(plan)) for plan in plans]
         package = sum(position.shares_credited for position in positions)
         return Credited(package, sum(position.bonus_credited for position in positions))
 
     def prepare(self, plans: range) -> None:
-        """Nothing: the commands are made while they are executed."""
+        """Do nothing: the commands are built while they are executed."""
 
-    def take_in(self, plans: range) -> int:
+    def import_plans(self, plans: range) -> int:
         """Execute all commands through one handler, as `import_book` does."""
         handler, count = self._ledger.command_handler(keep=_KEPT), 0
         for some in whole_histories(plans):
@@ -83,10 +84,10 @@ class Ours:
         return count
 
     def catch_up(self) -> int:
-        """Take all events into lists and totals; return the sequence reached."""
+        """Process all events into the read model; return the sequence reached."""
         store = open_store(self._url, NAME)
         try:
-            return ReadModel(store).catch_up()
+            return Runner(store, PERIODS).catch_up().reached
         finally:
             store.close()
 
@@ -97,7 +98,7 @@ class Ours:
 def in_plan(event: RecordedEvent, plan: int) -> RecordedEvent:
     """Return the event as if it were recorded in the plan with this number."""
     key = plan_id(plan) if event.version == 1 else event.key
-    return attrs.evolve(event, plan_id=plan_id(plan), sequence=0, key=key)
+    return attrs.evolve(event, stream_id=plan_id(plan), sequence=0, key=key)
 
 
 def _command(command: int, plan: int) -> tuple[Command, Metadata]:

@@ -1,6 +1,6 @@
 """A picture of a run, as SVG: how many times as fast as stock each step is, on a logarithmic scale, with its aim.
 
-Everything is drawn in middle tones on no background, which can be read on a light page and on a dark one alike.
+Everything is drawn in middle tones without a background, legible on light and dark pages.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from benchmarks.common import Result
 
 _WIDTH = 900
 _LEFT, _RIGHT = 140, 590
-"""Where the scale begins and ends; step names are to its left, figures to its right."""
+"""The ends of the scale; step names are to its left, figures to its right."""
 
 _SLOWEST, _FASTEST = 0.5, 200
 _TICKS = (1, 2, 5, 10, 20, 50, 100)
@@ -28,17 +28,17 @@ _KEY = (
 
 
 def draw(svg: Path, run: Path) -> None:
-    """Draw what `--out` wrote to `run`."""
+    """Draw a run that `--out` wrote."""
     results, environment = report.read(run)
     svg.write_text("\n".join(_lines(results, environment)) + "\n")
 
 
 def _lines(results: Sequence[Result], environment: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the file."""
-    against = [result for result in results if result.stock]
-    alone = [result for result in results if not result.stock]
-    bottom = _TOP + len(against) * _ROW
-    below = [*_told_alone(alone, results), "", *wrap(" · ".join(environment), 118)]
+    with_stock = [result for result in results if result.stock]
+    without_stock = [result for result in results if not result.stock]
+    bottom = _TOP + len(with_stock) * _ROW
+    below = [*_in_words(without_stock, results), "", *wrap(" · ".join(environment), 118)]
     height = bottom + 40 + len(below) * 18
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
@@ -48,10 +48,10 @@ def _lines(results: Sequence[Result], environment: Sequence[str]) -> Iterator[st
     yield _text(16, 26, "How many times as fast as stock eventsourcing", weight="bold", size=16)
     yield _text(16, 46, _KEY)
     yield from _scale(bottom)
-    for place, result in enumerate(against):
-        yield from _bar(result, results, _TOP + place * _ROW)
-    for place, line in enumerate(below):
-        yield _text(16, bottom + 34 + place * 18, line)
+    for index, result in enumerate(with_stock):
+        yield from _bar(result, results, _TOP + index * _ROW)
+    for index, line in enumerate(below):
+        yield _text(16, bottom + 34 + index * 18, line)
     yield "</svg>"
 
 
@@ -90,23 +90,23 @@ def _bar(result: Result, results: Sequence[Result], top: int) -> Iterator[str]:
     yield _text(_RIGHT + 16, top + 20, f"{ratio:.1f} × stock{floor}{''.join(others)}")
 
 
-def _told_alone(alone: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
-    """Yield the steps that have no stock, in words."""
+def _in_words(without_stock: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
+    """Yield the steps without stock, in words."""
     named = {result.step: result for result in results}
-    for result in alone:
+    for result in without_stock:
         aims = ", ".join(
-            f"{aim.words}: {report.told(aim.reached(result, named))}" for aim in report.AIMS.get(result.step, ())
+            f"{aim.words}: {report.verdict(aim.reached(result, named))}" for aim in report.AIMS.get(result.step, ())
         )
         pace = f"{result.ours:,.0f} plans a second" if "close" in result.step else f"{1_000 / result.ours:.2f} ms"
         yield f"{result.step}: {pace}{f' ({aims})' if aims else ''}"
 
 
 def _at(ratio: float) -> float:
-    """Return where a ratio is on the scale."""
+    """Return the coordinate of a ratio on the scale."""
     part = log10(min(max(ratio, _SLOWEST), _FASTEST) / _SLOWEST) / log10(_FASTEST / _SLOWEST)
     return _LEFT + part * (_RIGHT - _LEFT)
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", weight: str = "normal", size: int = 13) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} font-weight="{weight}" font-size="{size}">{escape(words)}</text>'
+    position = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {position} font-weight="{weight}" font-size="{size}">{escape(words)}</text>'

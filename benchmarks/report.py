@@ -1,4 +1,4 @@
-"""What is printed: a table with the aims of this release, or JSON."""
+"""The report of a run: a table with the aims of this release, or JSON."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,27 +16,27 @@ HEADER = (
 )
 
 Results = Mapping[str, Result]
-"""Of one run, by step."""
+"""The results of one run, by step."""
 
 
 class Aim(NamedTuple):
-    """What this release wants of a step: in words, and whether a result reaches it; None if that cannot be said."""
+    """An aim for a step, in words, and whether a result reaches it; None if the run cannot show that."""
 
     words: str
     reached: Callable[[Result, Results], bool | None]
     of_stock: float | None = None
-    """How many times as fast as stock, if that is what it asks."""
+    """The aim as a multiple of stock, if it is one."""
     of_floor: float | None = None
-    """How many times as fast as the floor, if that is what it asks."""
+    """The aim as a multiple of the floor, if it is one."""
 
 
 def times_stock(result: Result) -> float | None:
-    """Return how many times as fast as stock ours is."""
+    """Return the speed of ours as a multiple of stock."""
     return result.ours / result.stock if result.stock else None
 
 
 def times_floor(result: Result) -> float | None:
-    """Return how many times as fast as the floor ours is: in general a part of 1."""
+    """Return the speed of ours as a multiple of the floor, usually below 1."""
     return result.ours / result.floor if result.floor else None
 
 
@@ -77,14 +77,14 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "close/100k": (_as_in("close/10k", at_least=0.5),),
     "close/1M": (_as_in("close/10k", at_least=0.5),),
 }
-"""By step. Closing is to cost what is due, not what is in the book."""
+"""By step. The cost of closing should depend on the outcomes due, not on the size of the book."""
 
 
 def row(result: Result, results: Results) -> str:
     """Return a line of the table; `results` are those of the run so far."""
     ratios = _number(times_stock(result), "12.2f"), _number(times_floor(result), "12.3f")
     rates = _number(result.ours, "12,.0f"), _number(result.stock, "12,.0f"), _number(result.floor, "12,.0f")
-    aims = ", ".join(f"{aim.words}: {told(aim.reached(result, results))}" for aim in AIMS.get(result.step, ()))
+    aims = ", ".join(f"{aim.words}: {verdict(aim.reached(result, results))}" for aim in AIMS.get(result.step, ()))
     milliseconds = f"{_MILLISECONDS / result.ours:>10.3f}"
     return f"{result.step:<16}{''.join(rates)}{milliseconds}{''.join(ratios)}   {aims}".rstrip()
 
@@ -93,13 +93,13 @@ def _number(value: float | None, form: str) -> str:
     return f"{'n/a':>12}" if value is None else f"{value:{form}}"
 
 
-def told(reached: bool | None) -> str:  # noqa: FBT001  # it is all that there is to tell
-    """Return in words whether an aim is reached."""
+def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
+    """Return whether an aim is reached, in words."""
     return "not compared" if reached is None else "reached" if reached else "not reached"
 
 
 def legend(environment: Iterable[str]) -> str:
-    """Return what stands below the table: the units, then what was measured with."""
+    """Return the text below the table: the units, then the environment."""
     return (
         "Per second: payments (pay), stored events (import, read, catchup), plans (derive, close), queries (overdue,\n"
         "balance, portfolio). Only the ratios mean anything.\n"
@@ -113,12 +113,12 @@ def as_json(results: Sequence[Result]) -> str:
 
 
 def write(path: Path, results: Sequence[Result], environment: Sequence[str]) -> None:
-    """Write a run to a file, from which a picture can be drawn at any time."""
+    """Write a run to a file, to draw a picture of it later."""
     run = {"environment": list(environment), "results": [asdict(result) for result in results]}
     path.write_text(json.dumps(run, indent=2) + "\n")
 
 
 def read(path: Path) -> tuple[list[Result], list[str]]:
-    """Return the results of a written run, and what it was measured with."""
+    """Return the results of a written run, and its environment."""
     run = json.loads(path.read_text())
     return [Result(**result) for result in run["results"]], run["environment"]

@@ -1,11 +1,11 @@
-"""What ours, stock and floor have in common, so that one loop can measure all three."""
+"""The interface of ours, stock and floor, so that one loop can measure all three."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 
 class Side(Protocol):
-    """One of the three, in an empty place of its own. Plans are numbered from 0, payments from 1."""
+    """One of the three, in an empty database of its own. Plans are numbered from 0, payments from 1."""
 
     def seed(self, payments: Sequence[int]) -> None:
         """Open one plan per entry and record as many payments on it, all on time. Never measured."""
@@ -17,9 +17,9 @@ class Side(Protocol):
         """Read everything stored into plan states (the floor: into tuples); return the number of rows read."""
 
     def prepare(self, plans: range) -> None:
-        """Make ready what a bulk import of these plans has at hand. Never measured."""
+        """Prepare the bulk import of these plans. Never measured."""
 
-    def take_in(self, plans: range) -> int:
+    def import_plans(self, plans: range) -> int:
         """Import the whole histories of new plans, commit by commit as ours; return the number of rows written."""
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from benchmarks import stock, workload
 from benchmarks.catching_up import catch_up
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
-from benchmarks.importing import take_in
+from benchmarks.importing import import_histories
 from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
 from benchmarks.sides import Credited, Side
@@ -18,7 +18,7 @@ from ledger.timeline import timeline
 
 
 def pay(databases: Databases, effort: Effort, *, database: str) -> Result:
-    """Payments: each loads a plan, decides, saves. A plan is paid but once, so that every round finds the same ages."""
+    """Payments: each loads a plan, decides, saves. A plan is paid only once, so every round finds the same ages."""
     step = f"pay/{database}"
     plans = (effort.rounds + 1) * effort.payments
     written: dict[str, list[int]] = {}
@@ -61,7 +61,7 @@ def derive(effort: Effort) -> Result:
 
 
 def _only_money(lines: Sequence[Installment], facts: Sequence[PaymentMade]) -> list[tuple[object, ...]]:
-    """The floor of deriving: add up money, and note in a plain tuple what it settles. No dates, promotions or state."""
+    """The floor of deriving: add up money and list the lines that it settles. No deadlines, promotions or state."""
     outcomes: list[tuple[object, ...]] = []
     left = 0
     for fact in facts:
@@ -99,8 +99,8 @@ _STEPS: Mapping[str, Step] = {
     "pay/sqlite": partial(pay, database="sqlite"),
     "pay/postgres": partial(pay, database="postgres"),
     "pay/postgres/4": partial(pay_together, database="postgres", writers=4),
-    "import/sqlite": partial(take_in, database="sqlite"),
-    "import/postgres": partial(take_in, database="postgres"),
+    "import/sqlite": partial(import_histories, database="sqlite"),
+    "import/postgres": partial(import_histories, database="postgres"),
     "derive": lambda _, effort: derive(effort),
     "read/sqlite": partial(read, database="sqlite"),
     "read/postgres": partial(read, database="postgres"),
@@ -111,7 +111,7 @@ _STEPS: Mapping[str, Step] = {
     "overdue/1M": partial(overdue, size="1M"),
     "balance/1M": partial(balance, size="1M"),
     "portfolio/1M": partial(portfolio, size="1M"),
-    "close/1M": lambda databases, _: close(databases, size="1M"),  # after the questions: it goes on through the days
+    "close/1M": lambda databases, _: close(databases, size="1M"),  # after the queries: it closes the days
 }
 
 

@@ -19,7 +19,7 @@ from benchmarks.workload import INVESTOR, LINES, OPENED_ON, PARTNER, TERMS, by_m
 DomainEvent = CanMutateAggregate[UUID]
 
 _OPENING, _EVENT = 2_300, 300
-"""Bytes, rounded up, that a stored opening and any other event come to."""
+"""Bytes of a stored opening and of any other stored event, rounded up."""
 
 
 class StockPlans(Application[UUID]):
@@ -35,7 +35,7 @@ class StockPlans(Application[UUID]):
 class Stock:
     """The application with the settings of one database.
 
-    Bulk work is saved by as many bytes together as the database takes: all, or less than what hangs psycopg's pipeline.
+    Bulk work is saved in portions as large as the database takes: all at once, or small enough for psycopg's pipeline.
     """
 
     def __init__(self, env: Mapping[str, str], *, bytes_together: float = inf) -> None:
@@ -59,14 +59,14 @@ class Stock:
         return sum(plan.version for plan in self._plans(self._ids))
 
     def credited(self, plans: range) -> Credited:
-        """Return what these plans together have credited."""
+        """Return the shares that these plans together have credited."""
         found = self._plans(plans)
         return Credited(sum(plan.shares_credited for plan in found), sum(plan.bonus_credited for plan in found))
 
     def prepare(self, plans: range) -> None:
-        """Nothing: the commands are made while they are executed."""
+        """Do nothing: the commands are built while they are executed."""
 
-    def take_in(self, plans: range) -> int:
+    def import_plans(self, plans: range) -> int:
         """Execute all commands on aggregates that are kept in memory, and save many of them at a time."""
         held: dict[int, Plan] = {}
         count = 0
@@ -83,7 +83,7 @@ class Stock:
         return count
 
     def tracked(self, *, after: int, limit: int) -> Iterator[tuple[DomainEvent, Tracking]]:
-        """Yield events of the log, as the library's projections get them."""
+        """Yield events of the log, as the library's projections receive them."""
         for notification in self._app.recorder.select_notifications(after, limit, inclusive_of_start=False):
             event = self._app.mapper.to_domain_event(notification)
             assert isinstance(event, CanMutateAggregate)
@@ -96,7 +96,7 @@ class Stock:
         return [self._app.repository.get(self._ids[plan]) for plan in plans]
 
     def _portions(self, plans: Iterable[Plan]) -> Iterator[list[Plan]]:
-        """Yield the aggregates in portions whose new events come to no more than what may be saved together."""
+        """Yield the aggregates in portions that may be saved together."""
         together: list[Plan] = []
         size = 0
         for plan in plans:
@@ -143,7 +143,7 @@ def recorded() -> tuple[tuple[DomainEvent, ...], ...]:
 
 
 def replay(events: Iterable[DomainEvent]) -> Plan:
-    """Return the plan that the events make: what the library's projector does, less its check of each event's type."""
+    """Return the plan of these events, as the library's projector does, less its check of each event's type."""
     plan: Plan | None = None
     for event in events:
         plan = event.mutate(plan)

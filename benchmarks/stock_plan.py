@@ -2,9 +2,9 @@
 
 It records the events that ours records, under the same names and with the same fields, in types that the stock
 transcoder stores as they are: dates are ISO text (which sorts as they do), terms, lines and money plain dicts. Commands
-check, then trigger; the `@event` methods only assign. It does what a payment in time needs and what can happen instead:
-refusals, repeated references, missed installments, cancellation by date, all four promotions, completion. It takes
-payments in the order of their dates, so it never has to revise an outcome.
+check, then trigger; the `@event` methods only assign. It covers payments in time and the alternatives: refusals,
+repeated references, missed installments, cancellation by date, all four promotions, completion. It takes payments in
+the order of their dates, so it never has to revise an outcome.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ _DAY = timedelta(days=1)
 _WHOLE_BP = 10_000
 
 Plain = dict[str, Any]
-"""Terms, a line, money, an award: what the stock transcoder stores as it is."""
+"""Terms, a line, money or an award: the stock transcoder stores it as it is."""
 
 
-class PaymentNotTaken(Exception):
-    """The payment is refused: too early, too late, too much, in another currency, or its reference is taken."""
+class PaymentRejected(Exception):
+    """The payment is refused: too early, too late, too much, in another currency, or under a used reference."""
 
 
 class Plan(Aggregate):
@@ -45,11 +45,11 @@ class Plan(Aggregate):
     # ---- commands
 
     def pay(self, *, reference: str, amount: Plain, kind: str, paid_on: date) -> None:
-        """Take a payment and all that follows from it; nothing if this very payment was taken before."""
+        """Record a payment and all its outcomes; nothing if this very payment was recorded before."""
         on = paid_on.isoformat()
-        if (taken := self.payments.get(reference)) is not None:
-            if taken != (on, amount, kind):
-                raise PaymentNotTaken(f"the reference {reference!r} is taken by another payment")
+        if (recorded := self.payments.get(reference)) is not None:
+            if recorded != (on, amount, kind):
+                raise PaymentRejected(f"the reference {reference!r} is taken by another payment")
             return
         self._check(amount, paid_on, on)
         self.pass_deadlines(paid_on)
@@ -66,7 +66,7 @@ class Plan(Aggregate):
             self._complete(on, reference)
 
     def pass_deadlines(self, through: date) -> None:
-        """Record what has come due by the end of a day: missed installments, then the cancellation."""
+        """Record the outcomes that have come due by the end of a day: missed installments, then the cancellation."""
         if self.cancelled_on or self.completed_on:
             return
         cancelled_on = self._grace_ends_on(self.lines[self.settled]) + _DAY
@@ -121,23 +121,23 @@ class Plan(Aggregate):
     def _check(self, amount: Plain, paid_on: date, on: str) -> None:
         price = self.terms["price"]
         if amount["currency"] != price["currency"]:
-            raise PaymentNotTaken(f"the plan is in {price['currency']}")
+            raise PaymentRejected(f"the plan is in {price['currency']}")
         if on < self.opened_on:
-            raise PaymentNotTaken(f"{on} is before the opening on {self.opened_on}")
+            raise PaymentRejected(f"{on} is before the opening on {self.opened_on}")
         if self.completed_on:
-            raise PaymentNotTaken(f"the plan was completed on {self.completed_on}")
+            raise PaymentRejected(f"the plan was completed on {self.completed_on}")
         if self.cancelled_on or self._grace_ends_on(self.lines[self.settled]) < paid_on:
-            raise PaymentNotTaken(f"the plan is cancelled on {on}")
+            raise PaymentRejected(f"the plan is cancelled on {on}")
         if on < self.latest_on:
-            raise PaymentNotTaken(f"{on} is before {self.latest_on}, the latest date recorded")
+            raise PaymentRejected(f"{on} is before {self.latest_on}, the latest date recorded")
         if self.paid + amount["minor"] > price["minor"]:
-            raise PaymentNotTaken(f"more than the price of {price['minor']} would stand")
+            raise PaymentRejected(f"more than the price of {price['minor']} would stand")
 
     def _grace_ends_on(self, line: Plain) -> date:
         return date.fromisoformat(line["due_on"]) + timedelta(days=self.terms["grace_days"])
 
     def _settled_by(self, minor: int) -> list[Plain]:
-        """Return the oldest unsettled lines that this money settles, with what was paid before."""
+        """Return the oldest unsettled lines that this money settles together with the part payment before it."""
         left, settled = self.paid + minor - self.covered, []
         for line in self.lines[self.settled :]:
             left -= line["amount"]
@@ -147,7 +147,7 @@ class Plan(Aggregate):
         return settled
 
     def _earned(self, settled: list[Plain], kind: str, on: str) -> Iterator[Plain]:
-        """Yield what a payment earns that settles more than the line next due."""
+        """Yield the awards of a payment that settles more than the line next due."""
         next_due, extra = settled[0], settled[1:]
         prepaid = [line["shares"] for line in extra if line["due_on"] > on] if kind == "early_repayment" else []
         package = self.terms["shares"]

@@ -1,4 +1,4 @@
-"""The work: plans of 20 installments with four promotions, paid on time, and how many payments each has already."""
+"""The work: plans of 20 installments with four promotions, paid on time, with 0 to 19 payments already recorded."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
@@ -39,7 +39,7 @@ TERMS = PlanTerms(
 LINES = installments("P-0", TERMS, opened_on=OPENED_ON)
 
 _RECORDED = time(12, 34, 56, 123456, UTC)
-"""Time of day of the template's recordings: as many digits as a clock gives, so that rows are as long as real ones."""
+"""Time of day of the template's recordings: with microseconds, so that rows are as long as real ones."""
 
 _TOGETHER = 100
 """Plans filled in one transaction: psycopg's pipeline, through which the library inserts, hangs on half a megabyte."""
@@ -59,14 +59,14 @@ def reference(number: int) -> str:
 
 
 def recorded_at(day: date) -> datetime:
-    """Return the instant of this day at which the workload's commands are recorded."""
+    """Return the instant of the day at which the workload's commands are recorded."""
     return datetime.combine(day, _RECORDED)
 
 
 def paid_before(plan: int) -> int:
-    """Return how many payments a plan has when the clock starts: from 0 to 19, 9.5 on average.
+    """Return the number of payments that a plan has before the measurement: from 0 to 19, 9.5 on average.
 
-    So a payment meets plans of every age, and one in twenty completes its plan.
+    So payments are measured on plans of every age, and one in twenty completes its plan.
     """
     return plan % len(LINES)
 
@@ -83,7 +83,7 @@ def by_month(payments: Sequence[int], *, first: int = 0) -> Iterator[tuple[int, 
 
 
 def whole_histories(plans: range, *, together: int = 2_000) -> Iterator[list[tuple[int, int]]]:
-    """Yield the commands that give every plan its whole history, as pairs of command and plan, some at a time.
+    """Yield the commands that give every plan its whole history, as pairs of command and plan, in chunks.
 
     Command 0 opens a plan, the others are its payments by number. The order is that of the business, as in `by_month`.
     """
@@ -120,6 +120,6 @@ def recorded() -> tuple[tuple[RecordedEvent, ...], ...]:
 
 @cache
 def stored() -> tuple[tuple[StoredRow, ...], ...]:
-    """Return the same plan as the rows that ours stores: what the floor writes and reads."""
+    """Return the same plan as the rows that ours stores; the floor writes and reads them."""
     codec = Codec()
     return tuple(tuple(codec.encode(event) for event in command) for command in recorded())

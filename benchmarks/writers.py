@@ -17,18 +17,18 @@ from benchmarks.measure import interleaved
 from benchmarks.sides import Side
 
 _TIMEOUT = 120
-"""Seconds for which processes wait for one another; one that failed has said why before."""
+"""Seconds for which processes wait for one another; one that fails has printed its error before."""
 
 
 def pay_together(databases: Databases, effort: Effort, *, database: str, writers: int) -> Result:
-    """Payments as in the step of one process, by several that start at the same moment; counted together."""
+    """Payments as in the step of one process, by several that start together; counted together."""
     step = f"pay/{database}/{writers}"
-    place = databases.open(database, f"pay_{writers}")
+    target = databases.open(database, f"pay_{writers}")
     plans = (effort.long_rounds + 1) * writers * effort.payments
     written: dict[str, list[int]] = {name: [] for name in SIDES}
     with (
-        opened(place, [workload.paid_before(plan) for plan in range(plans)]) as sides,
-        _Writers(place, writers) as pool,
+        opened(target, [workload.paid_before(plan) for plan in range(plans)]) as sides,
+        _Writers(target, writers) as pool,
     ):
 
         def before(name: str, number: int) -> None:
@@ -48,7 +48,7 @@ def pay_together(databases: Databases, effort: Effort, *, database: str, writers
 class _Writers:
     """The processes, each with all three sides opened."""
 
-    def __init__(self, place: Database, count: int) -> None:
+    def __init__(self, database: Database, count: int) -> None:
         self.side = ""
         context = get_context("spawn")
         self._start = context.Barrier(count + 1, timeout=_TIMEOUT)
@@ -56,7 +56,7 @@ class _Writers:
         self._processes: list[SpawnProcess] = []
         for _ in range(count):
             here, there = context.Pipe()
-            process = context.Process(target=_write, args=(place, there, self._start), daemon=True)
+            process = context.Process(target=_write, args=(database, there, self._start), daemon=True)
             process.start()
             there.close()  # so that the end of the process ends the pipe
             self._pipes.append(here)
@@ -74,7 +74,7 @@ class _Writers:
             process.join(_TIMEOUT)
 
     def prepare(self, side: str, *, first: int, payments: int) -> None:
-        """Tell each process which plans to pay, and wait until all stand ready."""
+        """Assign plans to each process, and wait until all are ready."""
         self.side = side
         for number, pipe in enumerate(self._pipes):
             begin = first + number * payments
@@ -83,14 +83,14 @@ class _Writers:
             pipe.recv()
 
     def pay(self) -> list[int]:
-        """Let all processes begin; return the number of rows of each payment, in the order of the plans."""
+        """Start all processes; return the number of rows of each payment, in the order of the plans."""
         self._start.wait()
         return [rows for pipe in self._pipes for rows in pipe.recv()]
 
 
-def _write(place: Database, orders: Connection, start: Barrier) -> None:
-    """Pay what is ordered until the orders end: the work of a process."""
-    with closing(place.ours()) as ours, closing(place.stock()) as stock, closing(place.floor()) as floor:
+def _write(database: Database, orders: Connection, start: Barrier) -> None:
+    """Pay the ordered plans until the orders end: the work of a process."""
+    with closing(database.ours()) as ours, closing(database.stock()) as stock, closing(database.floor()) as floor:
         sides: Mapping[str, Side] = {"ours": ours, "stock": stock, "floor": floor}
         while True:
             try:

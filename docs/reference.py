@@ -21,8 +21,8 @@ _SCHEMAS = "../src/ledger/events/schemas"
 _HEAD = """\
 # Reference
 
-Written from the code by `docs/reference.py`. What the words mean is in the [glossary](glossary.md), what the numbers
-mean in the [rules](rules.md), which the code cites as `RULES.md`.
+Generated from the code by `docs/reference.py`. The words are defined in the [glossary](glossary.md); the arithmetic is
+in the [rules](rules.md), which the code cites as `RULES.md`.
 
 Arguments after a `*` are given by keyword. Dates are `datetime.date`, instants `datetime.datetime` with a time zone; a
 naive one is refused.
@@ -32,7 +32,7 @@ _EVENTS = """
 ## Events
 
 In `ledger.events`. Every event is stored under a tag and a version (`payment_made.v1`), as canonical JSON in the
-envelope of a `RecordedEvent`. Dates are stored in ISO 8601, instants in UTC, rates as text. The schemas say how.
+envelope of a `RecordedEvent`. Dates are stored in ISO 8601, instants in UTC, rates as text, as the schemas define.
 """
 
 
@@ -47,13 +47,13 @@ def render() -> str:
         *_ledger(),
         "\n## Money and terms\n\nIn `ledger`.\n",
         *(line for value in terms.values() for line in _class(value)),
-        "\n## What queries return\n\nIn `ledger`. Read-only rows.\n",
+        "\n## Query results\n\nIn `ledger`. Read-only rows.\n",
         *(line for value in rows.values() for line in _row(value)),
         _EVENTS,
         *(line for tag, shape in CURRENT.items() for line in _event(tag, shape)),
         "\nTheir parts:\n",
         *(line for part in (Installment, RevisedLine) for line in _row(part)),
-        "\n## Errors\n\nIn `ledger`. A command that was refused has recorded nothing.\n",
+        "\n## Errors\n\nIn `ledger`. A refused command has recorded nothing.\n",
         "```text",
         *_tree(ledger.LedgerError),
         "```\n",
@@ -67,8 +67,8 @@ def _ledger() -> Iterator[str]:
     yield f"## Ledger\n\n{_text(ledger.Ledger)}\n"
     metadata = ", ".join(f"`{name}: {_kind(kind)}`" for name, kind in CommandOptions.__annotations__.items())
     yield f"`**options` stands for {metadata}.\n"
-    doors = {name: vars(ledger.Ledger)[name] for name in ("open", "close")}
-    methods = {**doors, **vars(ledger.Ledger)}
+    first = {name: vars(ledger.Ledger)[name] for name in ("open", "close")}
+    methods = {**first, **vars(ledger.Ledger)}
     for name, method in methods.items():
         if not name.startswith("_"):
             function = inspect.unwrap(getattr(ledger.Ledger, name))
@@ -76,7 +76,7 @@ def _ledger() -> Iterator[str]:
 
 
 def _class(value: type[Any]) -> Iterator[str]:
-    """Yield how to make one of these, and what it means."""
+    """Yield the constructors of a class, with its docstring."""
     yield f"* `{value.__name__}{_signature(value)}`: {_first(value.__doc__)}"
     for name, made in vars(value).items():
         if isinstance(made, classmethod) and not name.startswith("_"):
@@ -84,7 +84,7 @@ def _class(value: type[Any]) -> Iterator[str]:
 
 
 def _row(value: type[Any]) -> Iterator[str]:
-    """Yield what something is, and its fields."""
+    """Yield the docstring and the fields of a class."""
     yield f"* `{value.__name__}`: {_first(value.__doc__)}{_fields(value)}"
 
 
@@ -99,8 +99,8 @@ def _tree(error: type[Exception], before: str = "", after: str = "") -> Iterator
     """Yield an error and all below it, drawn as a tree."""
     yield f"{before}{error.__name__}"
     children = _children(error)
-    for place, kind in enumerate(children, 1):
-        last = place == len(children)
+    for number, kind in enumerate(children, 1):
+        last = number == len(children)
         yield from _tree(kind, after + ("└── " if last else "├── "), after + ("    " if last else "│   "))
 
 
@@ -112,7 +112,7 @@ def _below(error: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def _children(error: type[Exception]) -> list[type[Exception]]:
-    """Return the errors just below one; attrs leaves the classes behind that it made slotted ones of."""
+    """Return the direct subclasses; attrs leaves behind the classes that it replaced by slotted ones."""
     return [kind for kind in error.__subclasses__() if vars(errors).get(kind.__name__) is kind]
 
 
@@ -151,7 +151,7 @@ def _default(value: object) -> str:
 
 
 def _kind(kind: object) -> str:
-    """Return a type as it is written, without modules, and alike in every version of Python."""
+    """Return a type as text without modules, the same in every version of Python."""
     origin, inside = get_origin(kind), [_kind(part) for part in get_args(kind)]
     if isinstance(kind, list):
         written = f"[{', '.join(map(_kind, kind))}]"

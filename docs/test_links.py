@@ -1,4 +1,4 @@
-"""Links between the pages lead somewhere."""  # noqa: INP001 - a folder of pages
+"""The links between the pages have targets."""  # noqa: INP001 - a folder of pages
 
 import re
 from pathlib import Path
@@ -18,20 +18,20 @@ def _prose(page: Path) -> str:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Return the names that the headings of a page can be linked by."""
+    """Return the anchors of the headings of a page."""
     headings = _HEADING.findall(_prose(page))
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_pages_and_headings(page: Path) -> None:
-    """Every link inside the repository names a file that is there and, where it names one, a heading in it."""
+def test_links_have_targets(page: Path) -> None:
+    """Every link inside the repository names an existing file and, if any, a heading in it."""
     for link in _LINK.findall(_prose(page)):
         if "://" in link:
             continue
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
-        assert target.is_file(), f"{link} leads nowhere"
+        assert target.is_file(), f"{link}: no such file"
         assert not anchor or anchor in _anchors(target), f"{link}: no such heading"
 
 

@@ -9,7 +9,7 @@ from ledger import events
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """The page is what `python docs/reference.py` writes today."""
+    """The page equals the output of `python docs/reference.py`."""
     written = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.exists() else []
     for number, (line, today) in enumerate(zip([*written, ""], [*render().splitlines(), ""], strict=False), 1):
         assert line == today, f"docs/reference.md is out of date from line {number} on: run `python docs/reference.py`"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger import InvalidArgument, Ledger, reference_model
-from ledger.books.importer import import_book
-from ledger.books.reader import EXAMPLE, RefusedRow, read_book, write_refused
+from ledger.books.importer import import_book, write_refused
+from ledger.books.reader import EXAMPLE, RefusedRow, read_book
 from ledger.plan import Plan
 from tests.reference_words import fact_of, terms_of
 

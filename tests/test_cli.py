@@ -1,7 +1,8 @@
-"""The command line, as people and programs meet it."""
+"""The command line, as people and programs use it."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ DAY = "2024-06-30"
 
 
 class Run:
-    """What a command printed, and its exit code."""
+    """The output of a command, and its exit code."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
         self.code = main(arguments)
@@ -41,12 +42,12 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
 def test_the_demo_does_the_main_job_and_leaves_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """It counts the rows, lists overdue plans with partners, balances, the portfolio and one story; no file stays."""
+    """It counts the rows, shows overdue plans with partners, balances, portfolio and a statement; no file stays."""
     run = Run(capsys, "demo")
     assert run.code == 0
     for words in (
@@ -55,7 +56,7 @@ def test_the_demo_does_the_main_job_and_leaves_nothing(capsys: pytest.CaptureFix
         "P-00099   I-00110    N-026",
         "The largest of 228 share balances",
         "of the money paid                  28.2 %",
-        "The story of plan P-00003",
+        "Statement of plan P-00003 on 2024-06-30",
         "Payment P-00003-009 was charged back.",
         "shares stay, 299,550 are forfeited.",
     ):
@@ -65,27 +66,42 @@ def test_the_demo_does_the_main_job_and_leaves_nothing(capsys: pytest.CaptureFix
 
 def test_the_demo_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     """The same, for programs."""
-    told = Run(capsys, "demo", "--json").json
-    assert list(told) == ["import", "overdue", "balances", "portfolio", "statement"]
-    assert (told["import"]["recorded"], told["import"]["repeated"], told["import"]["refused"]) == (4_050, 16, 300)
-    assert told["portfolio"][0]["cancelled_share_of_plans"] == "39/100"
-    assert told["statement"][1]["money"] == {"minor": 15_000, "currency": "USD"}
+    demo = Run(capsys, "demo", "--json").json
+    assert list(demo) == ["import", "overdue", "balances", "portfolio", "statement"]
+    assert (demo["import"]["recorded"], demo["import"]["repeated"], demo["import"]["refused"]) == (4_050, 16, 300)
+    assert demo["portfolio"][0]["cancelled_share_of_plans"] == "39/100"
+    assert demo["statement"][1]["money"] == {"minor": 15_000, "currency": "USD"}
+
+
+def test_tables_fit_a_terminal_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids, dates, money and shares are shown in full; headings and descriptions wrap."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, _, *tables = re.sub(r"\x1b\[\d*m", "", Run(capsys, "demo").out).splitlines()
+    assert max(map(len, tables)) == 80
+    assert "P-00130 I-00063  N-014    13 2024-06-16   14    5 2024-07-05 250.00 USD 608,250" in tables
+    assert "I-00305        5   1,168,500    889,250   1,213,250     40,375    126,300" in tables
+    assert "2022-11-25 Installment 8 settled.                     +7,350 1,200.00 USD 58,800" in tables
+    assert "…" not in "".join(tables)
 
 
 def test_importing_again_records_nothing(capsys: pytest.CaptureFixture[str], books: str, tmp_path: Path) -> None:
-    """A second import repeats what the first recorded; refused rows go to rejected.csv in the current folder."""
+    """A second import repeats every recorded row; refused rows go to rejected.csv in the current folder."""
     run = Run(capsys, "import", str(EXAMPLE), "--db", books)
     assert (run.code, run.out.splitlines()[0]) == (0, "Rows: 0 recorded, 4,066 repeated, 300 refused.")
     lines = (tmp_path / "rejected.csv").read_text().splitlines()
     assert lines[0] == "file,line,reason"
     assert lines[1].startswith("payments.csv,41,")
-    told = Run(capsys, "import", str(EXAMPLE), "--db", books, "--json", "--rejected", str(tmp_path / "x.csv")).json
-    assert (told["recorded"], told["repeated"], told["refused"], len(told["rejected"])) == (0, 4_066, 300, 300)
+    again = Run(capsys, "import", str(EXAMPLE), "--db", books, "--json", "--rejected", str(tmp_path / "x.csv")).json
+    assert (again["recorded"], again["repeated"], again["refused"], len(again["rejected"])) == (0, 4_066, 300, 300)
     assert (tmp_path / "x.csv").exists()
 
 
 def test_the_overdue_list(capsys: pytest.CaptureFixture[str], books: str) -> None:
-    """All of it, one partner's, as a table and as JSON; the options of the database may stand anywhere."""
+    """All of it, one partner's, as a table and as JSON; database options before or after the command."""
     whole = Run(capsys, "--db", books, "overdue", "--as-of", DAY)
     assert (whole.code, whole.out.splitlines()[0].strip()) == (0, "9 overdue plans on 2024-06-30")
     rows = Run(capsys, "overdue", "--as-of", DAY, "--partner", "N-010", "--json", "--db", books).json
@@ -123,8 +139,8 @@ def test_balances_portfolio_and_statement(
     assert lines[-1]["shares_credited"] == 14_700
 
 
-def test_closing_records_what_has_come_due(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Closing tells how many outcomes on how many plans; closing again finds nothing."""
+def test_closing_records_the_outcomes_that_have_come_due(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Closing counts the outcomes and their plans; closing again finds nothing."""
     (tmp_path / "plans.csv").write_text(
         "plan_id,investor_id,partner_id,opened_at,price,currency,shares,installments,rounding_unit,release,timezone,"
         "grace_days,promos\nP-1,I-1,,2023-04-10T12:00:00+03:00,100.00,USD,100,2,1,portion:1/2,Europe/Moscow,19,\n"
@@ -163,7 +179,7 @@ def test_closing_records_what_has_come_due(capsys: pytest.CaptureFixture[str], t
 def test_bad_input_is_one_sentence_and_never_a_traceback(
     capsys: pytest.CaptureFixture[str], books: str, arguments: list[str], code: int, sentence: str
 ) -> None:
-    """Exit code 1 for what is refused or impossible, 2 for what is not understood; the sentence goes to stderr."""
+    """Exit code 1 for a refusal or an error of the ledger, 2 for a usage error; the sentence goes to stderr."""
     run = Run(capsys, *[books if word == "DB" else word for word in arguments])
     assert (run.code, run.out) == (code, "")
     assert run.error.startswith("error: ")
@@ -173,7 +189,7 @@ def test_bad_input_is_one_sentence_and_never_a_traceback(
 
 
 def test_it_is_installed_as_a_command_and_as_a_module(books: str) -> None:
-    """`installment-ledger` and `python -m ledger` are the same program; a reader that goes away is no error to show."""
+    """`installment-ledger` and `python -m ledger` are the same program; a closed pipe is not reported as an error."""
     command = Path(sys.executable).with_name("installment-ledger")
     for program in ([str(command)], [sys.executable, "-m", "ledger"]):
         run = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True)
@@ -183,10 +199,10 @@ def test_it_is_installed_as_a_command_and_as_a_module(books: str) -> None:
     assert (run.stdout, run.stderr) == ("[\n", "")
 
 
-def test_without_its_libraries_the_command_says_what_to_install(
+def test_without_its_libraries_the_command_names_the_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command line is an extra; without it the command names the extra."""
+    """The command line is an extra; where it is not installed, the command names it."""
     monkeypatch.delitem(sys.modules, "ledger.cli.app")
     monkeypatch.setitem(sys.modules, "cyclopts", None)
     assert entry() == 1

@@ -1,4 +1,4 @@
-"""The commands for those who run a ledger, as real processes where signals or several of them matter."""
+"""The commands that operate a ledger, as real processes where signals or concurrency matter."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ COMMAND = (sys.executable, "-m", "ledger")
 
 @pytest.fixture
 def books(shared_url: str, name: str) -> tuple[str, ...]:
-    """The options that name a ledger of three plans, whose lists have taken in nothing yet."""
+    """The options that locate a ledger of three plans whose read model is still empty."""
     with Ledger.open(shared_url, name=name) as ledger:
         for number in range(3):
             open_plan(ledger, f"P-{number}")
@@ -33,8 +33,8 @@ def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_migrating_creates_once_however_many_do_it(shared_url: str, name: str) -> None:
-    """Four processes migrate an empty database at once, and again: all succeed, and the ledger is there, empty."""
+def test_migrating_concurrently_creates_once(shared_url: str, name: str) -> None:
+    """Four processes migrate an empty database at once, and again: all succeed, and the ledger exists, empty."""
     migrate = (*COMMAND, "migrate", "--db", shared_url, "--name", name)
     for _ in range(2):
         with ThreadPoolExecutor(4) as pool:
@@ -47,19 +47,19 @@ def test_migrating_creates_once_however_many_do_it(shared_url: str, name: str) -
 
 
 def test_a_query_does_not_create_a_ledger(shared_url: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistyped name is an error that says how to create a ledger, for every command but migrate and import."""
+    """A mistyped name is an error, for every command but migrate and import."""
     Ledger.open(shared_url).close()
     for command in ("status", "verify", "rebuild", "follow", "overdue"):
         assert main([command, "--db", shared_url, "--name", name]) == 1
         assert f"there is no ledger '{name}' in it" in capsys.readouterr().err
 
 
-def test_status_tells_the_lag_and_its_exit_code_whether_to_look(
+def test_status_shows_the_lag_and_exits_with_1_for_a_problem(
     books: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A lag counts where the caller limits it; catching up ends it."""
+    """A lag is a problem above the caller's limit; catching up ends it."""
     assert main(["status", *books]) == 0
-    assert ", read up to 0, " in capsys.readouterr().out
+    assert ", checkpoint 0, lag " in capsys.readouterr().out
     assert main(["status", "--max-lag", "1", *books]) == 1
     assert "is a follower running?" in capsys.readouterr().out
     main(["portfolio", *books])
@@ -77,15 +77,19 @@ def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
 ) -> None:
     """A changed row is named with its plan, day and column; a rebuilt generation is equal to the events again."""
     assert main(["verify", *books]) == 0
-    assert capsys.readouterr().out == f"View periods_1, 3 plans up to {_last(books)}: is equal to a replay.\n"
+    assert capsys.readouterr().out == (f"periods_1: 3 plans verified up to sequence {_last(books)}, no differences.\n")
     with Ledger.open(books[1], name=books[3]) as ledger:
         table = f"{books[3]}_periods_1"
         tamper = f"UPDATE {table} SET paid = paid + 1 WHERE plan_id = 'P-1' AND status = 'in_grace'"
         ledger._store.views._database.write(lambda cursor: cursor.execute(tamper))  # type: ignore[attr-defined]
     assert main(["verify", *books]) == 1
-    assert "plan P-1, 2023-05-11: paid is 15001, and 15000 in a replay" in capsys.readouterr().out
+    difference, summary = capsys.readouterr().out.splitlines()
+    assert "plan P-1, 2023-05-11: paid is 15001, and 15000 in a replay" in difference
+    assert summary == f"periods_1: 3 plans verified up to sequence {_last(books)}, 1 difference; rebuild it."
     assert main(["rebuild", *books]) == 0
-    assert capsys.readouterr().out == f"View periods_2, 3 plans up to {_last(books)}: has taken over.\n"
+    assert capsys.readouterr().out == (
+        f"periods_2: 3 plans verified up to sequence {_last(books)}, no differences; now live.\n"
+    )
     assert _json(capsys, "verify", *books)["differences"] == []
 
 
@@ -95,30 +99,32 @@ def _last(books: tuple[str, ...]) -> int:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_follower_catches_up_until_it_is_told_to_stop(books: tuple[str, ...], stop: signal.Signals) -> None:
-    """It brings the lists up to date, says so on standard error, and ends with exit code 0."""
+def test_a_follower_catches_up_until_a_signal_stops_it(books: tuple[str, ...], stop: signal.Signals) -> None:
+    """It keeps the read model caught up, logs to standard error, and ends with exit code 0."""
     follower = subprocess.Popen([*COMMAND, "follow", *books, "--every", "0.1"], stderr=subprocess.PIPE, text=True)
     try:
         with Ledger.open(books[1], name=books[3], catch_up=False) as ledger:
             assert ledger.wait(_last(books), timeout=30) == _last(books)
             assert len(ledger.overdue(as_of=OPENED_ON.replace(month=5, day=20))) == 3
         follower.send_signal(stop)
-        _, told = follower.communicate(timeout=30)
+        _, logged = follower.communicate(timeout=30)
     finally:
         follower.kill()
     assert follower.returncode == 0
-    assert "INFO following" in told
+    assert "INFO following" in logged
 
 
-def test_a_follower_looks_now_and_then(books: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """An interval of nothing, or less, is refused: it would keep a processor busy for nothing."""
+def test_the_poll_interval_is_positive(books: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """An interval of 0 or less is refused: it would keep a processor busy for nothing."""
     for every in ("0", "-1"):
         assert main(["follow", *books, "--every", every]) == 1
         assert "expected a number of seconds above 0" in capsys.readouterr().err
 
 
-def test_views_can_lie_elsewhere(books: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With `--views` the tables of lists are in another database, which `migrate` creates."""
+def test_another_database_for_the_read_model(
+    books: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `--views` its tables are in another database, which `migrate` creates."""
     elsewhere = ("--views", f"sqlite:///{tmp_path}/views.db")
     assert main(["portfolio", *books, *elsewhere]) == 1
     assert "the file does not exist" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger import dates
 from ledger.commands import CancelPlan, ClosePlan, Metadata, OpenPlan, RecordPayment, ReversePayment
-from ledger.dates import civil_date, day_in, instant, moment, months_from
+from ledger.dates import civil_date, date_or_instant, day_in, instant, months_from
 from ledger.decide import decide
 from ledger.errors import InvalidArgument, LedgerError, PlanIsCancelled
 from ledger.events import PaymentMade, RecordedEvent
@@ -217,7 +217,7 @@ def test_in_every_zone_grace_ends_with_the_last_second_of_its_last_day(
 def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
     """An aware datetime of any zone, pendulum's included, becomes the same instant as a plain datetime in UTC."""
     for metadata in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
-        for plain in (instant("paid_at", metadata), moment("paid_at", metadata)):
+        for plain in (instant("paid_at", metadata), date_or_instant("paid_at", metadata)):
             assert isinstance(plain, datetime)
             assert (plain, type(plain), plain.tzinfo) == (at, datetime, UTC)
 
@@ -226,7 +226,7 @@ def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
 def test_a_date_becomes_a_plain_date(day: date) -> None:
     """A date, pendulum's included, becomes the same day as a plain date."""
     for metadata in (day, pendulum.date(day.year, day.month, day.day)):
-        for plain in (civil_date("on", metadata), moment("paid_at", metadata)):
+        for plain in (civil_date("on", metadata), date_or_instant("paid_at", metadata)):
             assert plain == day
             assert type(plain) is date
 
@@ -234,7 +234,7 @@ def test_a_date_becomes_a_plain_date(day: date) -> None:
 @given(at=st.datetimes())
 def test_a_naive_instant_is_refused(at: datetime) -> None:
     """A datetime without a zone is no instant, and no date either."""
-    checks: tuple[Callable[[str, object], object], ...] = (instant, moment, civil_date)
+    checks: tuple[Callable[[str, object], object], ...] = (instant, date_or_instant, civil_date)
     for check in checks:
         for naive in (at, pendulum.naive(at.year, at.month, at.day, at.hour)):
             with pytest.raises(InvalidArgument) as refused:
@@ -245,7 +245,7 @@ def test_a_naive_instant_is_refused(at: datetime) -> None:
 @pytest.mark.parametrize("value", [None, "2023-05-10", 20230510, 1683676800.0, (2023, 5, 10), timedelta(1)])
 def test_what_is_no_date_is_refused(value: object) -> None:
     """Text and numbers are not read as dates: nothing is guessed."""
-    checks: tuple[Callable[[str, object], object], ...] = (instant, moment, civil_date)
+    checks: tuple[Callable[[str, object], object], ...] = (instant, date_or_instant, civil_date)
     for check in checks:
         with pytest.raises(InvalidArgument, match="expected a"):
             check("paid_at", value)

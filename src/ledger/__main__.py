@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; say what to install where it is not."""
+    """Run the command line, or name the extra to install where it is missing."""
     try:
         from ledger.cli.app import main as run
     except ModuleNotFoundError as error:

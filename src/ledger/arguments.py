@@ -1,4 +1,4 @@
-"""What an argument has to be, and the error when it is not: checks shared by everything that takes input."""
+"""Checks of arguments, shared by everything that takes input. Each raises `InvalidArgument`."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -11,13 +11,13 @@ _TEXT_LIMIT = 200
 """Characters in an id or a reference; a reason may be longer."""
 
 WHOLE_LIMIT = 10**15
-"""Largest amount in minor units, and largest number of shares: what every store keeps in 64 bits, with room."""
+"""Largest amount in minor units and largest number of shares; sums of many still fit into 64 bits in every store."""
 
 
 def whole(name: str, value: object, *, minimum: int, maximum: int = WHOLE_LIMIT) -> int:
     """Return `value` if it is an int from `minimum` to `maximum`; raise `InvalidArgument` otherwise.
 
-    A bool is not a number here, and a float is never accepted near money or shares.
+    A bool is not a number here, and a float is never accepted for money or shares.
     """
     if type(value) is not int or not minimum <= value <= maximum:
         expected = f"a whole number from {minimum:,}" + (f" to {maximum:,}" if maximum < WHOLE_LIMIT else "")
@@ -28,7 +28,7 @@ def whole(name: str, value: object, *, minimum: int, maximum: int = WHOLE_LIMIT)
 
 
 def text(name: str, value: object, *, limit: int = _TEXT_LIMIT) -> str:
-    """Return `value` if it is printable text without space around it; raise `InvalidArgument` otherwise."""
+    """Return `value` if it is printable text without space at either end; raise `InvalidArgument` otherwise."""
     if (
         not isinstance(value, str)
         or not value
@@ -54,7 +54,7 @@ def one_of(name: str, value: object, options: Sequence[str]) -> str:
 
 
 def instance(name: str, value: object, kind: type[T] | tuple[type[T], ...], expected: str) -> T:
-    """Return `value` if it is of this kind; raise `InvalidArgument` naming what was `expected` otherwise."""
+    """Return `value` if it is an instance of `kind`; raise `InvalidArgument` with the text `expected` otherwise."""
     if not isinstance(value, kind):
         raise InvalidArgument(argument=name, given=value, expected=expected)
     return value

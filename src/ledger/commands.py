@@ -10,7 +10,7 @@ from typing import ClassVar, NoReturn
 import attrs
 
 from ledger import arguments
-from ledger.dates import civil_date, day_in, moment
+from ledger.dates import civil_date, date_or_instant, day_in
 from ledger.errors import (
     CommandRefused,
     PaymentNotFound,
@@ -37,11 +37,11 @@ from ledger.timeline import Derivation
 
 
 def _opened_at(value: object) -> date | datetime:
-    return moment("opened_at", value)
+    return date_or_instant("opened_at", value)
 
 
 def _paid_at(value: object) -> date | datetime:
-    return moment("paid_at", value)
+    return date_or_instant("paid_at", value)
 
 
 def _on(value: object) -> date:

@@ -11,10 +11,10 @@ from ledger.errors import InvalidArgument
 DAY = timedelta(days=1)
 
 _ZONES = frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
-"""The names of the IANA database, as its package lists them: a machine may have other files beside its own copy."""
+"""The names that the package of the IANA database lists: a machine's own copy may hold other files too."""
 
 
-@lru_cache(maxsize=10_000)  # plans of a day share their due dates, and pendulum takes its time
+@lru_cache(maxsize=10_000)  # plans of a day share their due dates, and pendulum is slow
 def months_from(anchor: date, months: int) -> date:
     """Return the day `months` after `anchor`, clamped to the end of the month and never chained.
 
@@ -44,7 +44,7 @@ def timezone(name: str, value: object) -> str:
 def day_in(zone: str, instant: datetime) -> date:
     """Return the civil date of an aware `instant` in the time zone `zone`. Source: RULES.md section 6.
 
-    Raises `InvalidArgument` where that is no day of the years 1 to 9999.
+    Raises `InvalidArgument` for a date outside the years 1 to 9999.
     """
     try:
         return instant.astimezone(_zone(zone)).date()
@@ -74,8 +74,8 @@ def instant(name: str, value: object) -> datetime:
     )
 
 
-def moment(name: str, value: object) -> date | datetime:
-    """Return an instant as UTC or a civil date as it is: what a caller may give for the time of a payment."""
+def date_or_instant(name: str, value: object) -> date | datetime:
+    """Return a civil date as it is or an instant as UTC; raise `InvalidArgument` for anything else."""
     if isinstance(value, datetime):
         return instant(name, value)
     if not isinstance(value, date):

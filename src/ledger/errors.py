@@ -1,26 +1,26 @@
 """Every error that the ledger raises, in one tree.
 
     LedgerError
-    ├── CommandRefused            a rule says no: tell the user
+    ├── CommandRefused            a rule forbids it: tell the user
     │   ├── TermsRefused
     │   ├── PaymentRefused
     │   │   └── Overpayment
     │   ├── PlanIsCancelled
     │   ├── PlanIsCompleted
     │   └── ReinstatementRefused
-    ├── Conflict                  somebody said something else before: load again
+    ├── Conflict                  it conflicts with the record: load again
     │   ├── ReferenceConflict
     │   └── ConcurrentChange
-    ├── CorruptHistory            what is stored cannot have been written so: stop
+    ├── CorruptHistory            a stored event cannot have been written like this: stop
     ├── NotFound
     │   ├── PlanNotFound
     │   └── PaymentNotFound
     ├── InvalidArgument           the call itself is wrong (also a ValueError)
     ├── StoreUnavailable          the database cannot be reached, read or written
-    └── NotCaughtUp               the read model has not come as far as the caller wants to read
+    └── NotCaughtUp               the read model has not reached the sequence that the caller waits for
 
-Each carries its facts as attributes and reads as one sentence: what was wrong, and what would be right. A command that
-is refused, that clashes or that names nothing has recorded nothing.
+Each carries its facts as attributes and reads as one sentence: the fault, then the remedy. A command that is refused,
+conflicts with the record or names something unknown has recorded nothing.
 """
 
 from datetime import date, datetime
@@ -31,17 +31,17 @@ import attrs
 
 
 class LedgerError(Exception):
-    """The root of every error that this library raises on purpose."""
+    """The root of every error that this library raises deliberately."""
 
     def __reduce__(self) -> tuple[object, tuple[()]]:
-        """Pickle by keyword, so that an error survives the way back from another process."""
+        """Pickle by keyword, so that an error can be passed between processes."""
         values = {field.name: getattr(self, field.name) for field in attrs.fields(cast(Any, type(self)))}
         return partial(type(self), **values), ()
 
 
 @attrs.define(kw_only=True)
 class CommandRefused(LedgerError):
-    """A rule forbids the command; `plan_id` is None where it forbids it for the whole ledger."""
+    """A rule forbids the command; `plan_id` is None where it concerns the whole ledger."""
 
     plan_id: str | None
     reason: str
@@ -54,7 +54,7 @@ class CommandRefused(LedgerError):
 
 @attrs.define(kw_only=True)
 class TermsRefused(CommandRefused):
-    """The terms of a new plan do not make a schedule or a release of shares. Source: RULES.md sections 2 to 4."""
+    """The terms of a new plan give no valid schedule or release of shares. Source: RULES.md sections 2 to 4."""
 
 
 @attrs.define(kw_only=True)
@@ -66,7 +66,7 @@ class PaymentRefused(CommandRefused):
 
 @attrs.define(kw_only=True)
 class Overpayment(PaymentRefused):
-    """The money standing on the plan would exceed its price on `on`; both in minor units of `currency`.
+    """The funds of the plan, `standing`, would exceed its `price` on the date `on`; both in minor units of `currency`.
 
     Source: RULES.md section 5.
     """
@@ -99,12 +99,12 @@ class ReinstatementRefused(CommandRefused):
 
 
 class Conflict(LedgerError):
-    """The command clashes with what is recorded: load again and decide anew."""
+    """The command conflicts with recorded events: load again and decide again."""
 
 
 @attrs.define(kw_only=True)
 class ReferenceConflict(Conflict):
-    """The key is taken by a command with other content; `field` is the first argument that differs."""
+    """The idempotency key belongs to a command with other content; `field` is the first argument that differs."""
 
     plan_id: str
     reference: str
@@ -135,7 +135,7 @@ class ConcurrentChange(Conflict):
 
 @attrs.define(kw_only=True)
 class CorruptHistory(LedgerError):
-    """A recorded event cannot have been written by this ledger; `event` is its tag, `version` its place in the plan."""
+    """A stored event cannot have been written by this ledger; `event` is its tag, `version` its number in the plan."""
 
     plan_id: str
     version: int
@@ -148,12 +148,12 @@ class CorruptHistory(LedgerError):
 
 
 class NotFound(LedgerError):
-    """What the caller names is not in the ledger."""
+    """The plan or payment that the caller names is not in the ledger."""
 
 
 @attrs.define(kw_only=True)
 class PlanNotFound(NotFound):
-    """No such plan; or none yet, on the date or at the instant asked about."""
+    """No such plan, or not yet on the date or at the instant of the question."""
 
     plan_id: str
     as_of: date | None = None
@@ -181,7 +181,7 @@ class PaymentNotFound(NotFound):
 
 @attrs.define(kw_only=True)
 class InvalidArgument(LedgerError, ValueError):
-    """An argument is not what the call takes, whatever the plan."""
+    """An argument of the wrong type or value, whatever the plan."""
 
     argument: str
     given: object
@@ -193,7 +193,7 @@ class InvalidArgument(LedgerError, ValueError):
 
 @attrs.define(kw_only=True)
 class StoreUnavailable(LedgerError):
-    """The database behind the ledger did not do its part; what was not confirmed may be repeated safely."""
+    """The database failed or cannot be reached; an unconfirmed command can be repeated safely."""
 
     store: str
     reason: str
@@ -205,7 +205,7 @@ class StoreUnavailable(LedgerError):
 
 @attrs.define(kw_only=True)
 class NotCaughtUp(LedgerError):
-    """The read model has `reached` a sequence below the one that is `wanted`, after waiting for `seconds`."""
+    """After `seconds` the read model has `reached` a sequence below the `wanted` one."""
 
     wanted: int
     reached: int

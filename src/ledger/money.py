@@ -1,4 +1,4 @@
-"""Money: integer minor units and a currency. No float comes near it."""
+"""Money: integer minor units and a currency, never a float."""
 
 import re
 from decimal import Decimal
@@ -56,8 +56,8 @@ class Money:
     def of(cls, major: str | int | Decimal, currency_code: str) -> "Money":
         """Read an amount in major units: `Money.of("150.00", "USD")`.
 
-        Raises `InvalidArgument` for a float, for text that is no plain number, and for more digits than the minor unit
-        has: nothing is rounded.
+        Nothing is rounded. Raises `InvalidArgument` for a float, for text that is not a plain number, and for more
+        decimals than the currency has.
         """
         exponent = EXPONENTS[currency("currency", currency_code)]
         written = f"{major:f}" if isinstance(major, Decimal) else str(major)

@@ -1,6 +1,6 @@
-"""A second reading of RULES.md, walked day by day and written to be ticked off beside it (numbers = its sections).
+"""The reference model: a second implementation of RULES.md, one day at a time. Numbers in parentheses are its sections.
 
-Standard library only. Nothing here is shared with the library that it checks.
+Standard library only. It shares nothing with the library that it checks.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Reinstated:
 Fact = Paid | Reversed | CancelRequested | Reinstated
 
 
-# ---------------------------------------------------------------- the state that is stepped
+# ---------------------------------------------------------------- the state
 @dataclass
 class Line:
     """One installment."""
@@ -108,7 +108,7 @@ class Line:
 class Award:
     """A double payment or early repayment award that a payment earned (7)."""
 
-    promo_index: int  # place in the order of the terms
+    promo_index: int  # index in the order of the terms
     shares: int
     reference: str
     outcome: Outcome | None  # the PromoApplied, if credited at once
@@ -116,7 +116,7 @@ class Award:
 
 @dataclass
 class Plan:
-    """Everything that changes from day to day."""
+    """The state of a plan, which changes from day to day."""
 
     terms: Terms
     lines: list[Line]
@@ -127,7 +127,7 @@ class Plan:
     completion_outcomes: list[Outcome] = field(default_factory=list)
     completion_bonus: int = 0
     completion_bonuses_lost: bool = False
-    awards: list[Award] = field(default_factory=list)  # standing ones, in the order earned
+    awards: list[Award] = field(default_factory=list)  # those in force, in the order earned
     applied: dict[str, int] = field(default_factory=dict)  # by payment reference
     unapplied: dict[str, int] = field(default_factory=dict)  # by payment reference, oldest first
     standing: dict[str, int] = field(default_factory=dict)  # received and not charged back
@@ -137,7 +137,7 @@ class Plan:
 
 @dataclass
 class Report:
-    """What holds on a date."""
+    """The position of the plan on a date, and the outcomes in force."""
 
     status: str
     paid: int
@@ -184,7 +184,7 @@ def due_dates(terms: Terms) -> list[date]:
 
 
 def amounts(terms: Terms) -> list[int]:
-    """The amounts: price / installments rounded up to the unit, the last is what is left (3)."""
+    """The amounts: price / installments rounded up to the unit; the last is the remainder (3)."""
     if terms.schedule[0] == "lines":
         return [amount for _, amount in terms.schedule[1]]
     units = math.ceil(Fraction(terms.price, terms.installments * terms.rounding_unit))
@@ -222,7 +222,7 @@ def overdue_lines(plan: Plan, day: date) -> list[Line]:
 
 
 def deadlines(plan: Plan, day: date) -> None:
-    """What passing time does at the start of a day: first missed, then cancelled (6)."""
+    """The deadlines at the start of a day: first missed, then cancelled (6)."""
     if plan.status != "active":
         return
     late = overdue_lines(plan, day)
@@ -235,7 +235,7 @@ def deadlines(plan: Plan, day: date) -> None:
 
 
 def cancel(plan: Plan, day: date, why: str, by: int | str) -> None:
-    """The plan is cancelled; what was credited stays, the rest is forfeited (6)."""
+    """Cancel the plan; credited shares stay, the rest is forfeited (6)."""
     plan.status = "cancelled"
     plan.cancelled_on = day
     plan.outcomes.add(("cancelled", day, why, by))
@@ -243,14 +243,14 @@ def cancel(plan: Plan, day: date, why: str, by: int | str) -> None:
 
 # ---------------------------------------------------------------- payments and awards (5, 7)
 def receive(plan: Plan, day: date, reference: str, amount: int) -> None:
-    """Note that money stands, and whether more than the price now does (5)."""
+    """Record received money, and whether the total now exceeds the price (5)."""
     plan.standing[reference] = amount
     if sum(plan.standing.values()) > plan.terms.price and plan.overpaid_on is None:
         plan.overpaid_on = day
 
 
 def settle(plan: Plan, day: date, reference: str, amount: int) -> list[Line]:
-    """Put money on the oldest unsettled lines; return those that it settled. The rest is unapplied (5, 10)."""
+    """Apply money to the oldest unsettled lines; return those that it settled. The rest is unapplied (5, 10)."""
     settled = []
     for line in plan.lines:
         part = min(amount, line.amount - line.paid)
@@ -269,7 +269,7 @@ def settle(plan: Plan, day: date, reference: str, amount: int) -> list[Line]:
 
 
 def settled_outcome(line: Line) -> Outcome:
-    """The outcome that records how a settled line was settled."""
+    """The outcome that records the settlement of a line."""
     return ("settled", line.settled_on, line.number, line.shares, line.settled_by)
 
 
@@ -325,12 +325,12 @@ def complete_if_settled(plan: Plan, day: date) -> None:
 
 
 def tranche(plan: Plan) -> int:
-    """The completion tranche: what all the releases together leave of the package (4, 9)."""
+    """The completion tranche: the package less all releases (4, 9)."""
     return plan.package - sum(line.shares for line in plan.lines)
 
 
 def on_time_kept(plan: Plan, promo: Promo, day: date) -> bool:
-    """Whether the on-time bonus is still to be had on this day, of a plan never cancelled (7)."""
+    """Whether the on-time bonus can still be earned on this day, if the plan was never cancelled (7)."""
     if promo.standard == "within_grace":
         return True
     for line in plan.lines:
@@ -362,7 +362,7 @@ def completion_bonuses(plan: Plan, day: date) -> list[tuple[str, int, str | None
 
 # ---------------------------------------------------------------- chargeback (10)
 def charge_back(plan: Plan, day: date, reference: str) -> None:
-    """The money is gone from this day on; what it no longer covers is open again (10)."""
+    """Take the money back from this day on; lines that it no longer covers are open again (10)."""
     plan.standing.pop(reference, None)
     plan.unapplied.pop(reference, None)
     if plan.applied.pop(reference, 0) == 0:
@@ -387,10 +387,10 @@ def charge_back(plan: Plan, day: date, reference: str) -> None:
 
 
 def reopen(plan: Plan, line: Line, day: date) -> None:
-    """A settled line is open again; if it was already due its clock starts today (10)."""
+    """Reopen a settled line; if it was already due, its clock starts today (10)."""
     plan.outcomes.remove(settled_outcome(line))
     line.settled_on, line.settled_by, line.missed = None, "", False
-    line.clock = max(line.due_on, day)  # on a cancelled plan no clock is looked at
+    line.clock = max(line.due_on, day)  # a cancelled plan has no running clocks
 
 
 def apply_unapplied(plan: Plan, day: date) -> None:
@@ -402,7 +402,7 @@ def apply_unapplied(plan: Plan, day: date) -> None:
 
 # ---------------------------------------------------------------- reinstatement (9)
 def reinstate(plan: Plan, day: date, fact: Reinstated) -> None:
-    """A cancelled plan lives again; on any other plan the money is an ordinary payment (9)."""
+    """Reinstate a cancelled plan; on any other plan the money is an ordinary payment (9)."""
     if plan.status != "cancelled":
         pay(plan, day, fact.reference, fact.amount, "regular")
         return
@@ -432,9 +432,9 @@ def redate(plan: Plan, day: date) -> None:
     plan.outcomes.add(("revised", day, tuple((line.number, line.due_on) for line in unsettled)))
 
 
-# ---------------------------------------------------------------- the walk
+# ---------------------------------------------------------------- the derivation, day by day
 def believed(facts: Iterable[Fact]) -> list[Fact]:
-    """The facts without the payments reversed for error (and reinstatements that stood on them) (9, 10)."""
+    """The facts without the payments reversed for error, and without the reinstatements that rest on them (9, 10)."""
     facts = list(facts)
     errors = {fact.reference for fact in facts if isinstance(fact, Reversed) and fact.cause == "error"}
     kept: list[Fact] = []
@@ -448,7 +448,7 @@ def believed(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def take_in(plan: Plan, day: date, fact: Fact) -> None:
-    """One fact, on its day."""
+    """Apply one fact on its day."""
     if isinstance(fact, Paid):
         receive(plan, day, fact.reference, fact.amount)
         pay(plan, day, fact.reference, fact.amount, fact.kind)
@@ -462,7 +462,7 @@ def take_in(plan: Plan, day: date, fact: Fact) -> None:
 
 
 def derive(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) -> Report:
-    """Walk from the opening to `as_of`: each day its deadlines, then its facts as recorded (6)."""
+    """Derive from the opening to `as_of`: each day its deadlines, then its facts in the order of recording (6)."""
     if as_of < opened_on:
         raise ValueError(f"the plan opens on {opened_on}, after {as_of}")
     lines = [Line(i, due, due, amount, shares, due) for i, (due, amount, shares) in enumerate(schedule(terms), 1)]
@@ -482,7 +482,7 @@ def derive(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) ->
 
 # ---------------------------------------------------------------- the report
 def report(plan: Plan, day: date) -> Report:
-    """Read the state at the end of a day."""
+    """Report the state at the end of a day."""
     open_lines = [line for line in plan.lines if line.settled_on is None]
     first = open_lines[0] if open_lines else None
     late = overdue_lines(plan, day) if plan.status == "active" else []

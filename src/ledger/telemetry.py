@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 Progress = Callable[[int, int], None]
-"""Called with how much is done, and how much there is as far as is known."""
+"""Called with the amount of work done and the total amount known so far."""
 
 
 class _Instruments(NamedTuple):
@@ -29,14 +29,14 @@ def _instruments() -> _Instruments | None:
         "ledger.events_replayed", unit="{event}", description="Events read to decide on a command"
     )
 
-    def listening() -> bool:  # spans that nobody takes cost more than asking
+    def listening() -> bool:  # a span without a listener costs more than this check
         return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
     return _Instruments(listening, tracer.start_as_current_span, histogram.record)
 
 
 def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
-    """Return a span to work in; its attributes' names are prefixed `ledger.`."""
+    """Return a span as a context manager; the names of its attributes get the prefix `ledger.`."""
     instruments = _instruments()
     if instruments is None or not instruments.listening():
         return nullcontext()
@@ -44,7 +44,7 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
 
 
 def replayed(events: int) -> None:
-    """Count the events that were read to decide on a command."""
+    """Record the number of events read to decide on a command."""
     instruments = _instruments()
     if instruments is not None:
         instruments.replayed(events)

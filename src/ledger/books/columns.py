@@ -1,4 +1,4 @@
-"""What the columns of a book say: text into dates, money and terms. Each reader raises `InvalidArgument`."""
+"""Readers of the columns of a book: text into dates, money and terms. Each raises `InvalidArgument`."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Literal, Self, TypeVar
 
 import attrs
 
-from ledger.dates import instant
+from ledger import dates
 from ledger.errors import InvalidArgument
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
@@ -38,11 +38,11 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Malformed(Exception):
-    """A row that cannot be read, and why."""
+    """The reason why a row cannot be read."""
 
     @classmethod
     def cell(cls, column: str, given: str, expected: str) -> Self:
-        """Return the error for a cell: its column, what it says, and what was expected."""
+        """Return the error for a cell: its column, its text, and the expected form."""
         return cls(f"column {column} is {given!r}; expected {expected}")
 
 
@@ -53,7 +53,7 @@ class Cells:
     by_column: Mapping[str, str]
 
     def read(self, column: str, reader: Callable[[str], T]) -> T:
-        """Return what a column says. Raises `Malformed`."""
+        """Return the value of a column. Raises `Malformed`."""
         given = self.by_column.get(column, "")
         try:
             return reader(given)
@@ -61,7 +61,7 @@ class Cells:
             raise Malformed.cell(column, given, error.expected) from None
 
     def optional(self, column: str, reader: Callable[[str], T], default: T) -> T:
-        """Return what a column says, or the default where it is empty or missing. Raises `Malformed`."""
+        """Return the value of a column, or the default where it is empty or missing. Raises `Malformed`."""
         return self.read(column, reader) if self.by_column.get(column) else default
 
     def money(self, column: str) -> Money:
@@ -81,14 +81,14 @@ def _above_zero(money: Money) -> Money:
 
 
 def text(given: str) -> str:
-    """Read text that says something."""
+    """Read text that is not empty."""
     if not given:
         raise _refuse(given, "some text")
     return given
 
 
 def optional_text(given: str) -> str | None:
-    """Read text, or nothing."""
+    """Read text that may be empty: then None."""
     return given or None
 
 
@@ -99,7 +99,7 @@ def whole(given: str) -> int:
     return int(given)
 
 
-def day(given: str) -> date:
+def civil_date(given: str) -> date:
     """Read a civil date: 2024-06-30."""
     try:
         if _DATE.fullmatch(given):
@@ -109,17 +109,17 @@ def day(given: str) -> date:
     raise _refuse(given, "a date of the calendar, such as 2024-06-30")
 
 
-def moment(given: str) -> datetime:
+def instant(given: str) -> datetime:
     """Read an instant with its offset: 2024-06-30T12:00:00+03:00."""
     try:
-        return instant("cell", datetime.fromisoformat(given))
+        return dates.instant("cell", datetime.fromisoformat(given))
     except ValueError:
         raise _refuse(given, "an instant with its offset, such as 2024-06-30T12:00:00+03:00") from None
 
 
-def day_or_moment(given: str) -> date | datetime:
+def date_or_instant(given: str) -> date | datetime:
     """Read a civil date or an instant."""
-    return day(given) if _DATE.fullmatch(given) else moment(given)
+    return civil_date(given) if _DATE.fullmatch(given) else instant(given)
 
 
 def stacking(given: str) -> Literal["additive", "exclusive", "compound"]:
@@ -169,7 +169,9 @@ def schedule(currency: str) -> Callable[[str], Schedule]:
             return EveryDays(whole(value))
         if kind == "lines":
             pairs = (line.strip().partition("=") for line in value.split(","))
-            return ExplicitSchedule(tuple((day(due), Money.of(amount, currency).minor) for due, _, amount in pairs))
+            return ExplicitSchedule(
+                tuple((civil_date(due_on), Money.of(amount, currency).minor) for due_on, _, amount in pairs)
+            )
         raise _refuse(given, "monthly, every:DAYS or lines:DATE=AMOUNT,…")
 
     return read
@@ -188,7 +190,7 @@ def reinstatement(given: str) -> Reinstatement:
 
 
 def promos(given: str) -> tuple[Promo, ...]:
-    """Read a `;`-list of promotions; each is coded by its name, a repeated one by its name and a number."""
+    """Read promotions separated by `;`. The code of each is its name; a repeated name gets a number: `campaign_2`."""
     found: list[Promo] = []
     for item in given.split(";") if given else ():
         name = item.partition(":")[0].strip()

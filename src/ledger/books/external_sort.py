@@ -1,4 +1,4 @@
-"""A sorted collection that takes little memory, however much is in it: what is too much goes to temporary files."""
+"""A sorted collection of any size in little memory: sorted runs in temporary files, merged when they are read."""
 
 import heapq
 import pickle
@@ -9,11 +9,11 @@ from typing import IO, Any, Generic, TypeVar
 T = TypeVar("T")
 
 _IN_MEMORY = 100_000
-"""Items that are kept in memory; more are written to a file, in order, and merged when they are read."""
+"""Items kept in memory; when there are so many, they are written to a file as a sorted run."""
 
 
 class ExternalSort(Collection[T], Generic[T]):
-    """Items in the order of `key`, items of the same key as they were added. The files are gone when it is."""
+    """Items in the order of `key`; items of the same key keep the order in which they were added."""
 
     def __init__(self, key: Callable[[T], Any], *, in_memory: int = _IN_MEMORY) -> None:
         self._key = key
@@ -28,9 +28,9 @@ class ExternalSort(Collection[T], Generic[T]):
         self._count += 1
         if len(self._latest) >= self._in_memory:
             self._latest.sort(key=self._key)
-            run = TemporaryFile()  # noqa: SIM115 - it lives as long as the external_sort
-            for one in self._latest:
-                pickle.dump(one, run)
+            run = TemporaryFile()  # noqa: SIM115 - open as long as the collection
+            for kept in self._latest:
+                pickle.dump(kept, run)
             self._runs.append(run)
             self._latest = []
 
@@ -43,7 +43,7 @@ class ExternalSort(Collection[T], Generic[T]):
         return heapq.merge(*map(_read, self._runs), self._latest, key=self._key)
 
     def __contains__(self, item: object) -> bool:
-        return any(item == one for one in self)
+        return any(item == other for other in self)
 
     def close(self) -> None:
         """Remove the files."""

@@ -1,27 +1,30 @@
-"""Importing a book: every row in the order in which it was recorded, some thousands in a transaction."""
+"""Importing a book: the rows in the order of recording, thousands in a transaction.
 
-from collections.abc import Iterable, Iterator
+Every row ends as recorded, repeated, or refused with a reason. A row that a rule refuses has the rule's sentence.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 import attrs
 
 from ledger.books.external_sort import ExternalSort
-from ledger.books.reader import Book, RefusedRow, Row, in_recorded_order
-from ledger.commands import Command, Metadata
+from ledger.books.reader import Book, BookRow, RefusedRow, recording_order
 from ledger.errors import LedgerError
 from ledger.service import Ledger
 from ledger.telemetry import Progress
 
-_CHUNK = 2_000
-"""Rows that are recorded in one transaction."""
+_ROWS_PER_TRANSACTION = 2_000
 
-_KEPT = 20_000
-"""Plans kept at hand: of these, each is loaded and derived once, however many rows it has."""
+_PLANS_IN_MEMORY = 20_000
+"""Each of these plans is loaded and derived once, however many rows it has."""
 
 
 @attrs.frozen(kw_only=True)
 class ImportReport:
-    """How many rows were recorded and repeated, and which were refused, by file and line."""
+    """The numbers of rows recorded and repeated, and the refused rows by file and line."""
 
     recorded: int
     repeated: int
@@ -31,39 +34,45 @@ class ImportReport:
 def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None) -> ImportReport:
     """Record every row of a book that the rules allow. Importing it again records nothing.
 
-    A row that is recorded late can revive a plan, so the refused ones are offered again, in order, until a pass records
-    none. Rows are recorded some thousands at a time: an import that was cut off can simply be repeated.
+    A row that was recorded late can revive a plan, so refused rows are offered again, in order, until a pass records
+    none. Each transaction is complete in itself: an interrupted import is simply repeated.
     """
-    handler = ledger.command_handler(keep=_KEPT)
+    handler = ledger.command_handler(keep=_PLANS_IN_MEMORY)
     recorded = repeated = done = 0
     pending = book.rows
     while True:
-        refused: ExternalSort[Row] = ExternalSort(in_recorded_order)
+        refused: ExternalSort[BookRow] = ExternalSort(recording_order)
         reasons: list[RefusedRow] = []
-        news = 0
+        recorded_before = recorded
         for rows in _chunks(pending):
-            for row, decided in zip(rows, handler.execute([_with_metadata(row) for row in rows]), strict=True):
+            for row, decided in zip(rows, handler.execute([(row.command, row.metadata) for row in rows]), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.add(row)
                     reasons.append(RefusedRow(row.file, row.line, str(decided)))
+                elif decided:
+                    recorded += 1
                 else:
-                    news, repeated = news + bool(decided), repeated + (not decided)
+                    repeated += 1
             if progress is not None:
                 done = min(done + len(rows), len(book.rows))
                 progress(done, len(book.rows))
-        recorded, done = recorded + news, len(book.rows) - len(refused)
+        done = len(book.rows) - len(refused)
         pending = refused
-        if not news or not pending:
+        if recorded == recorded_before or not pending:
             break
     in_order = sorted([*book.malformed, *reasons], key=lambda row: (row.file, row.line))
     return ImportReport(recorded=recorded, repeated=repeated, refused=tuple(in_order))
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[BookRow]) -> Iterator[list[BookRow]]:
     remaining = iter(rows)
-    while chunk := list(islice(remaining, _CHUNK)):
+    while chunk := list(islice(remaining, _ROWS_PER_TRANSACTION)):
         yield chunk
 
 
-def _with_metadata(row: Row) -> tuple[Command, Metadata]:
-    return row.command, Metadata(recorded_at=row.recorded_at, correlation=f"{row.file}:{row.line}")
+def write_refused(path: Path, refused: Sequence[RefusedRow]) -> None:
+    """Write the refused rows to a CSV file with file, line and reason."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "line", "reason"))
+        writer.writerows((row.file, row.line, row.reason) for row in refused)

@@ -1,21 +1,20 @@
-"""A book: a folder of CSV files with plans, payments, reversals, cancellations, reinstatements and partners.
+"""Reading a book: CSV files become commands in the order of recording, and malformed rows with the reason for each.
 
-Rows are applied in the order in which they were recorded, whatever file they stand in. A row that cannot be read is
-refused with its file, line, column and what was expected; a row that the rules refuse, with their sentence. Nothing is
-lost: every row is recorded, repeated, or refused with a reason.
+A malformed row is reported with its file, line, column and the expected form. The rows of all files are merged.
 """
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import attrs
 
 from ledger.books import columns
 from ledger.books.columns import Cells, Malformed
 from ledger.books.external_sort import ExternalSort
-from ledger.commands import CancelPlan, Command, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.errors import InvalidArgument, LedgerError
 from ledger.terms import Closed, Monthly, PlanTerms, Reinstatement, Schedule
 
@@ -24,18 +23,23 @@ EXAMPLE = Path(__file__).parent / "example"
 
 
 @attrs.frozen
-class Row:
-    """A row that could be read: what it asks for, and when the ledger learnt of it."""
+class BookRow:
+    """A well-formed row: the command that it gives, and the instant at which it was recorded."""
 
     file: str
     line: int
     recorded_at: datetime
     command: Command
 
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata of the command; its correlation is the file and line."""
+        return Metadata(recorded_at=self.recorded_at, correlation=f"{self.file}:{self.line}")
+
 
 @attrs.frozen
 class RefusedRow:
-    """A row that was not recorded, and why."""
+    """A row that was not recorded, and the reason."""
 
     file: str
     line: int
@@ -44,12 +48,12 @@ class RefusedRow:
 
 @attrs.frozen(kw_only=True)
 class Book:
-    """What a folder holds: rows in the order in which they were recorded, and rows that cannot be read.
+    """The contents of a folder: well-formed rows in the order of recording, and malformed ones.
 
-    The rows of a large book wait in temporary files: a book takes little memory, however long it is.
+    Most rows of a large book are in temporary files, so it takes little memory.
     """
 
-    rows: ExternalSort[Row]
+    rows: ExternalSort[BookRow]
     malformed: tuple[RefusedRow, ...]
 
 
@@ -57,42 +61,42 @@ class Book:
 
 
 def read_book(folder: Path) -> Book:
-    """Read every file of a book that is there. Raises `InvalidArgument` if none is, or one cannot be opened."""
+    """Read a folder. Raises `InvalidArgument` if it has no file of a book, or one that cannot be opened."""
     names = [name for name in (*_FILES, _PARTNERS) if (folder / name).is_file()]
     if not names:
         expected = f"a folder with {', '.join(_FILES)} or {_PARTNERS}"
         raise InvalidArgument(argument="folder", given=str(folder), expected=expected)
-    rows: ExternalSort[Row] = ExternalSort(in_recorded_order)
+    rows: ExternalSort[BookRow] = ExternalSort(recording_order)
     malformed: list[RefusedRow] = []
     for name in names:
         for row in _check_partners(folder) if name == _PARTNERS else _read_rows(folder, name):
-            if isinstance(row, Row):
+            if isinstance(row, BookRow):
                 rows.add(row)
             else:
                 malformed.append(row)
     return Book(rows=rows, malformed=tuple(malformed))
 
 
-def in_recorded_order(row: Row) -> tuple[datetime, int, int]:
-    """Return the key by which rows are applied: when they were recorded, then their files' order, then the line."""
-    return row.recorded_at, _ORDER[row.file], row.line
+def recording_order(row: BookRow) -> tuple[datetime, int, int]:
+    """Return the key by which rows are sorted: the instant of recording, then the file, then the line."""
+    return row.recorded_at, _FILE_ORDER[row.file], row.line
 
 
-def _read_rows(folder: Path, name: str) -> Iterator[Row | RefusedRow]:
-    required, optional, reader = _FILES[name]
-    for line, cells in _lines(folder / name, required, optional):
+def _read_rows(folder: Path, name: str) -> Iterator[BookRow | RefusedRow]:
+    file = _FILES[name]
+    for line, cells in _lines(folder / name, file.required, file.optional):
         try:
             if isinstance(cells, Malformed):
                 raise cells
-            recorded_at, command = reader(cells)
+            recorded_at, command = file.command(cells)
         except (Malformed, LedgerError) as error:
             yield RefusedRow(name, line, str(error))
         else:
-            yield Row(name, line, recorded_at, command)
+            yield BookRow(name, line, recorded_at, command)
 
 
 def _check_partners(folder: Path) -> Iterator[RefusedRow]:
-    """Yield the partners that cannot be read. Partners are no events: the ledger records them with their plans."""
+    """Yield the malformed rows of the partners. Partners are not events: a plan carries its partner's id."""
     lines = list(_lines(folder / _PARTNERS, _PARTNER_COLUMNS, ()))
     known = {cells.by_column["partner_id"] for _, cells in lines if isinstance(cells, Cells)}
     seen = set[str]()
@@ -112,14 +116,14 @@ def _check_partners(folder: Path) -> Iterator[RefusedRow]:
 
 
 def _lines(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[tuple[int, Cells | Malformed]]:
-    """Yield each line of a CSV file as cells by column, or as the reason why it cannot be read.
+    """Yield the number of each line of a CSV file with its cells by column, or with the reason why it is malformed.
 
-    A line is a row: a quote that is left open spoils its own line only.
+    A line is a row, so a quote left open spoils only its own line.
     """
     header: list[str] | None = None
-    for line, written in enumerate(_written(path), 1):
+    for line, raw in enumerate(_raw_lines(path), 1):
         try:
-            (cells,) = csv.reader([written], strict=True)
+            (cells,) = csv.reader([raw], strict=True)
             if header is None:
                 _check_header(cells, required, optional)
                 header = cells
@@ -135,8 +139,8 @@ def _lines(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iter
         yield 1, Malformed(f"the file is empty; expected the columns {', '.join(required)}")
 
 
-def _written(path: Path) -> Iterator[str]:
-    """Yield the lines of a text file; bytes that are no UTF-8 come as surrogates."""
+def _raw_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, with surrogates for bytes that are not UTF-8."""
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             yield from file
@@ -146,7 +150,7 @@ def _written(path: Path) -> Iterator[str]:
 
 
 def _check_header(header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
-    """Refuse a file whose columns leave doubt: a misspelt optional column would silently mean its default."""
+    """Raise `Malformed` for any doubt about the columns: a misspelt optional one would silently take its default."""
     expected = f"the columns {', '.join(required)}" + (f" and perhaps {', '.join(optional)}" if optional else "")
     for column in required:
         if column not in header:
@@ -171,7 +175,7 @@ def _by_column(header: Sequence[str], cells: Sequence[str]) -> Cells:
     return Cells(by_column)
 
 
-# ---- what each file asks for
+# ---- the files and their commands
 
 _MONTHLY: Schedule = Monthly()
 _CLOSED: Reinstatement = Closed()
@@ -179,7 +183,7 @@ _CLOSED: Reinstatement = Closed()
 
 def _plan(cells: Cells) -> tuple[datetime, Command]:
     price = cells.money("price")
-    opened_at = cells.read("opened_at", columns.moment)
+    opened_at = cells.read("opened_at", columns.instant)
     terms = PlanTerms(
         price=price,
         shares=cells.read("shares", columns.whole),
@@ -187,7 +191,7 @@ def _plan(cells: Cells) -> tuple[datetime, Command]:
         rounding_unit=cells.read("rounding_unit", columns.whole),
         release=cells.read("release", columns.release),
         schedule=cells.optional("schedule", columns.schedule(price.currency), _MONTHLY),
-        first_due_on=cells.optional("first_due_on", columns.day, None),
+        first_due_on=cells.optional("first_due_on", columns.civil_date, None),
         timezone=cells.read("timezone", columns.text),
         grace_days=cells.read("grace_days", columns.whole),
         promos=cells.read("promos", columns.promos),
@@ -204,38 +208,38 @@ def _plan(cells: Cells) -> tuple[datetime, Command]:
 
 
 def _payment(cells: Cells) -> tuple[datetime, Command]:
-    return cells.read("recorded_at", columns.moment), RecordPayment(
+    return cells.read("recorded_at", columns.instant), RecordPayment(
         plan_id=cells.read("plan_id", columns.text),
         reference=cells.read("reference", columns.text),
         amount=cells.money("amount"),
-        paid_at=cells.read("paid_at", columns.day_or_moment),
+        paid_at=cells.read("paid_at", columns.date_or_instant),
         kind=cells.read("kind", columns.payment_kind),
     )
 
 
 def _reversal(cells: Cells) -> tuple[datetime, Command]:
-    return cells.read("recorded_at", columns.moment), ReversePayment(
+    return cells.read("recorded_at", columns.instant), ReversePayment(
         plan_id=cells.read("plan_id", columns.text),
         reference=cells.read("reference", columns.text),
         cause=cells.read("cause", columns.reversal_cause),
-        on=cells.read("effective_on", columns.day),
+        on=cells.read("effective_on", columns.civil_date),
     )
 
 
 def _cancellation(cells: Cells) -> tuple[datetime, Command]:
-    return cells.read("recorded_at", columns.moment), CancelPlan(
+    return cells.read("recorded_at", columns.instant), CancelPlan(
         plan_id=cells.read("plan_id", columns.text),
         reference=cells.read("reference", columns.text),
-        on=cells.read("effective_on", columns.day),
+        on=cells.read("effective_on", columns.civil_date),
         reason=cells.read("reason", columns.text),
     )
 
 
 def _reinstatement(cells: Cells) -> tuple[datetime, Command]:
-    return cells.read("recorded_at", columns.moment), ReinstatePlan(
+    return cells.read("recorded_at", columns.instant), ReinstatePlan(
         plan_id=cells.read("plan_id", columns.text),
         reference=cells.read("reference", columns.text),
-        on=cells.read("effective_on", columns.day),
+        on=cells.read("effective_on", columns.civil_date),
         amount=cells.money("amount"),
         approved_by=cells.read("approved_by", columns.text),
         reason=cells.read("reason", columns.text),
@@ -243,8 +247,16 @@ def _reinstatement(cells: Cells) -> tuple[datetime, Command]:
     )
 
 
-_FILES: Mapping[str, tuple[Sequence[str], Sequence[str], Callable[[Cells], tuple[datetime, Command]]]] = {
-    "plans.csv": (
+class _File(NamedTuple):
+    """The columns of a file, and the reader that turns a row into its instant of recording and its command."""
+
+    required: Sequence[str]
+    optional: Sequence[str]
+    command: Callable[[Cells], tuple[datetime, Command]]
+
+
+_FILES: Mapping[str, _File] = {
+    "plans.csv": _File(
         [
             *("plan_id", "investor_id", "partner_id", "opened_at", "price", "currency", "shares", "installments"),
             *("rounding_unit", "release", "timezone", "grace_days", "promos"),
@@ -252,27 +264,22 @@ _FILES: Mapping[str, tuple[Sequence[str], Sequence[str], Callable[[Cells], tuple
         ["first_due_on", "schedule", "stacking", "reinstatement"],
         _plan,
     ),
-    "payments.csv": (["reference", "plan_id", "amount", "currency", "paid_at", "kind", "recorded_at"], [], _payment),
-    "reversals.csv": (["reference", "plan_id", "cause", "effective_on", "recorded_at"], [], _reversal),
-    "cancellations.csv": (["reference", "plan_id", "effective_on", "reason", "recorded_at"], [], _cancellation),
-    "reinstatements.csv": (
+    "payments.csv": _File(
+        ["reference", "plan_id", "amount", "currency", "paid_at", "kind", "recorded_at"],
+        [],
+        _payment,
+    ),
+    "reversals.csv": _File(["reference", "plan_id", "cause", "effective_on", "recorded_at"], [], _reversal),
+    "cancellations.csv": _File(["reference", "plan_id", "effective_on", "reason", "recorded_at"], [], _cancellation),
+    "reinstatements.csv": _File(
         ["reference", "plan_id", "amount", "currency", "effective_on", "approved_by", "reason", "recorded_at"],
         ["revised_shares"],
         _reinstatement,
     ),
 }
-"""The files of a book, in the order in which rows of the same instant are applied: required and optional columns, and
-what a row asks for."""
+"""The files of a book; rows recorded at the same instant are applied in this order."""
 
-_ORDER = {name: place for place, name in enumerate(_FILES)}
+_FILE_ORDER = {name: number for number, name in enumerate(_FILES)}
 
 _PARTNERS = "partners.csv"
 _PARTNER_COLUMNS = ("partner_id", "upline_id")
-
-
-def write_refused(path: Path, refused: Sequence[RefusedRow]) -> None:
-    """Write the refused rows to a CSV file with file, line and reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "line", "reason"))
-        writer.writerows((row.file, row.line, row.reason) for row in refused)

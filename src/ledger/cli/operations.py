@@ -1,4 +1,4 @@
-"""The commands for those who run a ledger: migrate, follow, rebuild, verify, status."""
+"""The commands that operate a ledger: migrate, follow, rebuild, verify, status."""
 
 import logging
 import signal
@@ -7,101 +7,105 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from ledger.cli import rendering as tables
-from ledger.cli.options import AsJson, Db, count, progress_bar
+from ledger.cli import rendering
+from ledger.cli.options import AsJson, Location, progress_bar
+from ledger.cli.rendering import counted
 from ledger.readmodel.verification import Verification
 
 
-def migrate(*, json: AsJson = False, database: Db) -> int:
-    """Create the ledger, or bring its tables up to date. Doing it again, or in several places at once, is safe.
+def migrate(*, json: AsJson = False, location: Location) -> int:
+    """Create the ledger, or upgrade its tables. Safe to repeat, and to run in several processes at once.
 
     Parameters
     ----------
     json
         Print JSON instead of text.
     """
-    with database.create() as ledger:
+    with location.create() as ledger:
         health = ledger.status()
     if json:
-        print(tables.to_json({"store": health.store, "schema": health.schema}))
+        print(rendering.to_json({"store": health.store, "schema": health.schema}))
     else:
-        print(f"{health.store}: the ledger {database.name!r} has schema version {health.schema}.")
+        print(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}.")
     return 0
 
 
-def follow(*, every: float = 1.0, database: Db) -> int:
-    """Keep lists and totals caught up, until it is told to stop by an interrupt or SIGTERM.
+def follow(*, every: float = 1.0, location: Location) -> int:
+    """Keep the read model caught up until an interrupt or SIGTERM.
 
-    Of several followers one works and the others stand by.
+    Of several followers one leads and the others stand by.
 
     Parameters
     ----------
     every
-        Seconds after which it looks for news at the latest. PostgreSQL tells of them at once.
+        The poll interval in seconds. On PostgreSQL new events are notified at once.
     """
-    with database.open() as ledger, _stopped_by_signals() as stop, _log_to_stderr():
+    with location.open() as ledger, _stopped_by_signals() as stop, _log_to_stderr():
         ledger.follow(stop=stop, every=every)
     return 0
 
 
-def rebuild(*, json: AsJson = False, database: Db) -> int:
-    """Derive lists and totals again, beside those that answer meanwhile. They take over if a replay finds them equal.
+def rebuild(*, json: AsJson = False, location: Location) -> int:
+    """Build the next generation of the read model; promote it if it verifies. The live one answers meanwhile.
 
-    A rebuild that was cut off goes on where it stopped.
+    An interrupted rebuild resumes where it stopped.
 
     Parameters
     ----------
     json
         Print JSON instead of text.
     """
-    with database.open() as ledger, progress_bar("Rebuilding") as progress:
+    with location.open() as ledger, progress_bar("Rebuilding") as progress:
         found = ledger.rebuild(progress=progress)
-    return _show(found, "has taken over", "has been removed, and the one before it answers on", json=json)
+    return _show(found, passed="; now live", failed="; removed, the live one stays", json=json)
 
 
-def verify(*, json: AsJson = False, database: Db) -> int:
-    """Compare every row of lists and totals with a replay of the events. Exit code 1 if any differs.
+def verify(*, json: AsJson = False, location: Location) -> int:
+    """Compare every row of the read model with a replay of the events. Exit code 1 if any differs.
 
     Parameters
     ----------
     json
         Print JSON instead of text.
     """
-    with database.open() as ledger, progress_bar("Verifying") as progress:
+    with location.open() as ledger, progress_bar("Verifying") as progress:
         found = ledger.verify(progress=progress)
-    return _show(found, "is equal to a replay", "is not to be trusted; rebuild it", json=json)
+    return _show(found, passed="", failed="; rebuild it", json=json)
 
 
-def _show(found: Verification, well: str, badly: str, *, json: bool) -> int:
+def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:
+    """Print the result of a verification with its consequence, and return the exit code."""
     if json:
-        print(tables.to_json(found))
+        print(rendering.to_json(found))
     else:
         for difference in found.differences:
             print(difference)
-        print(f"View {found.generation}, {count(found.plans, 'plan')} up to {found.reached}: ", end="")
-        print(badly if found.differences else well, end=".\n")
+        verified = f"{found.generation}: {counted(found.plans, 'plan')} verified up to sequence {found.reached:,}"
+        differences = counted(len(found.differences), "difference") if found.differences else "no differences"
+        print(f"{verified}, {differences}{failed if found.differences else passed}.")
     return 1 if found.differences else 0
 
 
-def status(*, max_lag: int | None = None, json: AsJson = False, database: Db) -> int:
-    """Show the schema, the last sequence and how far each view has read. Exit code 1 if somebody should look at it.
+def status(*, max_lag: int | None = None, json: AsJson = False, location: Location) -> int:
+    """Show the schema version, the last sequence, and the checkpoint of each generation of the read model.
+
+    Exit code 1 if there is a problem.
 
     Parameters
     ----------
     max_lag
-        How far the live view may be behind, in sequences; default: any distance, as lists catch up when they are asked.
+        The largest lag, in sequences, that is not a problem; default: any, as queries catch up first.
     json
         Print JSON instead of text.
     """
-    with database.open() as ledger:
+    with location.open() as ledger:
         health = ledger.status(max_lag=max_lag)
     if json:
-        print(tables.to_json(health))
+        print(rendering.to_json(health))
     else:
         print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
-        for view in health.read_models:
-            state = "live" if view.live else "not live"
-            print(f"View {view.name}: {state}, read up to {view.reached:,}, {view.lag:,} behind.")
+        for one in health.read_models:
+            print(f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}.")
         for problem in health.problems:
             print(problem)
     return 1 if health.problems else 0
@@ -121,7 +125,7 @@ def _stopped_by_signals() -> Iterator[Event]:
 
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
-    """Tell on standard error what the library logs."""
+    """Write the library's log to standard error."""
     handler, logger = logging.StreamHandler(sys.stderr), logging.getLogger("ledger")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = logger.level

@@ -1,4 +1,4 @@
-"""What the commands of the command line share: the database, how options are read, how progress is shown."""
+"""The options that commands share: the ledger's location, dates and instants, JSON, the progress bar."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,24 +18,24 @@ from ledger.telemetry import Progress
 
 
 @attrs.frozen
-class Database:
-    """Where the ledger is, as the command line names it."""
+class LedgerLocation:
+    """The location of a ledger, as `--db`, `--name` and `--views` give it."""
 
     url: str
     name: str
     views: str | None
 
     def open(self) -> Ledger:
-        """Open the ledger, which has to be there: a mistyped name is not an empty ledger."""
+        """Open an existing ledger: a mistyped name is an error, not an empty ledger."""
         return Ledger.open(self.url, name=self.name, views=self.views, create=False)
 
     def create(self) -> Ledger:
-        """Open the ledger, and create what is missing."""
+        """Open the ledger, and create it if it does not exist."""
         return Ledger.open(self.url, name=self.name, views=self.views)
 
 
-def _reader(read: Callable[[str], Any]) -> Callable[..., Any]:
-    """Return a converter that reads an option as the columns of a book are read."""
+def _converter(read: Callable[[str], Any]) -> Callable[..., Any]:
+    """Return a converter of an option's text by a reader of the columns of a book."""
 
     def convert(_: Any, tokens: Sequence[Any]) -> Any:
         try:
@@ -46,23 +46,18 @@ def _reader(read: Callable[[str], Any]) -> Callable[..., Any]:
     return convert
 
 
-Db = Annotated[Database, Parameter(parse=False)]
-Day = Annotated[date, Parameter(converter=_reader(columns.day))]
-AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_reader(columns.day))]
-KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_reader(columns.moment))]
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+Location = Annotated[LedgerLocation, Parameter(parse=False)]
+Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
+AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
+KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_converter(columns.instant))]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """Show progress on standard error, where it does not mix with what is printed."""
+    """Show progress on standard error, apart from the printed results."""
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Bar(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def count(number: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

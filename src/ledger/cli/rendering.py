@@ -1,21 +1,29 @@
-"""How the command line shows rows: as tables for people, as JSON for programs."""
+"""Rendering of rows: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from fractions import Fraction
+from textwrap import wrap
 from typing import Any
 
 import attrs
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from ledger.books.importer import ImportReport
 from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
+
+_WIDTH_WITHOUT_TERMINAL = 120
+_NARROWEST_TEXT = 24
+"""Characters below which a column of text is not wrapped."""
 
 
 def to_json(rows: Any) -> str:
@@ -37,7 +45,7 @@ def _plain(value: Any) -> Any:
 
 def overdue_table(rows: Sequence[OverdueRow], *, title: str) -> Table:
     """Return the overdue list, the most urgent first."""
-    columns = ("Plan", "Investor", "Partner", "#Installment", "Due", "#Days past due", "#Days left", "Grace ends")
+    columns = ("Plan", "Investor", "Partner", "#No.", "Due", "#Days past due", "#Days left", "Grace ends")
     return _table(
         title,
         (*columns, "#Amount due", "#Shares at stake"),
@@ -90,7 +98,7 @@ def portfolio_table(rows: Sequence[PortfolioRow], *, title: str) -> Table:
         ("  cancelled", *(f"{row.cancelled:,}" for row in rows)),
         ("  completed", *(f"{row.completed:,}" for row in rows)),
         ("Paid", *(f"{row.paid:,}" for row in rows)),
-        ("  of it in cancelled plans", *(f"{row.paid_in_cancelled:,}" for row in rows)),
+        ("  of which in cancelled plans", *(f"{row.paid_in_cancelled:,}" for row in rows)),
         ("Cancelled plans hold", *("" for _ in rows)),
         ("  of the money paid", *(_percent(row.cancelled_share_of_paid) for row in rows)),
         ("  of the prices", *(_percent(row.cancelled_share_of_price) for row in rows)),
@@ -100,10 +108,10 @@ def portfolio_table(rows: Sequence[PortfolioRow], *, title: str) -> Table:
 
 
 def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
-    """Return a plan's story with running balances."""
+    """Return a plan's history in words, with running balances."""
     return _table(
         title,
-        ("Date", "What happened", "#Money", "#Shares", "#Bonus", "#Paid", "#Unapplied", "#Shares held", "#Bonus held"),
+        ("Date", "~Description", "#Money", "#Shares", "#Bonus", "#Paid", "#Unapplied", "#Shares held", "#Bonus held"),
         (
             (
                 str(line.on),
@@ -114,7 +122,7 @@ def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
                 f"{line.paid:,}",
                 f"{line.unapplied:,}" if line.unapplied.minor else "",
                 f"{line.shares_credited:,}",
-                f"{line.bonus_credited:,}",
+                f"{line.bonus_credited:,}" if line.bonus_credited else "",
             )
             for line in lines
         ),
@@ -122,28 +130,50 @@ def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
 
 
 def report_text(report: ImportReport) -> str:
-    """Return what an import did, in one line."""
+    """Return the counts of an import, in one line."""
     counts = (report.recorded, "recorded"), (report.repeated, "repeated"), (len(report.refused), "refused")
-    return "Rows: " + ", ".join(f"{count:,} {what}" for count, what in counts) + "."
+    return "Rows: " + ", ".join(f"{count:,} {state}" for count, state in counts) + "."
 
 
-def console() -> Console:
-    """Return where tables go: as wide as the terminal, or wide enough for every table where there is none."""
-    wide = Console()
-    return wide if wide.is_terminal else Console(width=160)
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def print_table(table: Table) -> None:
+    """Print a table. Nothing is cut off: a table wider than the terminal closes its gaps, then runs over the edge."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    if _narrowest(console, table) > console.width:
+        table.padding = 0
+    console.width = max(console.width, _narrowest(console, table))
+    console.print(table)
+    console.print()
+
+
+def _narrowest(console: Console, table: Table) -> int:
+    return Measurement.get(console, console.options.update(width=10_000), table).minimum
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table; a column whose name begins with # holds numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        number = column.startswith("#")
-        table.add_column(column.removeprefix("#"), justify="right" if number else "left", no_wrap=number)
-    for row in rows:
-        table.add_row(*row)
+    """Return a table without its empty columns; `#` before a column's name means numbers, `~` text that may wrap."""
+    cells = list(rows)
+    table = Table(title=Text(f"{title}\n"), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.show_edge = table.pad_edge = False
+    shown = [number for number in range(len(columns)) if not cells or any(row[number] for row in cells)]
+    for number in shown:
+        kind, name = columns[number][:1], columns[number].lstrip("#~")
+        if kind == "~":
+            table.add_column(name, min_width=_NARROWEST_TEXT)
+        else:
+            width = max(cell_len(text) for text in (*name.split(), *(row[number] for row in cells), " "))
+            table.add_column("\n".join(wrap(name, width)), justify="right" if kind == "#" else "left", width=width)
+    for row in cells:
+        table.add_row(*(Text(row[number]) for number in shown))
     return table
 
 
-def _percent(share: Fraction) -> str:
-    tenths = round(share * 1000)
+def _percent(fraction: Fraction) -> str:
+    tenths = round(fraction * 1000)
     return f"{tenths // 10}.{tenths % 10} %"

@@ -1,4 +1,4 @@
-"""The tables of ours' read model, seen from outside: emptied between rounds, and made again for the other sides."""
+"""The tables of the read model from outside: dropped between rounds, and created again for the other sides."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from benchmarks.ours import NAME
 
 _OURS = f"{NAME}_periods_1"
-"""What the names of the tables of the first generation of rows begin with."""
+"""Prefix of the tables of the first generation."""
 
 _CHECKPOINTS = f"{NAME}_checkpoints"
 
@@ -19,7 +19,7 @@ Row = Sequence[Any]
 
 
 class Table(NamedTuple):
-    """A table's columns, of which database type each is, and its rows in their order."""
+    """The columns of a table, their database types, and its rows in order."""
 
     columns: Sequence[str]
     types: Sequence[int]
@@ -27,24 +27,24 @@ class Table(NamedTuple):
 
 
 def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return rows by what every table's first two columns identify, whatever a database thinks of sorting text."""
+    """Return rows by their first two columns, which identify them in every table, whatever the collation."""
     return sorted(rows, key=lambda row: row[:2])
 
 
-class Views(Protocol):
-    """The tables of ours' read model in one database, and those of the floor."""
+class ReadModelTables(Protocol):
+    """The tables of the read model in one database, and those of the floor."""
 
     def names(self) -> Sequence[str]:
-        """Return what follows the common part in the names of the tables, such as an underscore and `plans`."""
+        """Return the names of the tables without their common prefix, such as `_plans`."""
 
     def ddl(self, prefix: str) -> Sequence[str]:
-        """Return the statements that create the same tables and indexes under names with another beginning."""
+        """Return the statements that create the same tables and indexes under another prefix."""
 
-    def forget(self) -> None:
+    def drop(self) -> None:
         """Drop the tables of ours and its checkpoints, so that the next catch-up begins with nothing."""
 
     def table(self, name: str) -> Table:
-        """Return what is in a table, by the names of `names`."""
+        """Return a table by a name of `names`."""
 
     def create_floor(self) -> None:
         """Create the floor's tables."""
@@ -59,8 +59,8 @@ class Views(Protocol):
         """Release connections."""
 
 
-class SQLiteViews:
-    """Of ours in one file and the floor in another."""
+class SQLiteTables:
+    """The tables of ours in one file and those of the floor in another."""
 
     def __init__(self, ours: Path, floor: Path) -> None:
         self._ours = sqlite3.connect(ours, isolation_level=None)
@@ -80,7 +80,7 @@ class SQLiteViews:
         found = self._ours.execute(sql, (len(_OURS), _OURS))
         return [statement.replace(_OURS, prefix) for (statement,) in found.fetchall()]
 
-    def forget(self) -> None:
+    def drop(self) -> None:
         for name in self.names():
             self._ours.execute(f"DROP TABLE {_OURS}{name}")
         self._ours.execute(f"DELETE FROM {_CHECKPOINTS}")
@@ -110,8 +110,8 @@ class SQLiteViews:
         self._floor.close()
 
 
-class PostgresViews:
-    """Of both in one database."""
+class PostgresTables:
+    """The tables of both in one database."""
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url, autocommit=True)
@@ -124,7 +124,7 @@ class PostgresViews:
     def ddl(self, prefix: str) -> Sequence[str]:
         return [f"CREATE TABLE {prefix}{name} (LIKE {_OURS}{name} INCLUDING ALL)" for name in self.names()]
 
-    def forget(self) -> None:
+    def drop(self) -> None:
         for name in self.names():
             self._connection.execute(SQL("DROP TABLE {}").format(Identifier(_OURS + name)))
         self._connection.execute(SQL("DELETE FROM {}").format(Identifier(_CHECKPOINTS)))

@@ -1,8 +1,9 @@
-"""The stock projection: a materialised view that tracks every event in the transaction that changes its rows.
+"""The stock projection: it tracks every event in the transaction that changes its rows.
 
-It is what the documentation of `eventsourcing` teaches: a `Projection` whose `process_event` passes the changes and the
-tracking object to a `TrackingRecorder`, which makes both durable in one transaction. The rows are those of ours, from
-the same functions. It keeps its plans and their last rows in memory, where ours reads them.
+The documentation of `eventsourcing` teaches it so: a `Projection` whose `process_event` passes the changes and the
+tracking object to a `TrackingRecorder`, which makes both durable in one transaction. The library calls that recorder
+the view. The rows are those of ours, from the same functions. Plans and their last rows stay in memory, while ours
+reads them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,6 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-import attrs
 from eventsourcing.domain import CanMutateAggregate
 from eventsourcing.persistence import InfrastructureFactory, Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
@@ -19,26 +19,24 @@ from eventsourcing.sqlite import SQLiteTrackingRecorder
 from eventsourcing.utils import Environment
 
 from benchmarks.ours import in_plan
+from benchmarks.read_model_tables import in_order
 from benchmarks.stock import Stock
-from benchmarks.views import in_order
 from benchmarks.workload import recorded
 from ledger.plan import Plan
-from ledger.projections import totals
-from ledger.projections.periods import Period, plan_periods
-from ledger.projections.totals import Place, Total
-from ledger.readmodel.tables import plan_row
+from ledger.projections.builtin import PERIODS
 
-PREFIX = "stock_view"
-"""What the names of the view's tables begin with."""
+PREFIX = "stock_projection"
+"""Prefix of the view's tables."""
 
 Change = tuple[str, Sequence[Sequence[Any]]]
-"""A statement with `?` for its parameters, and the rows of them with which it is run."""
+"""A statement with `?` for its parameters, and the rows of parameters."""
 
-_COLUMNS = [field.name for field in attrs.fields(Period)]
+PlanRows = dict[str, Sequence[Sequence[Any]]]
+"""The rows of one plan, by the name of their table."""
 
 
-class SQLitePhases(SQLiteTrackingRecorder):
-    """The view in an SQLite file."""
+class SQLitePeriods(SQLiteTrackingRecorder):
+    """The view, in an SQLite file."""
 
     def create(self, ddl: Sequence[str]) -> None:
         """Create its tables."""
@@ -60,8 +58,8 @@ class SQLitePhases(SQLiteTrackingRecorder):
             return in_order(tuple(row) for row in cursor.fetchall())
 
 
-class PostgresPhases(PostgresTrackingRecorder):
-    """The view in a PostgreSQL database."""
+class PostgresPeriods(PostgresTrackingRecorder):
+    """The view, in a PostgreSQL database."""
 
     def create(self, ddl: Sequence[str]) -> None:
         """Create its tables."""
@@ -83,49 +81,49 @@ class PostgresPhases(PostgresTrackingRecorder):
             return in_order(tuple(row.values()) for row in found)
 
 
-View = SQLitePhases | PostgresPhases
+View = SQLitePeriods | PostgresPeriods
 
-_VIEWS = {"eventsourcing.sqlite": SQLitePhases, "eventsourcing.postgres": PostgresPhases}
+_VIEWS = {"eventsourcing.sqlite": SQLitePeriods, "eventsourcing.postgres": PostgresPeriods}
 
 
-class PlanPhases(Projection[View]):
+class PlanPeriods(Projection[View]):
     """Keeps the periods of every plan, the day on which it next comes due, and totals by day."""
 
     def __init__(self, view: View) -> None:
         super().__init__(view)
-        self._plans: dict[UUID, tuple[Plan, list[Period]]] = {}
+        self._plans: dict[UUID, tuple[Plan, PlanRows]] = {}
         self._template = [event for command in recorded() for event in command]
 
     def process_event(self, domain_event: CanMutateAggregate[UUID], tracking: Tracking) -> None:
-        """Take in one event, which ours records under the same version of the plan."""
+        """Process one event, which ours records under the same version of the plan."""
         plan_id, version = domain_event.originator_id, domain_event.originator_version
         event = in_plan(self._template[version - 1], plan_id.int)
         if version == 1:
-            plan, before = Plan([event]), list[Period]()
+            plan, before = Plan([event]), PlanRows()
         else:
             plan, before = self._plans[plan_id]
             plan.apply(event)
-        after, due_on = plan_periods(plan)
+        after = dict(PERIODS.rows(plan))
         self._plans[plan_id] = plan, after
-        self.view.apply(list(_changes(plan, before, after, due_on)), tracking)
+        self.view.apply(list(_changes(plan.plan_id, before, after)), tracking)
 
 
 class StockProjection:
     """The projection of a stock application.
 
-    It pulls, in the place of the library's runner, which needs subscriptions that SQLite does not have.
+    It pulls events itself: the library's runner needs subscriptions, which SQLite does not have.
     """
 
     def __init__(self, stock: Stock, ddl: Sequence[str]) -> None:
-        environment = Environment(PlanPhases.name, dict(stock.env))
+        environment = Environment(PlanPeriods.name, dict(stock.env))
         self._stock = stock
         self._factory = InfrastructureFactory[Any].construct(environment)
         self._view: View = self._factory.tracking_recorder(_VIEWS[stock.env["PERSISTENCE_MODULE"]])
         self._view.create(ddl)
-        self._projection = PlanPhases(self._view)
+        self._projection = PlanPeriods(self._view)
 
-    def take_in(self, limit: int) -> int:
-        """Go on with so many events; return the number of those that there were."""
+    def process(self, limit: int) -> int:
+        """Process the next events, at most so many; return their number."""
         count = 0
         for event, tracking in self._stock.tracked(after=self.reached(), limit=limit):
             self._projection.process_event(event, tracking)
@@ -133,11 +131,11 @@ class StockProjection:
         return count
 
     def reached(self) -> int:
-        """Return how many events it has tracked."""
+        """Return the number of events tracked."""
         return self._view.max_tracking_id(self._stock.name) or 0
 
     def rows(self, name: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a table of the view in their order."""
+        """Return the rows of a table in their order."""
         return self._view.rows(name)
 
     def close(self) -> None:
@@ -145,26 +143,27 @@ class StockProjection:
         self._factory.close()
 
 
-def _changes(plan: Plan, before: Sequence[Period], after: Sequence[Period], due_on: date | None) -> Iterator[Change]:
-    """Yield what replaces a plan's rows."""
-    if before:
-        yield f"DELETE FROM {PREFIX} WHERE plan_id = ?", [(plan.plan_id,)]
-        yield f"DELETE FROM {PREFIX}_plans WHERE plan_id = ?", [(plan.plan_id,)]
-    yield _insert(PREFIX, _COLUMNS), [_row(period) for period in after]
-    yield f"INSERT INTO {PREFIX}_plans VALUES (?, ?, ?, ?)", [plan_row(plan, due_on)]
-    zone = plan.opened.terms.timezone
-    yield f"INSERT INTO {PREFIX}_zones VALUES (?) ON CONFLICT DO NOTHING", [(zone,)]
-    if changed := totals.changes(before, after):
-        sums = ", ".join(f"{column} = total.{column} + excluded.{column}" for column in Total._fields)
-        insert = _insert(f"{PREFIX}_totals AS total", [*Place._fields, *Total._fields])
-        rows = [(place.currency, place.timezone, place.day.isoformat(), *change) for place, change in changed.items()]
-        yield f"{insert} ON CONFLICT (timezone, day, currency) DO UPDATE SET {sums}", rows
+def _changes(plan_id: str, before: PlanRows, after: PlanRows) -> Iterator[Change]:
+    """Yield the statements that replace a plan's rows, and change the totals by the difference."""
+    for table in PERIODS.tables:
+        if before:
+            yield f"DELETE FROM {PREFIX}_{table.name} WHERE plan_id = ?", [(plan_id,)]
+        yield _insert(f"{PREFIX}_{table.name}", list(table.columns)), list(map(_stored, after[table.name]))
+    for totals in PERIODS.totals:
+        changed: dict[tuple[Any, ...], list[int]] = {}
+        for sign, rows in ((-1, before.get(totals.of, ())), (1, after[totals.of])):
+            for key, measures in totals.totals(rows).items() if rows else ():
+                found = changed.setdefault(key, [0] * len(totals.measures))
+                found[:] = [one + sign * measure for one, measure in zip(found, measures, strict=True)]
+        sums = ", ".join(f"{measure} = total.{measure} + excluded.{measure}" for measure in totals.measures)
+        insert = _insert(f"{PREFIX}_{totals.name} AS total", list(totals.columns))
+        new = [(*_stored(key), *measures) for key, measures in changed.items() if any(measures)]
+        yield f"{insert} ON CONFLICT ({', '.join(totals.key)}) DO UPDATE SET {sums}", new
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
 
 
-def _row(period: Period) -> tuple[Any, ...]:
-    values = [getattr(period, name) for name in _COLUMNS]
-    return tuple(value.isoformat() if isinstance(value, date) else value for value in values)
+def _stored(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(value.isoformat() if isinstance(value, date) else value for value in row)
