@@ -13,6 +13,7 @@ import pytest
 from ledger import Ledger
 from ledger.cli.app import main
 from tests.examples import OPENED_ON, open_plan, pay
+from tests.raw_sql import change
 
 COMMAND = (sys.executable, "-m", "ledger")
 
@@ -41,7 +42,7 @@ def test_migrating_concurrently_creates_once(shared_url: str, name: str) -> None
             runs = pool.map(lambda _: subprocess.run(migrate, capture_output=True, text=True, check=False), range(4))
         for run in runs:
             assert (run.returncode, run.stderr) == (0, "")
-            assert run.stdout.endswith(f"the ledger '{name}' has schema version 1.\n")
+            assert run.stdout.endswith(f"the ledger '{name}' has schema version 2.\n")
     with Ledger.open(shared_url, name=name, create=False) as ledger:
         assert list(ledger.events()) == []
 
@@ -66,8 +67,16 @@ def test_status_shows_the_lag_and_exits_with_1_for_a_problem(
     capsys.readouterr()
     assert main(["status", "--max-lag", "0", *books]) == 0
     health = _json(capsys, "status", *books)
-    assert health["views"] == [
-        {"name": "periods_1", "live": True, "reached": health["last_sequence"], "lag": 0, "stopped_by": None}
+    assert health["read_models"] == [
+        {
+            "name": "periods_1",
+            "projection": "periods",
+            "version": 1,
+            "live": True,
+            "reached": health["last_sequence"],
+            "lag": 0,
+            "quarantined": [],
+        }
     ]
     assert health["problems"] == []
 
@@ -79,12 +88,12 @@ def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
     assert main(["verify", *books]) == 0
     assert capsys.readouterr().out == (f"periods_1: 3 plans verified up to sequence {_last(books)}, no differences.\n")
     with Ledger.open(books[1], name=books[3]) as ledger:
-        table = f"{books[3]}_periods_1"
+        table = f"{books[3]}_periods_1_periods"
         tamper = f"UPDATE {table} SET paid = paid + 1 WHERE plan_id = 'P-1' AND status = 'in_grace'"
         ledger._store.views._database.write(lambda cursor: cursor.execute(tamper))  # type: ignore[attr-defined]
     assert main(["verify", *books]) == 1
     difference, summary = capsys.readouterr().out.splitlines()
-    assert "plan P-1, 2023-05-11: paid is 15001, and 15000 in a replay" in difference
+    assert "plan P-1, periods, 2023-05-11: paid is 15001, and 15000 in a replay" in difference
     assert summary == f"periods_1: 3 plans verified up to sequence {_last(books)}, 1 difference; rebuild it."
     assert main(["rebuild", *books]) == 0
     assert capsys.readouterr().out == (
@@ -131,5 +140,20 @@ def test_another_database_for_the_read_model(
     assert main(["migrate", *books, *elsewhere]) == 0
     (row,) = _json(capsys, "portfolio", "--as-of", "2023-05-20", *books, *elsewhere)
     assert (row["plans"], row["in_grace"]) == (3, 3)
-    assert [view["reached"] for view in _json(capsys, "status", *books, *elsewhere)["views"]] == [_last(books)]
-    assert [view["reached"] for view in _json(capsys, "status", *books)["views"]] == [0]
+    assert [one["reached"] for one in _json(capsys, "status", *books, *elsewhere)["read_models"]] == [_last(books)]
+    assert [one["reached"] for one in _json(capsys, "status", *books)["read_models"]] == [0]
+
+
+def test_a_plan_that_cannot_be_read_is_named_beside_the_answer(
+    books: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list is printed without it, standard error names it, and `status` exits with 1."""
+    with Ledger.open(books[1], name=books[3]) as ledger:
+        change(ledger, "UPDATE books_events SET tag = 'payment_made.v9' WHERE stream_id = 'P-1' AND version = 2")
+    assert main(["overdue", "--as-of", "2023-05-20", *books]) == 0
+    printed = capsys.readouterr()
+    assert "P-0" in printed.out
+    assert "P-1 " not in printed.out
+    assert printed.err.startswith("left out: plan P-1, version 2 (payment_made.v9): ")
+    assert main(["status", *books]) == 1
+    assert "periods_1 leaves out plan P-1, version 2" in capsys.readouterr().out

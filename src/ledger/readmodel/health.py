@@ -15,8 +15,8 @@ _SHOWN = 100
 class ReadModelHealth:
     """A generation of a projection: `lag` is the ledger's last sequence less the one reached, gaps counted.
 
-    The `live` one answers; another is being built. A lag below 0 is that of another ledger's read model. `quarantined`
-    are the plans that it leaves out, up to a hundred.
+    The `live` one answers; another is being built, or will be when it is first asked. A lag below 0 is that of another
+    ledger's read model. `quarantined` are the plans that it leaves out, up to a hundred.
     """
 
     name: str
@@ -43,11 +43,19 @@ class Health:
 
 
 def health(store: Store, projections: Sequence[Projection], *, max_lag: int | None = None) -> Health:
-    """Examine a ledger. A live read model that lags by more than `max_lag` is a problem; None allows any lag."""
+    """Examine a ledger. A projection whose read model lags by more than `max_lag` is a problem; None allows any lag."""
     generations = store.views.generations()
+    built = {one.projection for one in generations}
+    for projection in projections:
+        if projection.name not in built:
+            generations.append(Generation(projection.name, 1, projection.version, projection.definition()))
     last = store.last_sequence()  # afterwards: it is never behind a read model of this ledger
     read_models = tuple(_read_model(store, generation, last) for generation in generations)
-    problems = [problem for one in read_models for problem in _problems(one, max_lag)]
+    answering = {one.projection for one in read_models if one.live}
+    problems: list[str] = []
+    for one in read_models:
+        limit = max_lag if one.live or one.projection not in answering else None
+        problems += _problems(one, limit)
     for projection in projections:
         problems += _version_problems(projection, generations)
     return Health(
@@ -78,7 +86,7 @@ def _problems(one: ReadModelHealth, max_lag: int | None) -> list[str]:
     ]
     if one.lag < 0:
         problems.append(f"{one.name} is {-one.lag} ahead of the ledger: it belongs to another; rebuild it.")
-    if one.live and max_lag is not None and one.lag > max_lag:
+    if max_lag is not None and one.lag > max_lag:
         problems.append(f"{one.name} lags by {one.lag}, more than {max_lag}: is a follower running?")
     return problems
 
