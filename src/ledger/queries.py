@@ -12,7 +12,7 @@ import attrs
 
 from ledger import arguments
 from ledger.dates import civil_date, day_in, instant
-from ledger.errors import PlanNotFound
+from ledger.errors import CommandRefused, PlanNotFound
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, Position, known
 from ledger.projections.balances import BalanceRow, balance_rows
@@ -193,26 +193,22 @@ class Queries:
         found = [one.plan.position(days[one.plan_id]) for page in pages for one in page if one.plan]
         return Listing(found, quarantined=selected.quarantined)
 
-    def due(self, through: date) -> list[str]:
-        """Return the ids of the plans with an outcome to record by the end of a day, in their order."""
-        return self._ask(lambda tables: PeriodTables(tables).due(through))
+    def due(self, through: date, *, recorded_at: datetime) -> Listing[str]:
+        """Return the ids of the plans with an outcome to record by the end of a day, in their order.
 
-    def closed_too_early(self, through: date, recorded_at: datetime) -> tuple[str, date, str] | None:
-        """Return a plan in whose time zone a day has not come yet, the date there, and the time zone; None: none."""
+        Raises `CommandRefused` if that day has not come, at the instant `recorded_at`, in the time zone of every plan.
+        """
 
-        def find(tables: Tables) -> tuple[str, date, str] | None:
+        def find(tables: Tables) -> Listing[str]:
             reading = PeriodTables(tables)
             for zone in reading.zones():
                 today = day_in(zone, recorded_at)
                 if through > today and (plan_id := reading.recorded_before(through, zone)) is not None:
-                    return plan_id, today, zone
-            return None
+                    reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
+                    raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
+            return Listing(reading.due(through), quarantined=self._quarantined(tables))
 
         return self._ask(find)
-
-    def quarantined(self) -> Sequence[Quarantined]:
-        """Return plans that lists leave out."""
-        return self._ask(self._quarantined)
 
     # ---- from the read model, or from a replay
 

@@ -20,7 +20,7 @@ from ledger.commands import (
     ReversePayment,
 )
 from ledger.dates import civil_date, instant
-from ledger.errors import CommandRefused, CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
+from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
@@ -270,12 +270,8 @@ class Ledger:
         `CommandRefused`, before anything is recorded, if the day has not come in the time zone of every plan, and
         `CorruptHistory`, after all others are closed, for a plan that cannot be.
         """
-        metadata, through, queries = self._metadata(**options), civil_date("through", through), self._open_queries
-        if early := queries.closed_too_early(through, metadata.recorded_at):
-            plan_id, today, zone = early
-            reason = f"the closing is dated {through}, after {today}, the day of its recording in {zone}"
-            raise CommandRefused(plan_id=plan_id, reason=reason, remedy=f"close through {today}")
-        due, handler = queries.due(through), self.command_handler()
+        metadata, through = self._metadata(**options), civil_date("through", through)
+        due, handler = self._open_queries.due(through, recorded_at=metadata.recorded_at), self.command_handler()
         recorded: list[RecordedEvent] = []
         errors: list[LedgerError] = []
         for begin in range(0, len(due), _CLOSED_TOGETHER):
@@ -288,7 +284,7 @@ class Ledger:
                     recorded += events
             if progress is not None:
                 progress(begin + len(some), len(due))
-        for one in () if errors else queries.quarantined():
+        for one in () if errors else due.quarantined:
             raise CorruptHistory(plan_id=one.plan_id, version=one.version, event=one.event, reason=one.reason)
         if errors:
             raise errors[0]

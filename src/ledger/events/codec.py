@@ -22,7 +22,6 @@ from ledger.events.outcomes import (
     PromoApplied,
     ScheduleRevised,
 )
-from ledger.events.recorded import KINDS as KINDS_OF_STREAMS
 from ledger.events.recorded import PLAN, RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
 from ledger.terms import (
@@ -138,7 +137,7 @@ class Codec:
         self, tag: str, state: bytes, *, kind: str = PLAN, stream_id: str, version: int, sequence: int
     ) -> RecordedEvent:
         """Return the event stored as `state`. Raises `CorruptHistory` for what this library cannot have written."""
-        decoder = self._decoders.get(tag) if kind in KINDS_OF_STREAMS else None
+        decoder = self._decoders.get(tag)
         if decoder is None:
             raise CorruptHistory(
                 plan_id=stream_id,

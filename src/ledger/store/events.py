@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import groupby
-from operator import attrgetter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from eventsourcing.persistence import IntegrityError
 
@@ -13,9 +11,9 @@ from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.errors import unavailable
 from ledger.store.port import WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
-from ledger.store.sql import LAST
+from ledger.store.sql import LAST, StoredRow
 
-_stream_id = attrgetter("stream_id")
+T = TypeVar("T")
 
 
 class Recorder(Protocol):
@@ -25,15 +23,15 @@ class Recorder(Protocol):
         """Insert events, all or none, and return their sequences."""
         ...
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> list[RawEvent]:
+    def stream(self, kind: str, stream_id: str, *, through: int) -> Sequence[StoredRow]:
         """Return a stream's rows in the order of version."""
         ...
 
-    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[RawEvent]:
+    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> Sequence[StoredRow]:
         """Return the rows of several streams, of each in the order of version."""
         ...
 
-    def log(self, *, after: int, through: int, limit: int) -> list[RawEvent]:
+    def log(self, *, after: int, through: int, limit: int) -> Sequence[StoredRow]:
         """Return rows with a sequence above `after`, up to `through`, in the order of sequence."""
         ...
 
@@ -79,7 +77,7 @@ class RecorderEvents:
             raise InvalidArgument(argument="url", given=self._url, expected="a database that another process can open")
         return ReaderAddress(self._url, self._name, self.through)
 
-    def decode(self, raw: RawEvent) -> RecordedEvent:
+    def decode(self, raw: StoredRow) -> RecordedEvent:
         """Return a stored event. Raises `CorruptHistory`."""
         sequence, kind, stream_id, version, tag, state = raw
         return self._codec.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
@@ -92,24 +90,29 @@ class RecorderEvents:
 
     def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:
         """Return the events of several streams, each oldest first."""
-        raw = self.raw_histories(stream_ids, kind=kind)
-        return {stream_id: list(map(self.decode, rows)) for stream_id, rows in raw.items()}
+        return self._histories(stream_ids, kind, self.decode)
 
     def raw_histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RawEvent]]:
         """Return the events of several streams as they are stored."""
-        found: dict[str, list[RawEvent]] = {stream_id: [] for stream_id in stream_ids}
+        return self._histories(stream_ids, kind, RawEvent._make)
+
+    def _histories(self, stream_ids: Sequence[str], kind: str, read: Callable[[StoredRow], T]) -> dict[str, list[T]]:
+        found: dict[str, list[T]] = {stream_id: [] for stream_id in stream_ids}
         with unavailable(self.label):
             rows = self._recorder.streams(kind, stream_ids, through=self.through)
-        for stream_id, of_stream in groupby(rows, key=_stream_id):
-            found[stream_id] = list(of_stream)
+        for row in rows:
+            found[row[2]].append(read(row))
         return found
 
     def events(self, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to `limit` events with a sequence above `after`."""
-        return list(map(self.decode, self.raw_events(after=after, limit=limit)))
+        return list(map(self.decode, self._log(after=after, limit=limit)))
 
     def raw_events(self, *, after: int, limit: int) -> list[RawEvent]:
         """Return up to `limit` events with a sequence above `after` as they are stored."""
+        return list(map(RawEvent._make, self._log(after=after, limit=limit)))
+
+    def _log(self, *, after: int, limit: int) -> Sequence[StoredRow]:
         with unavailable(self.label):
             return self._recorder.log(after=after, through=self.through, limit=limit)
 

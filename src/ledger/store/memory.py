@@ -8,7 +8,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from ledger.store.port import Partition, RawEvent
-from ledger.store.sql import poller
+from ledger.store.sql import StoredRow, poller
 
 _POLL_INTERVAL = 0.01
 """Seconds between two looks at the list that is waited for."""
@@ -22,17 +22,17 @@ class MemoryRecorder(POPOApplicationRecorder):
         stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in events]
         return self.insert_events(stored) or ()
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> list[RawEvent]:
+    def stream(self, kind: str, stream_id: str, *, through: int) -> list[StoredRow]:
         """Return a stream's rows in the order of version."""
         with self._database_lock:
             indexes = self._stored_events_index.get(f"{kind}/{stream_id}", {}).values()
             return [self._row(index) for index in indexes if index < through]
 
-    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[RawEvent]:
+    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[StoredRow]:
         """Return the rows of several streams, of each in the order of version."""
         return [row for stream_id in stream_ids for row in self.stream(kind, stream_id, through=through)]
 
-    def log(self, *, after: int, through: int, limit: int) -> list[RawEvent]:
+    def log(self, *, after: int, through: int, limit: int) -> list[StoredRow]:
         """Return rows with a sequence above `after`; the sequence is one more than the index in the list."""
         with self._database_lock:
             return [self._row(index) for index in range(after, min(after + limit, len(self._stored_events), through))]
@@ -66,7 +66,7 @@ class MemoryRecorder(POPOApplicationRecorder):
             originators = [str(one).partition("/") for one, stream in self._stored_events_index.items() if stream]
         return [stream_id for of_kind, _, stream_id in originators if of_kind == kind]
 
-    def _row(self, index: int) -> RawEvent:
+    def _row(self, index: int) -> StoredRow:
         stored: StoredEvent = self._stored_events[index]
         kind, _, stream_id = str(stored.originator_id).partition("/")
-        return RawEvent(index + 1, kind, stream_id, stored.originator_version, stored.topic, stored.state)
+        return index + 1, kind, stream_id, stored.originator_version, stored.topic, stored.state

@@ -206,7 +206,7 @@ class PostgresRecorder(SqlRecorder):
         for event in events:
             ids.setdefault(event.kind, set()).add(event.stream_id)
         rows = [row for kind, some in ids.items() for row in self.streams(kind, sorted(some), through=LAST)]
-        saved = {row[1:]: row.sequence for row in rows}
+        saved = {row[1:]: row[0] for row in rows}
         found = [saved.get(event[1:], 0) for event in events]
         return found if all(found) else []
 

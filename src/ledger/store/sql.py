@@ -17,6 +17,9 @@ from ledger.store.port import Partition, RawEvent
 
 T = TypeVar("T")
 
+StoredRow = tuple[int, str, str, int, str, bytes]
+"""The columns of a `RawEvent`."""
+
 LAST = 2**63 - 1
 """No sequence is higher."""
 
@@ -129,18 +132,17 @@ class SqlRecorder(ABC):
 
     # ---- reading
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> list[RawEvent]:
+    def stream(self, kind: str, stream_id: str, *, through: int) -> list[StoredRow]:
         """Return a stream's rows in the order of version."""
-        return list(map(RawEvent._make, self.database.query(self._stream, (kind, stream_id, through))))
+        return self.database.query(self._stream, (kind, stream_id, through))
 
-    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[RawEvent]:
+    def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[StoredRow]:
         """Return the rows of several streams, of each in the order of version."""
-        parameters = (kind, self.database.many(stream_ids), through)
-        return list(map(RawEvent._make, self.database.query(self._streams, parameters)))
+        return self.database.query(self._streams, (kind, self.database.many(stream_ids), through))
 
-    def log(self, *, after: int, through: int, limit: int) -> list[RawEvent]:
+    def log(self, *, after: int, through: int, limit: int) -> list[StoredRow]:
         """Return up to `limit` rows with a sequence above `after`, up to `through`, in the order of sequence."""
-        return list(map(RawEvent._make, self.database.query(self._log, (after, through, limit))))
+        return self.database.query(self._log, (after, through, limit))
 
     def stream_ids(self, kind: str, within: Partition, *, limit: int) -> list[str]:
         """Return up to `limit` ids of a partition, in their order."""
