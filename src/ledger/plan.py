@@ -5,11 +5,12 @@ A fold refuses nothing: all that it can find is that the history is corrupt.
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from operator import attrgetter
 
 import attrs
 
 from ledger.dates import civil_date
-from ledger.departures import RecordedOutcome, violations
+from ledger.departures import Departure, RecordedOutcome, Voiding, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
     CancellationRequested,
@@ -72,7 +73,7 @@ class Position:
     bonus_promised: int
 
 
-_FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
+_version = attrgetter("version")
 
 
 class Plan:
@@ -88,34 +89,38 @@ class Plan:
         self.reversals: dict[str, PaymentReversed] = {}
         self.requests: dict[str, CancellationRequested] = {}
         self.reversal_versions: dict[str, int] = {}
-        self.by_outcome: dict[Outcome, RecordedOutcome] = {}
+        self._by_outcome: dict[Outcome, RecordedOutcome] = {}
         self._by_version: dict[int, RecordedOutcome] = {}
         for recorded in history:
             self.apply(recorded)
 
     def apply(self, recorded: RecordedEvent) -> None:
-        """Take in the plan's next event. Raises `CorruptHistory`."""
+        """Apply the plan's next event. Raises `CorruptHistory`."""
+        self._check_next(recorded)
         event, version = recorded.event, recorded.version
-        if version != self.version + 1:
-            raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
-        if isinstance(event, PlanOpened) != (version == 1):
-            raise _corrupt(recorded, "a plan begins with its opening, and is opened once")
-        if isinstance(event, PlanOpened):
-            self.plan_id, self.opened, self.horizon = recorded.plan_id, event, event.effective_on
-        elif recorded.recorded_at < self.recorded_at:
-            raise _corrupt(recorded, "it was recorded before the event that precedes it")
-        elif event.effective_on < self.opened.effective_on:
-            raise _corrupt(recorded, "it is effective before the opening")
-        elif isinstance(event, _FACTS):
-            self._fact(recorded, event)
-        elif isinstance(event, OutcomeVoided):
-            self._void(recorded, event)
-        else:
-            item = RecordedOutcome(version, event)
-            self.outcomes.append(item)
-            self.by_outcome[event] = self._by_version[version] = item
+        match event:
+            case PlanOpened():
+                self.plan_id, self.opened, self.horizon = recorded.plan_id, event, event.effective_on
+            case PaymentMade() | PlanReinstated() | PaymentReversed() | CancellationRequested():
+                self._fact(recorded, event)
+            case OutcomeVoided():
+                self._void(recorded, event)
+            case _:
+                item = RecordedOutcome(version, event)
+                self.outcomes.append(item)
+                self._by_outcome[event] = self._by_version[version] = item
         self.version, self.recorded_at = version, recorded.recorded_at
         self.horizon = max(self.horizon, event.effective_on)
+
+    def _check_next(self, recorded: RecordedEvent) -> None:
+        if recorded.version != self.version + 1:
+            raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
+        if isinstance(recorded.event, PlanOpened) != (self.version == 0):
+            raise _corrupt(recorded, "a plan begins with its opening, and is opened once")
+        if self.version and recorded.recorded_at < self.recorded_at:
+            raise _corrupt(recorded, "it was recorded before the event that precedes it")
+        if self.version and recorded.event.effective_on < self.opened.effective_on:
+            raise _corrupt(recorded, "it is effective before the opening")
 
     def _fact(self, recorded: RecordedEvent, fact: Fact) -> None:
         if isinstance(fact, PaymentReversed):
@@ -139,23 +144,26 @@ class Plan:
         if item is None:
             raise _corrupt(recorded, f"version {event.voids} is no outcome that it could void")
         takes_back = event.voids == item.version
-        in_force = item.void is None if takes_back else item.void_version == event.voids
+        in_force = item.void is None if takes_back else item.void and item.void.version == event.voids
         shares = shares_of(item.outcome) if takes_back else -shares_of(item.outcome)
         if not in_force or event.shares != shares:
             raise _corrupt(recorded, f"version {event.voids} is voided already, or credits other shares")
+        item.void = Voiding(recorded.version, event.effective_on) if takes_back else None
         if takes_back:
-            item.void, item.void_version = event, recorded.version
             self._by_version[recorded.version] = item
-        else:
-            item.void, item.void_version = None, None
+
+    def as_recorded(self, outcomes: Iterable[Outcome]) -> list[RecordedOutcome]:
+        """Return those of the outcomes that are recorded, voided or not, by version."""
+        found = [item for outcome in outcomes if (item := self._by_outcome.get(outcome)) is not None]
+        return sorted(found, key=_version)
 
     def timeline(self, as_of: date) -> Timeline:
-        """Return what the facts come to by `as_of`; raises `PlanNotFound` before the opening."""
+        """Return the timeline of the facts up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
         return timeline(self.opened, self.facts, as_of)
 
     def steps(self, as_of: date) -> Iterator[Step]:
-        """Return what happened up to `as_of`, one step at a time; raises `PlanNotFound` before the opening."""
+        """Return the steps up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
         return steps(self.opened, self.facts, as_of)
 
@@ -163,13 +171,19 @@ class Plan:
         if as_of < self.opened.effective_on:
             raise PlanNotFound(plan_id=self.plan_id, as_of=as_of, opened_on=self.opened.effective_on)
 
-    def check(self, derived: Timeline) -> None:
-        """Raise `CorruptHistory` unless the recorded outcomes are the `derived` ones, at every date up to the horizon.
+    def departures(self, derived: Timeline) -> Iterator[Departure]:
+        """Yield where the recorded outcomes depart from the `derived` ones, at any date up to the horizon.
 
         `derived` is the plan's timeline as of the horizon or a later date.
         """
-        for violation in violations(self.outcomes, derived, horizon=self.horizon):
-            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=violation)
+        for departure in departures(self.outcomes, derived.outcomes, derived.ended):
+            if departure.outcome.effective_on <= self.horizon:
+                yield departure
+
+    def check(self, derived: Timeline) -> None:
+        """Raise `CorruptHistory` at the first of the departures from the `derived` outcomes."""
+        for departure in self.departures(derived):
+            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(departure))
 
     def position(self, as_of: date) -> Position:
         """Return what the plan comes to on a date. Raises `PlanNotFound` before the opening."""
