@@ -4,7 +4,7 @@ A command's fact is added to the recorded ones, the outcomes are derived again, 
 corrects the record: first the fact, then voidings, then outcomes (RULES.md section 1).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import attrs
@@ -49,7 +49,7 @@ from ledger.events.outcomes import shares_of
 from ledger.money import Money
 from ledger.plan import Plan
 from ledger.schedule import installments, redated
-from ledger.state import State
+from ledger.state import Snapshot
 from ledger.terms import Closed, PartialCover, PlanTerms
 from ledger.timeline import Derivation
 
@@ -112,32 +112,29 @@ class Decider:
             return ()
         recorded_at = max(metadata.recorded_at, plan.recorded_at)
         _refuse_day(command, fact.effective_on, plan.opened, recorded_at)
-        found = self._add(fact, plan, command, metadata.actor)
-        because = plan.version + 1
-        events = (fact, *_corrections(found, because=because, chargebacks=plan.reversal_versions))
+        derivation = self._derived(plan, through=fact.effective_on)
+        never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
+        if derivation.on > fact.effective_on or never_made:
+            brings = self._derive_again(plan, command, fact, metadata.actor)
+        else:
+            brings = _step(derivation, plan, command, fact, metadata.actor)
+        events = (fact, *brings)
         return _recorded(command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at)
 
-    def _add(self, fact: Fact, plan: Plan, command: Change, actor: str | None) -> Iterator[Departure]:
-        """Derive with a new fact, unless it is refused, and return the departures of the record from that."""
-        on, derivation = fact.effective_on, self._derived(plan, through=fact.effective_on)
-        never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
-        if derivation.on == on and not never_made:
-            before = derivation.state()
-            _refuse(command, fact, plan, before, actor)
-            if isinstance(fact, (PaymentMade, PlanReinstated)):
-                _refuse_overpayment(command, fact, plan, held=before.paid + before.unapplied + fact.amount.minor, on=on)
-            derivation.apply(fact)
-            outcomes, ended = derivation.latest()
-            return departures(plan.as_recorded((*ended, *outcomes)), outcomes, ended)
-
-        _refuse(command, fact, plan, Derivation.run(plan.opened, plan.facts, through=on).state(), actor)
-        derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, on))
+    def _derive_again(
+        self, plan: Plan, command: Change, fact: Fact, actor: str | None
+    ) -> Sequence[Outcome | OutcomeVoided]:
+        """Return the events that a fact brings which is recorded late: all outcomes are derived again."""
+        before = Derivation.run(plan.opened, plan.facts, through=fact.effective_on)
+        _refuse(command, fact, plan, before.snapshot(), actor)
+        derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, fact.effective_on))
         derived = derivation.timeline()
         if isinstance(fact, (PaymentMade, PlanReinstated)):
             _refuse_overpayment(command, fact, plan, held=derived.most_held, on=derived.most_held_on)
         derivation.latest()  # all of it is recorded with the fact
         self._derivation = derivation
-        return departures(plan.outcomes, derived.outcomes, derived.ended)
+        found = departures(plan.outcomes, derived.outcomes, derived.ended)
+        return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
 
     def _derived(self, plan: Plan, *, through: date) -> Derivation:
         """Return the derivation at the end of a day, or of a later one up to which outcomes are recorded already.
@@ -153,6 +150,22 @@ class Decider:
         if derivation.on < through:
             derivation.advance(through)
         return derivation
+
+
+def _step(
+    derivation: Derivation, plan: Plan, command: Change, fact: Fact, actor: str | None
+) -> Sequence[Outcome | OutcomeVoided]:
+    """Return the events that a fact brings in the order of the days: the derivation goes one step further."""
+    before = derivation.snapshot()
+    _refuse(command, fact, plan, before, actor)
+    if isinstance(fact, (PaymentMade, PlanReinstated)):
+        _refuse_overpayment(command, fact, plan, held=before.held + fact.amount.minor, on=fact.effective_on)
+    derivation.apply(fact)
+    outcomes, ended = derivation.latest()
+    if not (changed := plan.changed(outcomes, ended)):
+        return outcomes
+    found = departures(changed, outcomes, ended)
+    return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
 
 
 # ---- the fact of a command
@@ -279,14 +292,14 @@ def _refuse_day(command: Change, on: date, opened: PlanOpened, recorded_at: date
         raise _refusal(command, reason, "date it on the opening day or later")
 
 
-def _refuse(command: Change, fact: Fact, plan: Plan, before: State, actor: str | None) -> None:
+def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: str | None) -> None:
     """Refuse a command that the rules forbid on the plan as it is just `before` the fact."""
     match command:
         case RecordPayment():
             _refuse_currency(command, command.amount, plan.opened.terms)
-            _refuse_ended(command, f"payment {command.reference!r}", fact.effective_on, before)
+            _refuse_ended(command, "payment", fact.effective_on, before)
         case CancelPlan():
-            _refuse_ended(command, f"request {command.reference!r}", fact.effective_on, before)
+            _refuse_ended(command, "request", fact.effective_on, before)
         case ReversePayment():
             paid_on = plan.payments[command.reference].effective_on
             if fact.effective_on < paid_on:
@@ -303,14 +316,14 @@ def _refuse_currency(command: Change, amount: Money, terms: PlanTerms) -> None:
         raise _refusal(command, reason, f"pay in {expected}")
 
 
-def _refuse_ended(command: Change, what: str, on: date, before: State) -> None:
+def _refuse_ended(command: Change, what: str, on: date, before: Snapshot) -> None:
     """Refuse a fact on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
     remedy = "only what is dated before that day can be recorded"
     if before.cancelled_on is not None:
-        reason = f"{what} is dated {on} and the plan was cancelled on {before.cancelled_on}"
+        reason = f"{what} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
         raise PlanIsCancelled(plan_id=command.plan_id, reason=reason, remedy=remedy, cancelled_on=before.cancelled_on)
     if before.completed_on is not None:
-        reason = f"{what} is dated {on} and the plan was completed on {before.completed_on}"
+        reason = f"{what} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
         raise PlanIsCompleted(plan_id=command.plan_id, reason=reason, remedy=remedy, completed_on=before.completed_on)
 
 
@@ -335,14 +348,14 @@ def _refuse_overpayment(
     )
 
 
-def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: State, actor: str | None) -> None:
+def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: Snapshot, actor: str | None) -> None:
     """Refuse a decision that the policy or the plan does not allow. Source: RULES.md section 9."""
     policy, unsettled = terms.reinstatement, before.lines[before.settled :]
     if isinstance(policy, Closed):
         raise _refusal(command, "its terms do not allow a reinstatement", "leave it cancelled")
     if command.approved_by == actor:
         raise _refusal(command, f"{actor!r} cannot approve what {actor!r} records", "let somebody else approve it")
-    if before.status != "cancelled":
+    if before.cancelled_on is None:
         raise _refusal(command, f"it is not cancelled on {command.on}", "record the money as an ordinary payment")
     overdue = sum(line.due_on < command.on for line in unsettled)
     demanded = min(policy.minimum, overdue) if isinstance(policy, PartialCover) else overdue
@@ -356,7 +369,7 @@ def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: Stat
         raise _refusal(command, "its schedule would run beyond the year 9999", "leave it cancelled") from None
 
 
-def _refuse_revision(command: ReinstatePlan, before: State, *, covered: bool) -> None:
+def _refuse_revision(command: ReinstatePlan, before: Snapshot, *, covered: bool) -> None:
     """Refuse a revised number of shares that the plan cannot have, or its absence where it is needed."""
     released = sum(line.shares for line in before.lines)
     if command.revised_shares is None:
@@ -368,10 +381,10 @@ def _refuse_revision(command: ReinstatePlan, before: State, *, covered: bool) ->
         raise _refusal(command, reason, f"state {released:,}, which its installments release, to {before.package:,}")
 
 
-def _cost(state: State, lines: int) -> int:
+def _cost(before: Snapshot, lines: int) -> int:
     """Return the money that settles this many of the oldest unsettled lines, in minor units."""
-    later = state.lines[state.settled + 1 : state.settled + lines]
-    return state.missing + sum(line.amount for line in later) if lines else 0
+    later = before.lines[before.settled + 1 : before.settled + lines]
+    return before.missing + sum(line.amount for line in later) if lines else 0
 
 
 # ---- events
@@ -401,7 +414,7 @@ def _corrections(
                 endings.append(void(because + len(events), until, shares, departure.ended_by))
             continue
         if item.void is not None:
-            events.append(void(item.void.version, item.void.effective_on, -shares))
+            events.append(void(item.void.version, item.void.event.effective_on, -shares))
         if until is not None:
             events.append(void(item.version, until, shares, departure.ended_by))
     return (*events, *endings)

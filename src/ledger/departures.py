@@ -12,13 +12,7 @@ import attrs
 
 from ledger.events.facts import PaymentReversed
 from ledger.events.outcomes import Outcome
-
-
-class Voiding(NamedTuple):
-    """The voiding in force of a recorded outcome: its version, and the date from which the outcome does not hold."""
-
-    version: int
-    effective_on: date
+from ledger.events.recorded import RecordedEvent
 
 
 @attrs.define
@@ -27,16 +21,15 @@ class RecordedOutcome:
 
     version: int
     outcome: Outcome
-    void: Voiding | None = None
+    void: RecordedEvent | None = None
 
     @property
     def until(self) -> date | None:
         """The date from which the outcome does not hold: its own if it never did; None while it holds."""
-        return max(self.void.effective_on, self.outcome.effective_on) if self.void else None
+        return max(self.void.event.effective_on, self.outcome.effective_on) if self.void else None
 
 
-@attrs.frozen
-class Departure:
+class Departure(NamedTuple):
     """An outcome on which the record and the facts disagree; `recorded` is None where it is not recorded.
 
     `until` is the date from which the outcome does not hold by the facts: its own if it does not follow from them, that
@@ -66,15 +59,18 @@ def departures(
     `derived` are the outcomes that follow from the facts, `ended` those that a chargeback has ended.
     """
     agreed = 0 if ended else _agreeing(recorded, derived)
-    expected: dict[Outcome, PaymentReversed | None] = dict.fromkeys(derived[agreed:]) | {**ended}
+    unrecorded = dict.fromkeys((*derived[agreed:], *ended))
     for item in recorded[agreed:]:
-        never = item.outcome.effective_on
-        ended_by = expected.get(item.outcome)
-        until = ended_by.effective_on if ended_by else None if item.outcome in expected else never
-        expected.pop(item.outcome, None)
+        outcome, ended_by = item.outcome, ended.get(item.outcome)
+        until = ended_by.effective_on if ended_by else None
+        if outcome in unrecorded:
+            del unrecorded[outcome]
+        else:
+            until = outcome.effective_on
         if item.until != until:
-            yield Departure(item.outcome, item, until, ended_by)
-    for outcome, ended_by in expected.items():
+            yield Departure(outcome, item, until, ended_by)
+    for outcome in unrecorded:
+        ended_by = ended.get(outcome)
         yield Departure(outcome, None, ended_by.effective_on if ended_by else None, ended_by)
 
 

@@ -17,7 +17,8 @@ from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaugh
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
-from ledger.plan import Plan, Position, known
+from ledger.plan import Plan, known
+from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.overdue import OverdueRow, overdue_rows
 from ledger.projections.periods import Period

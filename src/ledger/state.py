@@ -40,11 +40,20 @@ class State(NamedTuple):
     bonus_promised: int
 
 
-class Step(NamedTuple):
-    """One thing that happened: a fact or, without one, the coming of a day; the outcomes that began and that ended.
+class Snapshot(NamedTuple):
+    """The part of a state on which commands are refused; `held` is all money paid and not taken back."""
 
-    `state` is the plan just after it.
-    """
+    lines: tuple[Installment, ...]
+    settled: int
+    missing: int
+    held: int
+    cancelled_on: date | None
+    completed_on: date | None
+    package: int
+
+
+class Step(NamedTuple):
+    """A fact or, without one, a day; the outcomes that began and that ended with it, and the state just after it."""
 
     fact: Fact | None
     outcomes: tuple[Outcome, ...]
@@ -56,9 +65,9 @@ class Timeline(NamedTuple):
     """The state and the outcomes that follow from the facts.
 
     `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those
-    that no longer hold, each with the chargeback that ended it and from whose date on it does not hold. An outcome
-    that never held for a day is not among them. `most_held` is the largest amount of money, in minor units, ever held
-    on the plan at once, and `most_held_on` the first day on which it was: the price or less in any recorded history.
+    that no longer hold, each with the chargeback that ended it, from whose date on it does not. An outcome that never
+    held for a day is not among them. `most_held` is the largest amount of money ever held at once, in minor units, and
+    `most_held_on` the first day on which it was.
     """
 
     state: State

@@ -5,7 +5,7 @@ were recorded (RULES.md section 6). It comes to a state, and to every outcome wi
 where a chargeback ended it, until when. Every command, query, dry run and audit goes through it.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Literal, Self
 
 from ledger.dates import DAY
-from ledger.events.facts import CancellationRequested, Fact, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
+from ledger.events.facts import Fact, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,
     Outcome,
@@ -28,7 +28,7 @@ from ledger.funds import Funds
 from ledger.outcome_log import OutcomeLog
 from ledger.promos import Award, credited_at_once, earned, on_completion
 from ledger.schedule import Installment, redated
-from ledger.state import State, Step, Timeline
+from ledger.state import Snapshot, State, Step, Timeline
 
 _effective_on = attrgetter("effective_on")
 
@@ -78,10 +78,7 @@ class Derivation:
         self._owed = (0, *accumulate(line.amount for line in opened.lines))  # money that settles the first i lines
         self._released = (0, *accumulate(line.shares for line in opened.lines))
         self._grace = timedelta(days=opened.terms.grace_days)
-        self._clocks = [
-            (line.due_on, i) for i, line in enumerate(opened.lines)
-        ]  # of open lines, sorted: past due since
-        self._missed: set[int] = set()
+        self._clocks = [(line.due_on, i) for i, line in enumerate(opened.lines)]  # past due since, of the open lines
 
         self._status: Literal["active", "cancelled", "completed"] = "active"
         self._cancelled_on: date | None = None
@@ -94,6 +91,7 @@ class Derivation:
         self._waiting: list[Award] = []  # earned, to be credited on completion
         self._bonuses_wait = True  # until a reinstatement
         self._on_schedule = True  # until a due date has passed unpaid
+        self._promised: int | None = None  # bonus shares, until something changes them
         self._bonus = 0
 
     @classmethod
@@ -110,24 +108,16 @@ class Derivation:
 
     def advance(self, through: date) -> None:
         """Let the days pass: missed by clock, then number; then cancelled. Source: RULES.md section 6."""
-        self.on = through
+        passed, self.on = self.on, through
         if self._status != "active" or self._clocks[0][0] >= through:
             return
-        self._on_schedule = False
-        cancelled_on, number = self._cancellation()
-        for since, i in self._clocks:
-            if since >= min(through, cancelled_on):
-                break
-            if i not in self._missed:
-                self._missed.add(i)
-                self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
+        if self._on_schedule:
+            self._on_schedule, self._promised = False, None
+        cancelled_on = self._cancellation_day()
+        for since, i in self._clocks_between(passed, min(through, cancelled_on)):
+            self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
         if cancelled_on <= through:
-            self._cancel(cancelled_on, number=number)
-
-    def _cancellation(self) -> tuple[date, int]:
-        """Return the day on which grace is over if nothing more is paid, and the number of the line whose it is."""
-        since, i = self._clocks[0]
-        return since + self._grace + DAY, i + 1
+            self._cancel(cancelled_on, number=self._clocks[0][1] + 1)
 
     def steps(self, *, through: date) -> Iterator[Step]:
         """Step through the days ahead on which something changes without a fact."""
@@ -140,50 +130,58 @@ class Derivation:
         """Return the days ahead on which an overdue plan has one more line due or missed, or is cancelled."""
         if self._status != "active" or (first := self._clocks[0][0]) >= through:
             return []
-        cancelled_on, _ = self._cancellation()
-        begun, last, days = max(self.on, first), min(through, cancelled_on), {cancelled_on}
-        for since, i in self._clocks:
-            if since > last:
-                break
+        days = {cancelled_on := self._cancellation_day()}
+        last = min(through, cancelled_on)
+        for since, i in self._clocks_between(first, last + DAY):
             days |= {since + DAY, self._lines[i].due_on}
-        return sorted(day for day in days if begun < day <= last)
+        return sorted(day for day in days if max(self.on, first) < day <= last)
+
+    def _clocks_between(self, first: date, before: date) -> list[tuple[date, int]]:
+        return self._clocks[bisect_left(self._clocks, (first, 0)) : bisect_left(self._clocks, (before, 0))]
+
+    def _cancellation_day(self) -> date:
+        """Return the day on which an active plan is cancelled if nothing more is paid."""
+        return self._clocks[0][0] + self._grace + DAY
 
     # ---- facts
 
     def apply(self, fact: Fact) -> None:
         """Apply a fact on its day, whose deadlines have passed."""
-        match fact:
-            case PaymentMade():
-                self._pay(fact)
-            case PaymentReversed():
-                self._charge_back(fact)
-            case PlanReinstated() if self._status == "cancelled":
+        if isinstance(fact, PaymentMade):
+            self._pay(fact)
+        elif isinstance(fact, PaymentReversed):
+            self._charge_back(fact)
+        elif isinstance(fact, PlanReinstated):
+            if self._status == "cancelled":
                 self._reinstate(fact)
-            case PlanReinstated():
+            else:
                 self._pay(fact)  # it was not cancelled after all: an ordinary payment (section 9)
-            case CancellationRequested() if self._status == "active":
-                self._cancel(fact.effective_on, request=fact.reference)
+        elif self._status == "active":
+            self._cancel(fact.effective_on, request=fact.reference)
 
     def _pay(self, fact: PaymentMade | PlanReinstated) -> None:
         """Apply a payment to the oldest unsettled lines; on a plan that takes none it stays unapplied (section 5)."""
         active = self._status == "active"
         self._funds.receive(fact.reference, fact.amount.minor, fact.effective_on, applied=active)
         if active:
+            first = len(self._settlements)
             settled = self._settle(fact.effective_on, fact.reference)
-            if len(settled) > 1:
-                self._award(fact, settled)
-            if len(self._settlements) == len(self._lines):
+            if settled > first + 1:
+                self._award(fact, self._lines[first:settled])
+            if settled == len(self._lines):
                 self._complete(fact.effective_on, fact.reference)
 
-    def _settle(self, on: date, payment: str) -> Sequence[Installment]:
-        """Settle the lines that the money covers, oldest first, and return them."""
-        first, covered = len(self._settlements), bisect_right(self._owed, self._funds.paid) - 1
-        for i in range(first, covered):
-            outcome = InstallmentSettled(on, i + 1, self._lines[i].shares, payment)
+    def _settle(self, on: date, payment: str) -> int:
+        """Settle the lines that the money covers, oldest first, and return how many are settled now."""
+        i, paid, lines, owed = len(self._settlements), self._funds.paid, self._lines, self._owed
+        while i < len(lines) and owed[i + 1] <= paid:
+            outcome = InstallmentSettled(on, i + 1, lines[i].shares, payment)
             self._settlements.append(outcome)
             self._log.add(outcome)
-            del self._clocks[0 if self._clocks[0][1] == i else [line for _, line in self._clocks].index(i)]
-        return self._lines[first:covered]
+            at = 0 if self._clocks[0][1] == i else [line for _, line in self._clocks].index(i)
+            del self._clocks[at]
+            i += 1
+        return i
 
     def _award(self, fact: PaymentMade | PlanReinstated, settled: Sequence[Installment]) -> None:
         """Award what a payment earns that settled these lines. Source: RULES.md section 7."""
@@ -200,6 +198,7 @@ class Derivation:
                 self._at_once.setdefault(fact.reference, []).append(self._credit(fact.effective_on, award))
             else:
                 self._waiting.append(award)
+                self._promised = None
 
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
@@ -224,14 +223,13 @@ class Derivation:
         """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
         if not self._funds.return_payment(fact.reference):
             return
-        self._waiting = [award for award in self._waiting if award.payment != fact.reference]
+        self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
         self._end(self._at_once.pop(fact.reference, ()), by=fact)
         while self._owed[len(self._settlements)] > self._funds.paid:
             self._end([self._settlements.pop()], by=fact)
             i = len(self._settlements)
             insort(self._clocks, (max(self._lines[i].due_on, fact.effective_on), i))
             self._on_schedule &= self._lines[i].due_on >= fact.effective_on
-            self._missed.discard(i)
         if self._status == "completed" and len(self._settlements) < len(self._lines):
             self._end(self._completion, by=fact)
             self._status, self._completed_on = "active", None
@@ -245,13 +243,14 @@ class Derivation:
         """Apply its payment, then what was unapplied; re-date what is still unsettled. Source: RULES.md section 9."""
         on = fact.effective_on
         self._status, self._cancelled_on = "active", None
-        self._bonuses_wait = False
+        self._bonuses_wait, self._promised = False, None
         self._package = self._package if fact.revised_shares is None else fact.revised_shares
         self._funds.receive(fact.reference, fact.amount.minor, on, applied=True)
         self._settle(on, fact.reference)
         last = fact.reference
         for reference in self._funds.apply_waiting():
-            last = reference if self._settle(on, reference) else last
+            settled = len(self._settlements)
+            last = reference if self._settle(on, reference) > settled else last
         if len(self._settlements) == len(self._lines):
             self._complete(on, last)
         else:
@@ -262,7 +261,6 @@ class Derivation:
         lines = redated(self._lines[settled:], self._terms.schedule, reinstated_on=on)
         self._lines = (*self._lines[:settled], *lines)
         self._clocks = [(line.due_on, i) for i, line in enumerate(lines, settled)]
-        self._missed.clear()
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
         self._log.add(ScheduleRevised(on, revised, self._package, self._terms.shares - self._package, payment))
 
@@ -280,15 +278,19 @@ class Derivation:
         """Return all outcomes, and the state at the end of the day."""
         return Timeline(self.state(), *self._log.held(), self._funds.most, self._funds.most_on)
 
+    def snapshot(self) -> Snapshot:
+        """Return the part of the state on which commands are refused."""
+        settled, held = len(self._settlements), self._funds.paid + self._funds.unapplied
+        missing = self._owed[settled + 1] - self._funds.paid if settled < len(self._lines) else 0
+        return Snapshot(self._lines, settled, missing, held, self._cancelled_on, self._completed_on, self._package)
+
     def state(self) -> State:
         """Return the plan at the end of the day."""
         on, settled, active = self.on, len(self._settlements), self._status == "active"
         paid_ahead = self._funds.paid - self._owed[settled]
         since, first = self._clocks[0] if active else (on, 0)
         late = since < on
-        due = sum(line.amount for line in self._lines[settled:] if line.due_on <= on) if late else 0
-        if due and self._lines[settled].due_on <= on:
-            due -= paid_ahead
+        due = [i for since, i in self._clocks if since <= on] if late else []
         credited = self._package if self._status == "completed" else self._released[settled]
         promised = self._package - credited if active else 0
         return State(
@@ -301,8 +303,8 @@ class Derivation:
             unapplied=self._funds.unapplied,
             overdue=self._lines[first] if late else None,
             overdue_since=since if late else None,
-            grace_ends_on=self._cancellation()[0] - DAY if late else None,
-            amount_due=due,
+            grace_ends_on=self._cancellation_day() - DAY if late else None,
+            amount_due=sum(self._lines[i].amount for i in due) - (paid_ahead if settled in due else 0),
             cancelled_on=self._cancelled_on,
             completed_on=self._completed_on,
             package=self._package,
@@ -310,8 +312,13 @@ class Derivation:
             shares_promised=promised,
             shares_forfeited=self._terms.shares - credited - promised,
             bonus_credited=self._bonus,
-            bonus_promised=sum(award.shares for award in self._completion_bonuses("")) if active else 0,
+            bonus_promised=self._bonus_promised() if active else 0,
         )
+
+    def _bonus_promised(self) -> int:
+        if self._promised is None:
+            self._promised = sum(award.shares for award in self._completion_bonuses(""))
+        return self._promised
 
     def _completion_bonuses(self, payment: str) -> list[Award]:
         """Return the awards that completion on schedule credits, as of today. Source: RULES.md section 7."""
