@@ -16,7 +16,7 @@ POISONS = {
     "a newer version": (
         "UPDATE books_events SET tag = 'payment_made.v9' WHERE plan_id = 'P-bad' AND version = 2",
         "UPDATE books_events SET tag = 'payment_made.v1' WHERE plan_id = 'P-bad' AND version = 2",
-        r"Plan P-bad, version 2 \(payment_made.v9\).*does not know the event",
+        r"Plan P-bad, version 2 \(payment_made.v9\).*written by a newer version of this library: upgrade",
     ),
     "an edited amount": (
         "UPDATE books_events SET state = replace({state}, '15000', '-5') WHERE plan_id = 'P-bad' AND version = 2",

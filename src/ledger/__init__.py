@@ -26,6 +26,7 @@ from ledger.errors import ReferenceConflict as ReferenceConflict
 from ledger.errors import ReinstatementRefused as ReinstatementRefused
 from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
+from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
 from ledger.money import Money as Money
 from ledger.position import NextInstallment as NextInstallment

@@ -10,7 +10,7 @@ from typing import Literal
 import attrs
 
 from ledger.schedule import Installment
-from ledger.terms import DoublePayment, EarlyRepayment, OnTimeBonus, Promo
+from ledger.terms import DoublePayment, EarlyRepayment, EarnedPromo, OnTimeBonus, Promo
 
 _WHOLE_BP = 10_000
 
@@ -52,7 +52,7 @@ def earned(
 
 def credited_at_once(promo: Promo) -> bool:
     """Tell whether an award of this promotion is credited when it is earned."""
-    return isinstance(promo, (DoublePayment, EarlyRepayment)) and promo.credit == "at_once"
+    return isinstance(promo, EarnedPromo) and promo.credit == "at_once"
 
 
 def on_completion(
@@ -73,7 +73,7 @@ def on_completion(
     awards: list[Award] = []
     before = 0
     for promo in promos:
-        if isinstance(promo, (DoublePayment, EarlyRepayment)):
+        if isinstance(promo, EarnedPromo):
             candidates = [award for award in waiting if award.promo is promo]
         elif isinstance(promo, OnTimeBonus) and promo.standard == "by_due_date" and not by_due_date:
             continue

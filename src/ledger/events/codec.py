@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ledger.errors import CorruptHistory
+from ledger.errors import CorruptHistory, WrittenByNewerVersion
 from ledger.events.facts import CancellationRequested, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,
@@ -24,25 +24,7 @@ from ledger.events.outcomes import (
 )
 from ledger.events.recorded import RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
-from ledger.terms import (
-    Closed,
-    DoublePayment,
-    EarlyRepayment,
-    EveryDays,
-    ExplicitRelease,
-    ExplicitSchedule,
-    FullCover,
-    Monthly,
-    OnTimeBonus,
-    PackageBonus,
-    PartialCover,
-    PerUnit,
-    Portion,
-    Promo,
-    Reinstatement,
-    Release,
-    Schedule,
-)
+from ledger.terms import KINDS
 
 CURRENT: Mapping[str, type[Any]] = {
     "plan_opened.v1": PlanOpened,
@@ -59,19 +41,6 @@ CURRENT: Mapping[str, type[Any]] = {
     "outcome_voided.v1": OutcomeVoided,
 }
 """Every event that is written today, by its tag."""
-
-KINDS: Mapping[type[Any], Mapping[str, type[Any]]] = {
-    Schedule: {"monthly": Monthly, "every_days": EveryDays, "explicit": ExplicitSchedule},
-    Release: {"per_unit": PerUnit, "portion": Portion, "explicit": ExplicitRelease},
-    Promo: {
-        "on_time": OnTimeBonus,
-        "package": PackageBonus,
-        "double_payment": DoublePayment,
-        "early_repayment": EarlyRepayment,
-    },
-    Reinstatement: {"closed": Closed, "full_cover": FullCover, "partial_cover": PartialCover},
-}
-"""The parts of terms that come in kinds, by the word under which each is stored."""
 
 E = TypeVar("E")
 
@@ -105,8 +74,13 @@ def _part(base: Any, value: Mapping[str, Any]) -> Any:
     kind = value.get("kind")
     shape = KINDS[base].get(kind) if isinstance(kind, str) else None
     if shape is None:
-        raise ValueError(f"unknown kind {kind!r} of {base.__name__.lower()}")
+        unknown = _UnknownKind if isinstance(kind, str) else ValueError
+        raise unknown(f"unknown kind {kind!r} of {base.__name__.lower()}")
     return msgspec.convert(value, shape)
+
+
+class _UnknownKind(Exception):
+    """A kind that a newer version may know. No ValueError: msgspec would turn that into an error of its own."""
 
 
 class Codec:
@@ -134,16 +108,14 @@ class Codec:
         return self._tags[type(recorded.event)], self._encode(stored)
 
     def decode(self, tag: str, state: bytes, *, plan_id: str, version: int, sequence: int) -> RecordedEvent:
-        """Return the event stored as `state`. Raises `CorruptHistory` for what this library cannot have written."""
+        """Return the event stored as `state`.
+
+        Raises `CorruptHistory` for bytes that this library cannot have written, `WrittenByNewerVersion` for an event or
+        a kind of terms that it does not know.
+        """
         decoder = self._decoders.get(tag)
         if decoder is None:
-            raise CorruptHistory(
-                plan_id=plan_id,
-                version=version,
-                event=tag,
-                reason="this version of the library does not know the event",
-                remedy="read it with the version that wrote it, or a newer one",
-            )
+            raise WrittenByNewerVersion(plan_id=plan_id, version=version, event=tag, reason="unknown event")
         try:
             stored = decoder.decode(state)
             if self._encode(stored) != state:
@@ -162,6 +134,8 @@ class Codec:
                 key=stored.key,
                 event=event,
             )
+        except _UnknownKind as error:
+            raise WrittenByNewerVersion(plan_id=plan_id, version=version, event=tag, reason=str(error)) from None
         except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
             raise CorruptHistory(plan_id=plan_id, version=version, event=tag, reason=reason) from error
