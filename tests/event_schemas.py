@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from ledger.events.codec import CURRENT, KINDS, Stored
+from ledger.events.codec import CURRENT, Stored
 from ledger.events.upcasters import RETIRED
+from ledger.terms import KINDS
 
 FOLDER = Path(__file__).parent.parent / "src" / "ledger" / "events" / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

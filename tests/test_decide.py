@@ -15,8 +15,8 @@ def _outcome(decided: tuple[RecordedEvent, ...] | LedgerError) -> object:
 
 
 @given(data=st.data())
-def test_a_clerk_decides_as_one_who_reads_the_whole_history(data: st.DataObject) -> None:
-    """A decider who keeps the plan at hand brings the same events and the same refusals, command by command."""
+def test_a_kept_decider_decides_as_one_that_reads_the_whole_history(data: st.DataObject) -> None:
+    """A decider that keeps the plan returns the same events and the same refusals, command by command."""
     metadata = Metadata(recorded_at=RECORDED_AT, actor="decider")
     opening = data.draw(openings())
     decider = Decider(())
@@ -29,8 +29,8 @@ def test_a_clerk_decides_as_one_who_reads_the_whole_history(data: st.DataObject)
         command: Command = data.draw(changes(opened, number, paid))  # type: ignore[arg-type]  # filled below
         if data.draw(st.integers(0, 4)) == 0:
             command = ClosePlan(plan_id="P-1", through=data.draw(days(opened)))
-        at_hand, read = _attempt(decider, command, metadata), _attempt(Decider(history), command, metadata)
-        assert _outcome(at_hand) == _outcome(read)
+        kept, read = _attempt(decider, command, metadata), _attempt(Decider(history), command, metadata)
+        assert _outcome(kept) == _outcome(read)
         if not isinstance(read, LedgerError):
             history += read
             paid += [command] if hasattr(command, "amount") else []

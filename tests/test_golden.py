@@ -17,11 +17,12 @@ from hypothesis import given, settings
 
 from ledger.errors import CorruptHistory
 from ledger.events import InstallmentSettled, OutcomeVoided, PaymentMade, RecordedEvent
-from ledger.events.codec import CURRENT, KINDS, Codec
+from ledger.events.codec import CURRENT, Codec
 from ledger.events.facts import PaymentKind
 from ledger.events.upcasters import RETIRED, Retired
 from ledger.money import Money
 from ledger.plan import Plan
+from ledger.terms import KINDS
 from tests import event_schemas
 from tests.event_schemas import DIALECT, FOLDER, schemas
 from tests.strategies import History, histories

@@ -13,7 +13,8 @@ from ledger.decide import decide
 from ledger.errors import PaymentRefused, PlanIsCancelled
 from ledger.events import InstallmentSettled, Outcome, PaymentMissed, PlanCancelled, RecordedEvent
 from ledger.money import Money
-from ledger.plan import Plan, Position
+from ledger.plan import Plan
+from ledger.position import Position
 from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, Monthly, PlanTerms, Portion, Schedule
 from tests.strategies import RECORDED_AT, ZONES, History, histories

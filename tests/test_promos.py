@@ -431,9 +431,7 @@ def credited(
 ) -> list[Award]:
     """Return what a completion credits."""
     promos, waiting, package = completion
-    return on_completion(
-        promos, waiting, payment="last", by_due_date=lambda: in_time, package=package, stacking=stacking
-    )
+    return on_completion(promos, waiting, payment="last", by_due_date=in_time, package=package, stacking=stacking)
 
 
 @given(completion=completions(), in_time=st.booleans())
@@ -645,7 +643,7 @@ def test_promotions_touch_neither_the_package_nor_the_money(data: st.DataObject)
     facts = Plan(history.events).facts
     bare = attrs.evolve(history.opened, terms=attrs.evolve(history.opened.terms, promos=()))
     rich, poor = (timeline(opened, facts, as_of) for opened in (history.opened, bare))
-    assert attrs.evolve(rich.state, bonus_credited=0, bonus_promised=0) == poor.state
+    assert rich.state._replace(bonus_credited=0, bonus_promised=0) == poor.state
     assert [outcome for outcome in rich.outcomes if not isinstance(outcome, PromoApplied)] == list(poor.outcomes)
 
 

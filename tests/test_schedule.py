@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ledger.commands import CancelPlan, Metadata, OpenPlan, ReinstatePlan
 from ledger.dates import months_from
-from ledger.decide import decide
+from ledger.decide import decide, opening
 from ledger.errors import CommandRefused, InvalidArgument, LedgerError, TermsRefused
 from ledger.events import PlanOpened
 from ledger.money import EXPONENTS, Money
@@ -131,7 +131,7 @@ def test_the_schedule_of_the_terms_is_what_the_opening_records(
     agreed, lines = made
     opened_on = min(lines[0].due_on, agreed.first_due_on or lines[0].due_on)
     command = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=opened_on)
-    opened = command.fact()
+    opened = opening(command)
     assert opened.lines == lines
     assert opened.terms == attrs.evolve(agreed, first_due_on=lines[0].due_on)
 

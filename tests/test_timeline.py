@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 
-import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,7 +88,7 @@ def test_between_two_steps_only_the_distance_to_the_date_changes(data: st.DataOb
     plan = Plan(history.events)
     as_of = data.draw(_dates(history))
     latest = [step.state for step in steps(plan.opened, plan.facts, date.max) if step.state.on <= as_of][-1]
-    assert attrs.evolve(latest, on=as_of) == plan.timeline(as_of).state
+    assert latest._replace(on=as_of) == plan.timeline(as_of).state
 
 
 @given(history=histories())

@@ -26,10 +26,11 @@ from ledger.errors import ReferenceConflict as ReferenceConflict
 from ledger.errors import ReinstatementRefused as ReinstatementRefused
 from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
+from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
 from ledger.money import Money as Money
-from ledger.plan import NextInstallment as NextInstallment
-from ledger.plan import Position as Position
+from ledger.position import NextInstallment as NextInstallment
+from ledger.position import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
 from ledger.projections.overdue import OverdueRow as OverdueRow
 from ledger.projections.portfolio import PortfolioRow as PortfolioRow

@@ -1,10 +1,10 @@
-"""The handler: load, decide, append, retry. Where commands become recorded events."""
+"""The command handler: load, decide, append, retry. Where commands become recorded events."""
 
 import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import count, islice
 
@@ -15,8 +15,14 @@ from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUn
 from ledger.events import RecordedEvent
 from ledger.store import Store
 
+Group = Sequence[tuple[Command, Metadata]]
+"""Commands, on one plan or several, that are recorded all or none."""
+
 Decided = tuple[RecordedEvent, ...] | LedgerError
 """The events that a command records, or the error with which it is refused."""
+
+DecidedGroup = list[tuple[RecordedEvent, ...]] | LedgerError
+"""The events that a group records, by command, or the error with which one of its commands is refused."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,17 +42,28 @@ class CommandHandler:
         self._keep = keep
         self._kept: OrderedDict[str, Decider] = OrderedDict()
 
-    def execute(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
-        """Decide the commands in order and record all that they bring at once, or nothing.
+    def execute(self, commands: Group, *, dry_run: bool = False) -> list[Decided]:
+        """Decide the commands in order and record all their events at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
         keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
         """
-        kind = type(commands[0][0]).__name__ if commands else ""
+        groups = self.execute_groups([[command] for command in commands], dry_run=dry_run)
+        return [decided if isinstance(decided, LedgerError) else decided[0] for decided in groups]
+
+    def execute_groups(self, groups: Sequence[Group], *, dry_run: bool = False) -> list[DecidedGroup]:
+        """Decide groups of commands in order and record the events of all accepted groups at once, or nothing.
+
+        Returns for each group the events that it recorded, by command, or the error with which one of its commands was
+        refused: then none of that group is recorded, as if it had not been tried, and the others are. Raises
+        `ConcurrentChange`, `StoreUnavailable`.
+        """
+        commands = [command for group in groups for command, _ in group]
+        kind = type(commands[0]).__name__ if commands else ""
         with telemetry.span("ledger.command", command=kind, commands=len(commands)):
             for attempt in count(1):
                 try:
-                    return self._attempt(commands, dry_run=dry_run)
+                    return self._attempt(groups, dry_run=dry_run)
                 except ConcurrentChange as error:
                     if attempt == _ATTEMPTS:
                         raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error
@@ -54,35 +71,36 @@ class CommandHandler:
                     time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311 - only to take turns
         raise AssertionError  # count does not end
 
-    def _attempt(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool) -> list[Decided]:
+    def _attempt(self, groups: Sequence[Group], *, dry_run: bool) -> list[DecidedGroup]:
         if dry_run:
             self._kept.clear()  # no append would tell that others wrote meanwhile
-        deciders = UnitOfWork(self._store, self._kept)
+        work = UnitOfWork(self._store, self._kept)
         try:
-            decided = deciders.decide(commands)
+            decided = work.decide(groups)
             recorded = decided if dry_run else self._append(decided)
         except BaseException:
             self._kept.clear()  # they know of what was not recorded
             raise
         if not dry_run:
-            self._keep_deciders(deciders)
+            self._keep_deciders(work)
         return recorded
 
-    def _append(self, decided: Sequence[Decided]) -> list[Decided]:
-        brought = [events for events in decided if not isinstance(events, LedgerError)]
-        appended = [event for events in brought for event in events]
-        if not appended:
-            return list(decided)
-        with telemetry.span("ledger.append", events=len(appended)):
-            recorded = iter(self._store.append(appended))
+    def _append(self, decided: list[DecidedGroup]) -> list[DecidedGroup]:
+        accepted = [group for group in decided if not isinstance(group, LedgerError)]
+        events = [event for group in accepted for command in group for event in command]
+        if not events:
+            return decided
+        with telemetry.span("ledger.append", events=len(events)):
+            recorded = iter(self._store.append(events))
         return [
-            events if isinstance(events, LedgerError) else tuple(islice(recorded, len(events))) for events in decided
+            group if isinstance(group, LedgerError) else [tuple(islice(recorded, len(command))) for command in group]
+            for group in decided
         ]
 
-    def _keep_deciders(self, deciders: "UnitOfWork") -> None:
+    def _keep_deciders(self, work: "UnitOfWork") -> None:
         if not self._keep:
             return
-        for plan_id, decider in deciders.by_plan.items():
+        for plan_id, decider in work.deciders.items():
             self._kept[plan_id] = decider
             self._kept.move_to_end(plan_id)
         while len(self._kept) > self._keep:
@@ -90,19 +108,20 @@ class CommandHandler:
 
 
 class UnitOfWork:
-    """The deciders of one transaction."""
+    """The deciders of one transaction, and the events of the groups accepted so far."""
 
     def __init__(self, store: Store, kept: OrderedDict[str, Decider]) -> None:
         self._store = store
         self._kept = kept
-        self._unsure = set[str]()  # kept deciders who have decided nothing yet: what they do will tell if others wrote
+        self._unproven = set[str]()  # plans of the group at hand whose kept decider may not know what others wrote
         self._histories: dict[str, list[RecordedEvent]] = {}
-        self.by_plan: dict[str, Decider] = {}
+        self._accepted: dict[str, list[RecordedEvent]] = {}
+        self.deciders: dict[str, Decider] = {}
 
-    def decide(self, commands: Sequence[tuple[Command, Metadata]]) -> list[Decided]:
-        """Return what each command brings, decided as if those before it were recorded."""
-        self._load(sorted({command.plan_id for command, _ in commands} - self._kept.keys()))
-        return [self._decide(command, metadata) for command, metadata in commands]
+    def decide(self, groups: Sequence[Group]) -> list[DecidedGroup]:
+        """Return the events of each group, decided as if the accepted ones before it were recorded."""
+        self._load(sorted({command.plan_id for group in groups for command, _ in group} - self._kept.keys()))
+        return [self._decide(group) for group in groups]
 
     def _load(self, plan_ids: Sequence[str]) -> None:
         """Load many plans at once; if one cannot be read, each is loaded when its turn comes."""
@@ -110,33 +129,63 @@ class UnitOfWork:
             with suppress(CorruptHistory):
                 self._histories = self._store.histories(plan_ids)
 
-    def _decide(self, command: Command, metadata: Metadata) -> Decided:
-        plan_id, decided = command.plan_id, self._ask(command, metadata)
-        if plan_id in self._unsure:
-            self._unsure.discard(plan_id)
-            if not decided or isinstance(decided, LedgerError):
-                del self.by_plan[plan_id], self._kept[plan_id]
-                decided = self._ask(command, metadata)
+    def _decide(self, group: Group) -> DecidedGroup:
+        """Decide a group, with kept deciders only where an append will tell whether others wrote to the plan."""
+        while True:
+            decided, events = self._try(group)
+            refused = isinstance(decided, LedgerError)
+            doubtful = self._unproven if refused else self._unproven - events.keys()
+            if not doubtful:
+                break
+            self._forget(doubtful | events.keys())
+        if refused:
+            self._forget(events.keys())
+        else:
+            self._unproven.clear()
+            for plan_id, of_plan in events.items():
+                self._accepted.setdefault(plan_id, []).extend(of_plan)
         return decided
 
-    def _ask(self, command: Command, metadata: Metadata) -> Decided:
-        try:
-            return self._decider(command.plan_id).decide(command, metadata)
-        except StoreUnavailable:
-            raise
-        except LedgerError as error:
-            return error
+    def _try(self, group: Group) -> tuple[DecidedGroup, dict[str, list[RecordedEvent]]]:
+        """Return what comes of a group, and the events by plan that were decided, before a refusal too."""
+        decided: list[tuple[RecordedEvent, ...]] = []
+        by_plan: dict[str, list[RecordedEvent]] = {}
+        for command, metadata in group:
+            try:
+                events = self._decider(command.plan_id).decide(command, metadata)
+            except (ConcurrentChange, StoreUnavailable):
+                raise
+            except LedgerError as error:
+                return error, by_plan
+            decided.append(events)
+            if events:
+                by_plan.setdefault(command.plan_id, []).extend(events)
+        return decided, by_plan
+
+    def _forget(self, plan_ids: Collection[str]) -> None:
+        """Drop deciders: those plans are loaded again, and continued with their accepted events."""
+        for plan_id in plan_ids:
+            del self.deciders[plan_id]
+            self._kept.pop(plan_id, None)
+        self._unproven.difference_update(plan_ids)
 
     def _decider(self, plan_id: str) -> Decider:
-        if plan_id in self.by_plan:
-            return self.by_plan[plan_id]
+        if plan_id in self.deciders:
+            return self.deciders[plan_id]
         if plan_id in self._kept:
             decider = self._kept[plan_id]
-            self._unsure.add(plan_id)
+            self._unproven.add(plan_id)
         else:
-            history = self._histories.pop(plan_id, None)
-            history = self._store.history(plan_id) if history is None else history
-            telemetry.replayed(len(history))
-            decider = Decider(history)
-        self.by_plan[plan_id] = decider
+            decider = Decider(self._history(plan_id))
+        self.deciders[plan_id] = decider
         return decider
+
+    def _history(self, plan_id: str) -> Sequence[RecordedEvent]:
+        """Return the recorded and the accepted events of a plan. Raises `ConcurrentChange` if others wrote between."""
+        history = self._histories.pop(plan_id, None)
+        history = self._store.history(plan_id) if history is None else history
+        telemetry.replayed(len(history))
+        accepted = self._accepted.get(plan_id, [])
+        if accepted and accepted[0].version != len(history) + 1:
+            raise ConcurrentChange(plan_id=plan_id, attempts=1)
+        return [*history, *accepted]

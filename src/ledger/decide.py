@@ -1,19 +1,40 @@
-"""The decision: commands on a recorded plan become events, or refusals. Pure, like everything below it.
+"""The decision: a command on a recorded plan becomes events, or is refused. Pure, like everything below it.
 
-A command's fact is added to what is recorded, the timeline is derived again, and the fact is returned with the
-difference: first the fact, then voidings, then outcomes (RULES.md section 1).
+A command's fact is added to the recorded ones, the outcomes are derived again, and the fact is returned with what
+corrects the record: first the fact, then voidings, then outcomes (RULES.md section 1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import attrs
 
-from ledger.commands import Change, ClosePlan, Command, Metadata, OpenPlan
+from ledger.commands import (
+    CancelPlan,
+    Change,
+    ClosePlan,
+    Command,
+    Metadata,
+    OpenPlan,
+    RecordPayment,
+    ReinstatePlan,
+    ReversePayment,
+)
 from ledger.dates import day_in
-from ledger.departures import difference
-from ledger.errors import CommandRefused, Overpayment, PlanNotFound, ReferenceConflict
+from ledger.departures import Departure, departures
+from ledger.errors import (
+    CommandRefused,
+    Overpayment,
+    PaymentNotFound,
+    PaymentRefused,
+    PlanIsCancelled,
+    PlanIsCompleted,
+    PlanNotFound,
+    ReferenceConflict,
+    ReinstatementRefused,
+)
 from ledger.events import (
+    CancellationRequested,
     Event,
     Fact,
     Outcome,
@@ -27,9 +48,10 @@ from ledger.events import (
 from ledger.events.outcomes import shares_of
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.state import HighWaterMark
-from ledger.terms import PlanTerms
-from ledger.timeline import Derivation, timeline
+from ledger.schedule import installments, redated
+from ledger.state import Snapshot
+from ledger.terms import Closed, PartialCover, PlanTerms
+from ledger.timeline import Derivation
 
 _NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
 """The civil date stands for an instant, the terms for their lines; terms are compared field by field."""
@@ -47,8 +69,8 @@ def decide(history: Sequence[RecordedEvent], command: Command, metadata: Metadat
 class Decider:
     """Decides the commands on one plan, one after another, each as if the ones before it had been recorded.
 
-    The decider keeps a derivation at the plan's latest day: a fact that comes in the order of the days costs one step,
-    only one that is recorded late a new derivation.
+    The decider keeps a derivation at the plan's latest day: a fact in the order of the days costs one step, only one
+    that is recorded late a new derivation.
     """
 
     def __init__(self, history: Sequence[RecordedEvent]) -> None:
@@ -76,109 +98,148 @@ class Decider:
 
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         recorded_at = max(metadata.recorded_at, plan.recorded_at)
-        _refuse_ahead(command.plan_id, "closing", command.through, plan.opened.terms.timezone, recorded_at)
-        self._advance(plan, max(plan.horizon, command.through))
-        assert self._derivation is not None
-        outcomes, _ = self._derivation.log.news()
-        return _recorded(plan, outcomes, command.through.isoformat(), metadata, recorded_at)
+        _refuse_ahead(command, "closing", command.through, plan.opened.terms.timezone, recorded_at)
+        outcomes, _ = self._derived(plan, through=max(plan.horizon, command.through)).latest()
+        return _recorded(
+            command, outcomes, metadata, key=command.through.isoformat(), after=plan.version, recorded_at=recorded_at
+        )
 
     def _change(self, plan: Plan, command: Change, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-        fact = command.fact(plan)
-        if (recorded := command.recorded(plan)) is not None:
-            _compare(command.plan_id, command.reference, recorded, fact, dated=command.dated)
+        fact = _fact(command, plan)
+        if (recorded := _recorded_fact(command, plan)) is not None:
+            dated = "paid_at" if isinstance(command, RecordPayment) else "on"
+            _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
             return ()
         recorded_at = max(metadata.recorded_at, plan.recorded_at)
-        _check_day(plan, command, fact.effective_on, recorded_at)
-        in_order = self._advance(plan, fact.effective_on)
+        _refuse_day(command, fact.effective_on, plan.opened, recorded_at)
+        derivation = self._derived(plan, through=fact.effective_on)
         never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
-        late = not in_order or never_made
-        brought = self._step_back(plan, command, fact, metadata) if late else self._step(plan, command, fact, metadata)
-        return _recorded(plan, (fact, *brought), command.reference, metadata, recorded_at)
+        if derivation.on > fact.effective_on or never_made:
+            brings = self._derive_again(plan, command, fact, metadata.actor)
+        else:
+            brings = _step(derivation, plan, command, fact, metadata.actor)
+        events = (fact, *brings)
+        return _recorded(command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at)
 
-    def _advance(self, plan: Plan, on: date) -> bool:
-        """Derivation to this day and tell whether that was possible: a fact of a later day may have led further.
-
-        Whoever begins to derivation finds out whether what is recorded follows from the facts. Raises `CorruptHistory`.
-        """
-        if self._derivation is None or self._derivation.today > max(on, plan.horizon):
-            self._derivation = Derivation(plan.opened, plan.facts, through=plan.horizon)
-            self._derivation.log.news()  # which is recorded
-            plan.check(self._derivation.timeline())
-        if on < self._derivation.today:
-            return False
-        self._derivation.pass_deadlines(on)
-        return True
-
-    def _step(self, plan: Plan, command: Change, fact: Fact, metadata: Metadata) -> Sequence[Outcome | OutcomeVoided]:
-        """Return what a fact in the order of the days brings: voidings of what a chargeback ended, then outcomes."""
-        derivation = self._derivation
-        assert derivation is not None
-        command.check(plan, fact, derivation, metadata.actor)
-        if isinstance(fact, (PaymentMade, PlanReinstated)):
-            _check_standing(
-                plan, command, fact, HighWaterMark(fact.effective_on, derivation.funds.standing + fact.amount.minor)
-            )
-        derivation.take(fact)
-        outcomes, ended = derivation.log.news()
-        if any(outcome in plan.by_outcome for outcome in outcomes):  # it was voided, and holds again
-            return self._difference(plan, command, fact)
-        voided = sorted((plan.by_outcome[outcome] for outcome in ended), key=lambda item: item.version)
-        version = plan.version + 1
-        return [
-            *(OutcomeVoided(fact.effective_on, item.version, shares_of(item.outcome), version) for item in voided),
-            *outcomes,
-        ]
-
-    def _step_back(
-        self, plan: Plan, command: Change, fact: Fact, metadata: Metadata
+    def _derive_again(
+        self, plan: Plan, command: Change, fact: Fact, actor: str | None
     ) -> Sequence[Outcome | OutcomeVoided]:
-        """Return what a fact brings that is learnt of late: the difference that it makes."""
-        command.check(plan, fact, Derivation(plan.opened, plan.facts, through=fact.effective_on), metadata.actor)
-        return self._difference(plan, command, fact)
-
-    def _difference(self, plan: Plan, command: Change, fact: Fact) -> Sequence[Outcome | OutcomeVoided]:
-        self._derivation = None
-        derived = timeline(plan.opened, [*plan.facts, fact], max(plan.horizon, fact.effective_on))
+        """Return the events that a fact brings which is recorded late: all outcomes are derived again."""
+        before = Derivation.run(plan.opened, plan.facts, through=fact.effective_on)
+        _refuse(command, fact, plan, before.snapshot(), actor)
+        derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, fact.effective_on))
+        derived = derivation.timeline()
         if isinstance(fact, (PaymentMade, PlanReinstated)):
-            _check_standing(plan, command, fact, derived.highest)
-        version = plan.version + 1
-        return difference(
-            plan.outcomes,
-            derived,
-            because=version,
-            reversal_versions={**plan.reversal_versions, command.reference: version},
-            next_version=version + 1,
-        )
+            _refuse_overpayment(command, fact, plan, held=derived.most_held, on=derived.most_held_on)
+        derivation.latest()  # all of it is recorded with the fact
+        self._derivation = derivation
+        found = departures(plan.outcomes, derived.outcomes, derived.ended)
+        return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
+
+    def _derived(self, plan: Plan, *, through: date) -> Derivation:
+        """Return the derivation at the end of a day, or of a later one up to which outcomes are recorded already.
+
+        The first call finds out whether the recorded outcomes follow from the facts. Raises `CorruptHistory`.
+        """
+        derivation = self._derivation
+        if derivation is None or derivation.on > max(through, plan.horizon):
+            derivation = Derivation.run(plan.opened, plan.facts, through=plan.horizon)
+            derivation.latest()  # all of it is recorded
+            plan.check(derivation.timeline())
+            self._derivation = derivation
+        if derivation.on < through:
+            derivation.advance(through)
+        return derivation
+
+
+def _step(
+    derivation: Derivation, plan: Plan, command: Change, fact: Fact, actor: str | None
+) -> Sequence[Outcome | OutcomeVoided]:
+    """Return the events that a fact brings in the order of the days: the derivation goes one step further."""
+    before = derivation.snapshot()
+    _refuse(command, fact, plan, before, actor)
+    if isinstance(fact, (PaymentMade, PlanReinstated)):
+        _refuse_overpayment(command, fact, plan, held=before.held + fact.amount.minor, on=fact.effective_on)
+    derivation.apply(fact)
+    outcomes, ended = derivation.latest()
+    if not (changed := plan.changed(outcomes, ended)):
+        return outcomes
+    found = departures(changed, outcomes, ended)
+    return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
+
+
+# ---- the fact of a command
 
 
 def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-    opened = command.fact()
+    opened = opening(command)
     if plan is not None:
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         return ()
-    _refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
-    return (
-        RecordedEvent(
-            stream_id=command.plan_id,
-            version=1,
-            recorded_at=metadata.recorded_at,
-            actor=metadata.actor,
-            correlation=metadata.correlation,
-            key=command.plan_id,
-            event=opened,
-        ),
+    _refuse_ahead(command, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
+    recorded_at = metadata.recorded_at
+    return _recorded(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
+
+
+def opening(command: OpenPlan) -> PlanOpened:
+    """Return the opening, with the schedule that the terms produce. Raises `TermsRefused`."""
+    opened_on, opened_at = _day_and_instant(command.terms.timezone, command.opened_at)
+    lines = installments(command.plan_id, command.terms, opened_on=opened_on)
+    return PlanOpened(
+        effective_on=opened_on,
+        investor=command.investor,
+        partner=command.partner,
+        terms=attrs.evolve(command.terms, first_due_on=lines[0].due_on),
+        lines=lines,
+        opened_at=opened_at,
     )
 
 
-def _check_day(plan: Plan, command: Change, on: date, recorded_at: datetime) -> None:
-    """Refuse a fact dated after the day of its recording, or before the opening. Source: RULES.md sections 1 and 5."""
-    if on > (today := day_in(plan.opened.terms.timezone, recorded_at)):
-        reason = f"{command.reference!r} is dated {on}, after {today}, the day of its recording"
-        command.refuse(reason, "date it by then")
-    if on < plan.opened.effective_on:
-        reason = f"{command.reference!r} is dated {on}, before the opening on {plan.opened.effective_on}"
-        command.refuse(reason, "date it on the opening day or later")
+def _fact(command: Change, plan: Plan) -> Fact:
+    """Return the fact that the command adds to the plan. Raises `PaymentNotFound`."""
+    match command:
+        case RecordPayment():
+            paid_on, paid_at = _day_and_instant(plan.opened.terms.timezone, command.paid_at)
+            return PaymentMade(
+                effective_on=paid_on,
+                reference=command.reference,
+                amount=command.amount,
+                kind=command.kind,
+                paid_at=paid_at,
+            )
+        case ReversePayment(reference=reference, cause=cause, on=on):
+            payment = plan.payments.get(reference)
+            if payment is None:
+                raise PaymentNotFound(plan_id=command.plan_id, reference=reference)
+            day = payment.effective_on if cause == "error" or on is None else on
+            return PaymentReversed(effective_on=day, reference=reference, cause=cause)
+        case CancelPlan():
+            return CancellationRequested(effective_on=command.on, reference=command.reference, reason=command.reason)
+        case ReinstatePlan():
+            return PlanReinstated(
+                effective_on=command.on,
+                reference=command.reference,
+                amount=command.amount,
+                approved_by=command.approved_by,
+                reason=command.reason,
+                revised_shares=command.revised_shares,
+            )
+    raise AssertionError(command)
+
+
+def _day_and_instant(zone: str, given: date | datetime) -> tuple[date, datetime | None]:
+    return (day_in(zone, given), given) if isinstance(given, datetime) else (given, None)
+
+
+# ---- repetitions
+
+
+def _recorded_fact(command: Change, plan: Plan) -> Fact | None:
+    """Return the fact recorded under the command's key, of whatever kind."""
+    if isinstance(command, ReversePayment):
+        return plan.reversals.get(command.reference)
+    return plan.payments.get(command.reference) or plan.requests.get(command.reference)
 
 
 def _compare(
@@ -203,39 +264,169 @@ def _compare(
             raise ReferenceConflict(plan_id=plan_id, reference=reference, field=name, recorded=before, given=after)
 
 
-def _refuse_ahead(plan_id: str, what: str, on: date, zone: str, recorded_at: datetime) -> None:
-    """Refuse what is dated after the day of its recording. Source: RULES.md section 1."""
+# ---- refusals
+
+
+def _refusal(command: Change, reason: str, remedy: str) -> CommandRefused:
+    """Return the refusal that is the command's own."""
+    if isinstance(command, CancelPlan):
+        return CommandRefused(plan_id=command.plan_id, reason=reason, remedy=remedy)
+    refused = ReinstatementRefused if isinstance(command, ReinstatePlan) else PaymentRefused
+    return refused(plan_id=command.plan_id, reference=command.reference, reason=reason, remedy=remedy)
+
+
+def _refuse_ahead(command: Command, what: str, on: date, zone: str, recorded_at: datetime) -> None:
+    """Refuse an opening or a closing dated after the day of its recording. Source: RULES.md section 1."""
     if on > (today := day_in(zone, recorded_at)):
         reason = f"the {what} is dated {on}, after {today}, the day of its recording in {zone}"
-        raise CommandRefused(plan_id=plan_id, reason=reason, remedy="date it by then")
+        raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="date it by then")
 
 
-def _check_standing(plan: Plan, command: Change, fact: PaymentMade | PlanReinstated, highest: HighWaterMark) -> None:
-    """Refuse money with which more than the price would stand at once. Source: RULES.md section 5."""
+def _refuse_day(command: Change, on: date, opened: PlanOpened, recorded_at: datetime) -> None:
+    """Refuse a fact dated after the day of its recording, or before the opening. Source: RULES.md sections 1 and 5."""
+    if on > (today := day_in(opened.terms.timezone, recorded_at)):
+        reason = f"{command.reference!r} is dated {on}, after {today}, the day of its recording"
+        raise _refusal(command, reason, "date it by then")
+    if on < opened.effective_on:
+        reason = f"{command.reference!r} is dated {on}, before the opening on {opened.effective_on}"
+        raise _refusal(command, reason, "date it on the opening day or later")
+
+
+def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: str | None) -> None:
+    """Refuse a command that the rules forbid on the plan as it is just `before` the fact."""
+    match command:
+        case RecordPayment():
+            _refuse_currency(command, command.amount, plan.opened.terms)
+            _refuse_ended(command, "payment", fact.effective_on, before)
+        case CancelPlan():
+            _refuse_ended(command, "request", fact.effective_on, before)
+        case ReversePayment():
+            paid_on = plan.payments[command.reference].effective_on
+            if fact.effective_on < paid_on:
+                reason = f"payment {command.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
+                raise _refusal(command, reason, f"date the chargeback on {paid_on} or later")
+        case ReinstatePlan():
+            _refuse_currency(command, command.amount, plan.opened.terms)
+            _refuse_reinstatement(command, plan.opened.terms, before, actor)
+
+
+def _refuse_currency(command: Change, amount: Money, terms: PlanTerms) -> None:
+    if amount.currency != (expected := terms.price.currency):
+        reason = f"{command.reference!r} is in {amount.currency}, the plan in {expected}"
+        raise _refusal(command, reason, f"pay in {expected}")
+
+
+def _refuse_ended(command: Change, what: str, on: date, before: Snapshot) -> None:
+    """Refuse a fact on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
+    remedy = "only what is dated before that day can be recorded"
+    if before.cancelled_on is not None:
+        reason = f"{what} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
+        raise PlanIsCancelled(plan_id=command.plan_id, reason=reason, remedy=remedy, cancelled_on=before.cancelled_on)
+    if before.completed_on is not None:
+        reason = f"{what} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
+        raise PlanIsCompleted(plan_id=command.plan_id, reason=reason, remedy=remedy, completed_on=before.completed_on)
+
+
+def _refuse_overpayment(
+    command: Change, fact: PaymentMade | PlanReinstated, plan: Plan, *, held: int, on: date
+) -> None:
+    """Refuse money with which more than the price would be held at once, on a day. Source: RULES.md section 5."""
     price = plan.opened.terms.price
-    if highest.standing <= price.minor:
+    if held <= price.minor:
         return
-    standing = Money(highest.standing, price.currency)
-    most = Money(fact.amount.minor - (highest.standing - price.minor), price.currency)
+    most = Money(fact.amount.minor - (held - price.minor), price.currency)
     raise Overpayment(
-        plan_id=plan.plan_id,
+        plan_id=command.plan_id,
         reference=command.reference,
-        reason=f"with {command.reference!r} {standing} would stand on {highest.on}, more than its price of {price}",
+        reason=f"with {command.reference!r} {Money(held, price.currency)} would stand on {on}, "
+        f"more than its price of {price}",
         remedy=f"pay at most {most}" if most.minor > 0 else "nothing is left to pay",
         price=price.minor,
-        standing=highest.standing,
+        standing=held,
         currency=price.currency,
-        on=highest.on,
+        on=on,
     )
 
 
+def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: Snapshot, actor: str | None) -> None:
+    """Refuse a decision that the policy or the plan does not allow. Source: RULES.md section 9."""
+    policy, unsettled = terms.reinstatement, before.lines[before.settled :]
+    if isinstance(policy, Closed):
+        raise _refusal(command, "its terms do not allow a reinstatement", "leave it cancelled")
+    if command.approved_by == actor:
+        raise _refusal(command, f"{actor!r} cannot approve what {actor!r} records", "let somebody else approve it")
+    if before.cancelled_on is None:
+        raise _refusal(command, f"it is not cancelled on {command.on}", "record the money as an ordinary payment")
+    overdue = sum(line.due_on < command.on for line in unsettled)
+    demanded = min(policy.minimum, overdue) if isinstance(policy, PartialCover) else overdue
+    if command.amount.minor < (needed := _cost(before, demanded)):
+        reason = f"{command.amount} do not cover {demanded} overdue installments"
+        raise _refusal(command, reason, f"pay at least {Money(needed, terms.price.currency)}")
+    _refuse_revision(command, before, covered=command.amount.minor >= _cost(before, overdue))
+    try:
+        redated(unsettled, terms.schedule, reinstated_on=command.on)
+    except OverflowError:
+        raise _refusal(command, "its schedule would run beyond the year 9999", "leave it cancelled") from None
+
+
+def _refuse_revision(command: ReinstatePlan, before: Snapshot, *, covered: bool) -> None:
+    """Refuse a revised number of shares that the plan cannot have, or its absence where it is needed."""
+    released = sum(line.shares for line in before.lines)
+    if command.revised_shares is None:
+        if not covered:
+            remedy = f"state revised_shares, from {released:,} to {before.package:,}"
+            raise _refusal(command, "not everything overdue is covered, so the package must be revised", remedy)
+    elif not released <= command.revised_shares <= before.package:
+        reason = f"a package of {before.package:,} shares cannot be revised to {command.revised_shares:,}"
+        raise _refusal(command, reason, f"state {released:,}, which its installments release, to {before.package:,}")
+
+
+def _cost(before: Snapshot, lines: int) -> int:
+    """Return the money that settles this many of the oldest unsettled lines, in minor units."""
+    later = before.lines[before.settled + 1 : before.settled + lines]
+    return before.missing + sum(line.amount for line in later) if lines else 0
+
+
+# ---- events
+
+
+def _corrections(
+    found: Iterable[Departure], *, because: int, chargebacks: Mapping[str, int]
+) -> tuple[Outcome | OutcomeVoided, ...]:
+    """Return the events that bring the record in line with the facts: voidings, then outcomes.
+
+    `because` is the version of the newly known fact, the last one recorded before these events; `chargebacks` are the
+    versions of those recorded earlier, by their payment's reference. A new outcome that has ended already is followed,
+    after all others, by its own voiding.
+    """
+
+    def void(version: int, on: date, shares: int, by: PaymentReversed | None = None) -> OutcomeVoided:
+        cause = because if by is None else chargebacks.get(by.reference, because)
+        return OutcomeVoided(on, version, shares, cause)
+
+    events: list[Outcome | OutcomeVoided] = []
+    endings: list[OutcomeVoided] = []
+    for departure in found:
+        item, until, shares = departure.recorded, departure.until, shares_of(departure.outcome)
+        if item is None:
+            events.append(departure.outcome)
+            if until is not None:
+                endings.append(void(because + len(events), until, shares, departure.ended_by))
+            continue
+        if item.void is not None:
+            events.append(void(item.void.version, item.void.event.effective_on, -shares))
+        if until is not None:
+            events.append(void(item.version, until, shares, departure.ended_by))
+    return (*events, *endings)
+
+
 def _recorded(
-    plan: Plan, events: Sequence[Event], key: str, metadata: Metadata, recorded_at: datetime
+    command: Command, events: Iterable[Event], metadata: Metadata, *, key: str, after: int, recorded_at: datetime
 ) -> tuple[RecordedEvent, ...]:
-    """Put the events of a command into their envelopes, numbered on from the plan's version."""
+    """Return the events of a command in their envelopes, numbered on from the plan's version."""
     return tuple(
         RecordedEvent(
-            stream_id=plan.plan_id,
+            stream_id=command.plan_id,
             version=version,
             recorded_at=recorded_at,
             actor=metadata.actor,
@@ -243,5 +434,5 @@ def _recorded(
             key=key,
             event=event,
         )
-        for version, event in enumerate(events, plan.version + 1)
+        for version, event in enumerate(events, after + 1)
     )

@@ -12,6 +12,7 @@
     │   ├── ReferenceConflict
     │   └── ConcurrentChange
     ├── CorruptHistory            a stored event cannot have been written like this: stop
+    │   └── WrittenByNewerVersion     a newer version of this library wrote it: upgrade
     ├── NotFound
     │   ├── PlanNotFound
     │   └── PaymentNotFound
@@ -145,6 +146,13 @@ class CorruptHistory(LedgerError):
 
     def __str__(self) -> str:
         return f"Plan {self.plan_id}, version {self.version} ({self.event}): {self.reason}; {self.remedy}."
+
+
+@attrs.define(kw_only=True)
+class WrittenByNewerVersion(CorruptHistory):
+    """A recorded event, or a kind of terms in it, that this version of the library does not know."""
+
+    remedy: str = "written by a newer version of this library: upgrade installment-ledger"
 
 
 class NotFound(LedgerError):

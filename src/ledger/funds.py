@@ -1,24 +1,22 @@
-"""The money standing on a plan: applied to installments, or unapplied. No rule is here."""
+"""The money held on a plan: applied to installments, or unapplied. No rule is here."""
 
 from collections.abc import Iterator
 from datetime import date
 
 
 class Funds:
-    """The money standing on a plan, in minor units: applied to installments, or waiting as unapplied."""
+    """The money held on a plan, in minor units: applied to installments (`paid`), or waiting as `unapplied`.
+
+    `most` is the largest sum of both that was ever held, `most_on` the first day on which it was.
+    """
 
     def __init__(self) -> None:
         self.paid = 0
         self.unapplied = 0
-        self.highest = 0
-        self.highest_on = date.min
+        self.most = 0
+        self.most_on = date.min
         self._applied: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
-
-    @property
-    def standing(self) -> int:
-        """Everything that was paid and not taken back."""
-        return self.paid + self.unapplied
 
     def receive(self, reference: str, amount: int, on: date, *, applied: bool) -> None:
         """Add a payment."""
@@ -28,12 +26,11 @@ class Funds:
         else:
             self._waiting[reference] = amount
             self.unapplied += amount
-        standing = self.paid + self.unapplied
-        if standing > self.highest:
-            self.highest, self.highest_on = standing, on
+        if (held := self.paid + self.unapplied) > self.most:
+            self.most, self.most_on = held, on
 
     def return_payment(self, reference: str) -> bool:
-        """Take a payment out, and tell whether it was applied."""
+        """Take a payment out, and return whether it was applied."""
         if reference in self._waiting:
             self.unapplied -= self._waiting.pop(reference)
             return False
@@ -41,7 +38,7 @@ class Funds:
         return True
 
     def apply_waiting(self) -> Iterator[str]:
-        """Apply what waits, in the order in which it came, yielding each payment's reference once it is applied."""
+        """Apply the unapplied payments in order of arrival, yielding each one's reference once it is applied."""
         while self._waiting:
             reference = next(iter(self._waiting))
             amount = self._waiting.pop(reference)

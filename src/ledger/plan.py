@@ -1,16 +1,13 @@
-"""Plan: the fold of recorded events into facts and standing outcomes. Position: what a plan comes to on a date.
+"""Plan: the fold of recorded events into facts, and outcomes with their voidings.
 
 A fold refuses nothing: all that it can find is that the history is corrupt.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from itertools import takewhile
 
-import attrs
-
-from ledger.dates import civil_date
-from ledger.departures import RecordedOutcome, violations
+from ledger.departures import Departure, RecordedOutcome, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
     CancellationRequested,
@@ -24,54 +21,9 @@ from ledger.events import (
     RecordedEvent,
 )
 from ledger.events.outcomes import shares_of
-from ledger.money import Money
-from ledger.state import State, Status, Step, Timeline
+from ledger.position import Position, position
+from ledger.state import Step, Timeline
 from ledger.timeline import steps, timeline
-
-
-@attrs.frozen(kw_only=True)
-class NextInstallment:
-    """The oldest unsettled line of a plan; `missing` is the part of its amount that is not yet paid."""
-
-    number: int
-    due_on: date
-    amount: Money
-    shares: int
-    missing: Money
-
-
-@attrs.frozen(kw_only=True)
-class Position:
-    """What a plan comes to on the date `as_of`.
-
-    `shares_*` count the package: credited by installments and the completion tranche, promised by paying on, forfeited
-    by a cancellation; together they are the package. `bonus_credited` and `bonus_promised` count promotions. `paid`
-    and `outstanding` add up to the price; `unapplied` money is neither. `days_past_due` and `grace_ends_on` are those
-    of the open installment whose grace ends first; 0 and None unless the plan is in grace. `next_installment` is None
-    when every installment is settled.
-    """
-
-    plan_id: str
-    investor: str
-    partner: str | None
-    price: Money
-    as_of: date
-    status: Status
-    paid: Money
-    outstanding: Money
-    unapplied: Money
-    settled: int
-    next_installment: NextInstallment | None
-    days_past_due: int
-    grace_ends_on: date | None
-    cancelled_on: date | None
-    completed_on: date | None
-    shares_credited: int
-    shares_promised: int
-    shares_forfeited: int
-    bonus_credited: int
-    bonus_promised: int
-
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
@@ -89,13 +41,13 @@ class Plan:
         self.reversals: dict[str, PaymentReversed] = {}
         self.requests: dict[str, CancellationRequested] = {}
         self.reversal_versions: dict[str, int] = {}
-        self.by_outcome: dict[Outcome, RecordedOutcome] = {}
         self._by_version: dict[int, RecordedOutcome] = {}
+        self._voided: dict[Outcome, RecordedOutcome] = {}
         for recorded in history:
             self.apply(recorded)
 
     def apply(self, recorded: RecordedEvent) -> None:
-        """Take in the plan's next event. Raises `CorruptHistory`."""
+        """Apply the plan's next event. Raises `CorruptHistory`."""
         event, version = recorded.event, recorded.version
         if version != self.version + 1:
             raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
@@ -112,9 +64,8 @@ class Plan:
         elif isinstance(event, OutcomeVoided):
             self._void(recorded, event)
         else:
-            item = RecordedOutcome(version, event)
+            self._by_version[version] = item = RecordedOutcome(version, event)
             self.outcomes.append(item)
-            self.by_outcome[event] = self._by_version[version] = item
         self.version, self.recorded_at = version, recorded.recorded_at
         self.horizon = max(self.horizon, event.effective_on)
 
@@ -140,23 +91,31 @@ class Plan:
         if item is None:
             raise _corrupt(recorded, f"version {event.voids} is no outcome that it could void")
         takes_back = event.voids == item.version
-        in_force = item.void is None if takes_back else item.void_version == event.voids
+        in_force = item.void is None if takes_back else item.void and item.void.version == event.voids
         shares = shares_of(item.outcome) if takes_back else -shares_of(item.outcome)
         if not in_force or event.shares != shares:
             raise _corrupt(recorded, f"version {event.voids} is voided already, or credits other shares")
         if takes_back:
-            item.void, item.void_version = event, recorded.version
-            self._by_version[recorded.version] = item
+            item.void = recorded
+            self._by_version[recorded.version] = self._voided[item.outcome] = item
         else:
-            item.void, item.void_version = None, None
+            item.void = None
+            self._voided.pop(item.outcome, None)
+
+    def changed(self, begun: Iterable[Outcome], ended: Collection[Outcome]) -> list[RecordedOutcome]:
+        """Return the recorded outcomes that a step changes, by version: voided ones that hold again, those that end."""
+        again: Collection[Outcome] = {*begun} & self._voided.keys() if self._voided else ()
+        if not again and not ended:
+            return []
+        return [item for item in self.outcomes if item.outcome in ended or item.outcome in again]
 
     def timeline(self, as_of: date) -> Timeline:
-        """Return what the facts come to by `as_of`; raises `PlanNotFound` before the opening."""
+        """Return the timeline of the facts up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
         return timeline(self.opened, self.facts, as_of)
 
     def steps(self, as_of: date) -> Iterator[Step]:
-        """Return what happened up to `as_of`, one step at a time; raises `PlanNotFound` before the opening."""
+        """Return the steps up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
         return steps(self.opened, self.facts, as_of)
 
@@ -164,13 +123,19 @@ class Plan:
         if as_of < self.opened.effective_on:
             raise PlanNotFound(plan_id=self.plan_id, as_of=as_of, opened_on=self.opened.effective_on)
 
-    def check(self, derived: Timeline) -> None:
-        """Raise `CorruptHistory` unless the recorded outcomes are the `derived` ones, at every date up to the horizon.
+    def departures(self, derived: Timeline) -> Iterator[Departure]:
+        """Yield where the recorded outcomes depart from the `derived` ones, at any date up to the horizon.
 
         `derived` is the plan's timeline as of the horizon or a later date.
         """
-        for violation in violations(self.outcomes, derived, horizon=self.horizon):
-            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=violation)
+        for departure in departures(self.outcomes, derived.outcomes, derived.ended):
+            if departure.outcome.effective_on <= self.horizon:
+                yield departure
+
+    def check(self, derived: Timeline) -> None:
+        """Raise `CorruptHistory` at the first of the departures from the `derived` outcomes."""
+        for departure in self.departures(derived):
+            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(departure))
 
     def position(self, as_of: date) -> Position:
         """Return what the plan comes to on a date. Raises `PlanNotFound` before the opening."""
@@ -180,46 +145,6 @@ class Plan:
 def known(history: Iterable[RecordedEvent], known_at: datetime | None) -> list[RecordedEvent]:
     """Return the events of a plan that were known at an instant, inclusive: a prefix of its stream; None: all."""
     return list(history if known_at is None else takewhile(lambda recorded: recorded.recorded_at <= known_at, history))
-
-
-def position(plan_id: str, opened: PlanOpened, state: State, as_of: date) -> Position:
-    """Read a position off the state of a plan that lasts on `as_of`."""
-    currency = opened.terms.price.currency
-    return Position(
-        plan_id=plan_id,
-        investor=opened.investor,
-        partner=opened.partner,
-        price=opened.terms.price,
-        as_of=civil_date("as_of", as_of),
-        status=state.status,
-        paid=Money(state.paid, currency),
-        outstanding=Money(opened.terms.price.minor - state.paid, currency),
-        unapplied=Money(state.unapplied, currency),
-        settled=state.settled,
-        next_installment=_next_installment(state, currency),
-        days_past_due=(as_of - state.overdue_since).days if state.overdue_since else 0,
-        grace_ends_on=state.grace_ends_on,
-        cancelled_on=state.cancelled_on,
-        completed_on=state.completed_on,
-        shares_credited=state.shares_credited,
-        shares_promised=state.shares_promised,
-        shares_forfeited=state.shares_forfeited,
-        bonus_credited=state.bonus_credited,
-        bonus_promised=state.bonus_promised,
-    )
-
-
-def _next_installment(state: State, currency: str) -> NextInstallment | None:
-    if state.settled == len(state.lines):
-        return None
-    line = state.lines[state.settled]
-    return NextInstallment(
-        number=line.number,
-        due_on=line.due_on,
-        amount=Money(line.amount, currency),
-        shares=line.shares,
-        missing=Money(state.missing, currency),
-    )
 
 
 def _corrupt(recorded: RecordedEvent, reason: str) -> CorruptHistory:

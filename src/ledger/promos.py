@@ -3,14 +3,14 @@
 Source: RULES.md section 7.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Literal
 
 import attrs
 
 from ledger.schedule import Installment
-from ledger.terms import DoublePayment, EarlyRepayment, OnTimeBonus, Promo
+from ledger.terms import DoublePayment, EarlyRepayment, EarnedPromo, OnTimeBonus, Promo
 
 _WHOLE_BP = 10_000
 
@@ -52,7 +52,7 @@ def earned(
 
 def credited_at_once(promo: Promo) -> bool:
     """Tell whether an award of this promotion is credited when it is earned."""
-    return isinstance(promo, (DoublePayment, EarlyRepayment)) and promo.credit == "at_once"
+    return isinstance(promo, EarnedPromo) and promo.credit == "at_once"
 
 
 def on_completion(
@@ -60,22 +60,22 @@ def on_completion(
     waiting: Sequence[Award],
     *,
     payment: str,
-    by_due_date: Callable[[], bool],
+    by_due_date: bool,
     package: int,
     stacking: Literal["additive", "exclusive", "compound"],
 ) -> list[Award]:
     """Return what a completion by `payment` credits, in the order of the terms.
 
-    `waiting` are the awards earned before, `by_due_date` tells whether every installment was settled by its due date.
+    `waiting` are the awards earned before, `by_due_date` whether every installment was settled by its due date.
     Under `compound` a bonus on the package counts the bonuses before it; under `exclusive` only the largest award
     stands, the first if several are equal.
     """
     awards: list[Award] = []
     before = 0
     for promo in promos:
-        if isinstance(promo, (DoublePayment, EarlyRepayment)):
+        if isinstance(promo, EarnedPromo):
             candidates = [award for award in waiting if award.promo is promo]
-        elif isinstance(promo, OnTimeBonus) and promo.standard == "by_due_date" and not by_due_date():
+        elif isinstance(promo, OnTimeBonus) and promo.standard == "by_due_date" and not by_due_date:
             continue
         else:
             shares = shares_at_rate(package + before if stacking == "compound" else package, promo)

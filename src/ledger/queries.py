@@ -14,7 +14,8 @@ from ledger import arguments
 from ledger.dates import civil_date, day_in, instant
 from ledger.errors import CommandRefused, PlanNotFound
 from ledger.events import RecordedEvent
-from ledger.plan import Plan, Position, known
+from ledger.plan import Plan, known
+from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.overdue import OverdueRow, overdue_rows
 from ledger.projections.periods import Period, period_on

@@ -24,7 +24,7 @@ from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaugh
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
-from ledger.plan import Position
+from ledger.position import Position
 from ledger.projections.balances import BalanceRow
 from ledger.projections.builtin import PERIODS
 from ledger.projections.overdue import OverdueRow
@@ -228,13 +228,21 @@ class Ledger:
         )
         return self._execute(command, **options)
 
-    def execute_all(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
-        """Decide the commands in order and record all that they bring at once, or nothing.
+    def execute_all(
+        self, commands: Sequence[tuple[Command, Metadata]], *, atomic: bool = False, dry_run: bool = False
+    ) -> list[Decided]:
+        """Decide the commands in order and record all their events at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
-        keep the others from being recorded. Raises `ConcurrentChange`, `StoreUnavailable`.
+        keep the others from being recorded, unless they are `atomic`: then none is recorded, and its error is raised.
+        Raises `ConcurrentChange`, `StoreUnavailable`.
         """
-        return self.command_handler().execute(commands, dry_run=dry_run)
+        if not atomic:
+            return self.command_handler().execute(commands, dry_run=dry_run)
+        (decided,) = self.command_handler().execute_groups([commands], dry_run=dry_run)
+        if isinstance(decided, LedgerError):
+            raise decided
+        return [*decided]
 
     def command_handler(self, *, keep: int = 0) -> CommandHandler:
         """Return a command handler, which executes commands by the thousand and keeps `keep` plans in memory."""

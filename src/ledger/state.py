@@ -1,10 +1,8 @@
-"""What the timeline yields: a plan at the end of a day, its steps, and its outcomes with their ends."""
+"""The results of a derivation: a plan at the end of a day, its steps, and its outcomes with their ends."""
 
 from collections.abc import Mapping
 from datetime import date
 from typing import Literal, NamedTuple
-
-import attrs
 
 from ledger.events.facts import Fact, PaymentReversed
 from ledger.events.outcomes import Outcome
@@ -13,8 +11,7 @@ from ledger.schedule import Installment
 Status = Literal["active", "in_grace", "cancelled", "completed"]
 
 
-@attrs.frozen(kw_only=True)
-class State:
+class State(NamedTuple):
     """A plan at the end of the day `on`. Money in minor units of the price, shares whole.
 
     `lines` is the schedule in force; `missing` the unpaid part of the oldest unsettled line. `overdue` is the open line
@@ -43,37 +40,41 @@ class State:
     bonus_promised: int
 
 
-class Step(NamedTuple):
-    """One thing that happened: a fact or, without one, the coming of a day; what it brought, what it ended.
+class Snapshot(NamedTuple):
+    """The part of a state on which commands are refused; `held` is all money paid and not taken back."""
 
-    `state` is the plan just after it.
-    """
+    lines: tuple[Installment, ...]
+    settled: int
+    missing: int
+    held: int
+    cancelled_on: date | None
+    completed_on: date | None
+    package: int
+
+
+class Step(NamedTuple):
+    """A fact or, without one, a day; the outcomes that began and that ended with it, and the state just after it."""
 
     fact: Fact | None
     outcomes: tuple[Outcome, ...]
-    ended: tuple[Outcome, ...]
+    ended: Mapping[Outcome, PaymentReversed]
     state: State
 
 
-class HighWaterMark(NamedTuple):
-    """The largest amount of money that ever stood on a plan at once, in minor units, and the first day on which."""
-
-    on: date
-    standing: int
-
-
 class Timeline(NamedTuple):
-    """What the facts come to.
+    """The state and the outcomes that follow from the facts.
 
     `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those
-    that no longer hold, each with the chargeback that ended it and from whose date on it does not hold. An outcome
-    that never held for a day is not among them. `highest` exceeds the price in no history that this ledger records.
+    that no longer hold, each with the chargeback that ended it, from whose date on it does not. An outcome that never
+    held for a day is not among them. `most_held` is the largest amount of money ever held at once, in minor units, and
+    `most_held_on` the first day on which it was.
     """
 
     state: State
     outcomes: tuple[Outcome, ...]
     ended: Mapping[Outcome, PaymentReversed]
-    highest: HighWaterMark
+    most_held: int
+    most_held_on: date
 
     def holding(self) -> list[Outcome]:
         """Return the outcomes that hold at the end."""

@@ -3,11 +3,11 @@
 Source: RULES.md sections 2, 4, 7 and 9. Every class carries a `kind`: the word under which it is stored.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from fractions import Fraction
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -191,46 +191,43 @@ class PackageBonus(Promo):
 
 
 @attrs.frozen
-class DoublePayment(Promo):
+class EarnedPromo(Promo):
+    """A promotion that a payment earns: `DoublePayment` or `EarlyRepayment`.
+
+    Their rate is taken of the shares that `base` names, and credited `at_once` or `on_completion`, as `credit` says.
+    """
+
+    code: str
+    rate_bp: int = attrs.field(kw_only=True)
+    base: Literal["package", "released"] = attrs.field(kw_only=True)
+    credit: Literal["at_once", "on_completion"] = attrs.field(kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        Promo.__attrs_post_init__(self)
+        arguments.one_of("base", self.base, ("package", "released"))
+        arguments.one_of("credit", self.credit, ("at_once", "on_completion"))
+
+
+@attrs.frozen
+class DoublePayment(EarnedPromo):
     """Earned, once, by each regular payment that settles the next due installment in time and at least one more.
 
     `base`: `package` (the package's shares) or `released` (the shares that the first extra installment releases).
     `credit`: `at_once` or `on_completion`. The rules publish no rate and no base, so there is no default.
     """
 
-    code: str
-    rate_bp: int = attrs.field(kw_only=True)
-    base: Literal["package", "released"] = attrs.field(kw_only=True)
-    credit: Literal["at_once", "on_completion"] = attrs.field(kw_only=True)
     kind: Literal["double_payment"] = attrs.field(default="double_payment", init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        Promo.__attrs_post_init__(self)
-        _check_award(self.base, self.credit)
 
 
 @attrs.frozen
-class EarlyRepayment(Promo):
+class EarlyRepayment(EarnedPromo):
     """Earned by a payment marked as early repayment, growing with the installments that it prepays.
 
     `base`: `package` (the package's shares times their count) or `released` (the shares that they release).
     `credit`: `at_once` or `on_completion`. The rules publish no rate and no base, so there is no default.
     """
 
-    code: str
-    rate_bp: int = attrs.field(kw_only=True)
-    base: Literal["package", "released"] = attrs.field(kw_only=True)
-    credit: Literal["at_once", "on_completion"] = attrs.field(kw_only=True)
     kind: Literal["early_repayment"] = attrs.field(default="early_repayment", init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        Promo.__attrs_post_init__(self)
-        _check_award(self.base, self.credit)
-
-
-def _check_award(base: str, credit: str) -> None:
-    arguments.one_of("base", base, ("package", "released"))
-    arguments.one_of("credit", credit, ("at_once", "on_completion"))
 
 
 class Reinstatement:
@@ -262,6 +259,27 @@ class PartialCover(Reinstatement):
 
     def __attrs_post_init__(self) -> None:
         arguments.whole("minimum", self.minimum, minimum=1, maximum=MAX_INSTALLMENTS)
+
+
+def _by_kind(*shapes: type[Any]) -> Mapping[str, type[Any]]:
+    return {str(attrs.fields_dict(shape)["kind"].default): shape for shape in shapes}
+
+
+KINDS: Mapping[type[Any], Mapping[str, type[Any]]] = {
+    Schedule: _by_kind(Monthly, EveryDays, ExplicitSchedule),
+    Release: _by_kind(PerUnit, Portion, ExplicitRelease),
+    Promo: _by_kind(OnTimeBonus, PackageBonus, DoublePayment, EarlyRepayment),
+    Reinstatement: _by_kind(Closed, FullCover, PartialCover),
+}
+"""The parts of terms that come in kinds, by the word under which each is stored."""
+
+
+def _check_kind(name: str, value: object, base: type[Any]) -> None:
+    """Refuse a part of terms that is of no kind of its base."""
+    shapes = tuple(KINDS[base].values())
+    if not isinstance(value, shapes):
+        *others, last = ("'closed'" if shape is Closed else shape.__name__ for shape in shapes)
+        raise InvalidArgument(argument=name, given=value, expected=f"{', '.join(others)} or {last}")
 
 
 def _policy(value: Reinstatement | Literal["closed"]) -> Reinstatement:
@@ -300,9 +318,9 @@ class PlanTerms:
         arguments.whole("installments", self.installments, minimum=1, maximum=MAX_INSTALLMENTS)
         arguments.whole("rounding_unit", self.rounding_unit, minimum=1)
         arguments.whole("grace_days", self.grace_days, minimum=0, maximum=MAX_GRACE_DAYS)
-        arguments.instance("release", self.release, Release, "PerUnit, Portion or ExplicitRelease")
-        arguments.instance("schedule", self.schedule, Schedule, "Monthly, EveryDays or ExplicitSchedule")
-        arguments.instance("reinstatement", self.reinstatement, Reinstatement, "'closed', FullCover or PartialCover")
+        _check_kind("release", self.release, Release)
+        _check_kind("schedule", self.schedule, Schedule)
+        _check_kind("reinstatement", self.reinstatement, Reinstatement)
         arguments.one_of("stacking", self.stacking, ("additive", "exclusive", "compound"))
         timezone("timezone", self.timezone)
         self._check_promos()
@@ -310,7 +328,7 @@ class PlanTerms:
     def _check_promos(self) -> None:
         seen: set[str] = set()
         for promo in self.promos:
-            arguments.instance("promos", promo, Promo, "OnTimeBonus, PackageBonus, DoublePayment or EarlyRepayment")
+            _check_kind("promos", promo, Promo)
             if promo.code in seen:
                 raise InvalidArgument(argument="promos", given=promo.code, expected="a code of its own per promotion")
             seen.add(promo.code)
@@ -323,6 +341,6 @@ def _largest_bonus(shares: int, installments: int, promos: Iterable[Promo]) -> i
     """Return a number of bonus shares that no history of such a plan can exceed, under any stacking."""
     bonus = 0
     for promo in promos:
-        times = 1 if isinstance(promo, (OnTimeBonus, PackageBonus)) else installments
+        times = installments if isinstance(promo, EarnedPromo) else 1
         bonus += (shares + bonus) * times * promo.rate_bp // 10_000
     return bonus

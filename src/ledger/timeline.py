@@ -1,20 +1,22 @@
 """The rules of an installment plan, as one pure function of (terms, facts, date).
 
-`timeline` walks through the days on which something happens, in their order: deadlines first, then that day's facts as
-they were recorded (RULES.md section 6). It yields the end state and every outcome, with the date from which it holds
-and, where a chargeback ended it, until when. Every command, query, dry run and audit goes through it.
+A derivation goes from one day on which something happens to the next: deadlines first, then that day's facts as they
+were recorded (RULES.md section 6). It comes to a state, and to every outcome with the date from which it holds and,
+where a chargeback ended it, until when. Every command, query, dry run and audit goes through it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, Self
 
 from ledger.dates import DAY
 from ledger.events.facts import Fact, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,
+    Outcome,
     PaymentMissed,
     PlanCancelled,
     PlanCompleted,
@@ -26,21 +28,21 @@ from ledger.funds import Funds
 from ledger.outcome_log import OutcomeLog
 from ledger.promos import Award, credited_at_once, earned, on_completion
 from ledger.schedule import Installment, redated
-from ledger.state import HighWaterMark, State, Step, Timeline
+from ledger.state import Snapshot, State, Step, Timeline
 
 _effective_on = attrgetter("effective_on")
 
 
 def timeline(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Timeline:
-    """Return what the terms make of the facts effective up to and including `as_of`.
+    """Return the outcomes and the state that follow from the facts effective up to and including `as_of`.
 
     `facts` are in the order in which they were recorded; `as_of` is not before the opening. Source: RULES.md.
     """
-    return Derivation(opened, facts, through=as_of).timeline()
+    return Derivation.run(opened, facts, through=as_of).timeline()
 
 
 def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[Step]:
-    """Yield, one step at a time, all that happens to a plan up to and including `as_of`, and how it then stands.
+    """Yield, one step at a time, all that happens to a plan up to and including `as_of`, each with the state after it.
 
     The first step is the opening. A step without a fact is a day on which something comes due by itself: between two
     steps only the distance to the date changes. Source: RULES.md.
@@ -48,14 +50,14 @@ def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[St
     derivation = Derivation(opened)
     yield derivation.step(None)
     for fact in _in_force(facts, as_of):
-        yield from derivation.by_itself(through=fact.effective_on)
-        derivation.take(fact)
+        yield from derivation.steps(through=fact.effective_on)
+        derivation.apply(fact)
         yield derivation.step(fact)
-    yield from derivation.by_itself(through=as_of)
+    yield from derivation.steps(through=as_of)
 
 
 def _in_force(facts: Iterable[Fact], as_of: date) -> list[Fact]:
-    """Return the facts that count, day by day: what was an error was never made (section 10)."""
+    """Return the facts that count, day by day: a payment in error was never made (section 10)."""
     errors = {fact.reference for fact in facts if isinstance(fact, PaymentReversed) and fact.cause == "error"}
     counting = [fact for fact in facts if fact.effective_on <= as_of and (not errors or fact.reference not in errors)]
     counting.sort(key=_effective_on)  # stable: within a day, as recorded
@@ -63,257 +65,270 @@ def _in_force(facts: Iterable[Fact], as_of: date) -> list[Fact]:
 
 
 class Derivation:
-    """A plan on its way through the days: `today` is the day whose deadlines have passed.
+    """The rules applied to one plan, day by day: `on` is the day whose deadlines have passed.
 
-    Lines are indexed from 0 here and numbered from 1 in what it returns.
+    Lines are indexed from 0 here and numbered from 1 in the outcomes.
     """
 
-    def __init__(self, opened: PlanOpened, facts: Sequence[Fact] = (), *, through: date | None = None) -> None:
-        self.terms = opened.terms
-        self.package = opened.terms.shares
-        self.lines = opened.lines
-        self.owed = (0, *accumulate(line.amount for line in opened.lines))  # money that settles the first i lines
-        self.released = (0, *accumulate(line.shares for line in opened.lines))
-        self.grace = timedelta(days=opened.terms.grace_days)
-        self.clock = [line.due_on for line in opened.lines]  # days past due count from here
-        self.restarted = False  # whether a chargeback has put clocks out of the order of the lines
-        self.missed: set[int] = set()
-        self.today = opened.effective_on
+    def __init__(self, opened: PlanOpened) -> None:
+        self.on = opened.effective_on
+        self._terms = opened.terms
+        self._package = opened.terms.shares
+        self._lines = opened.lines
+        self._owed = (0, *accumulate(line.amount for line in opened.lines))  # money that settles the first i lines
+        self._released = (0, *accumulate(line.shares for line in opened.lines))
+        self._grace = timedelta(days=opened.terms.grace_days)
+        self._clocks = [(line.due_on, i) for i, line in enumerate(opened.lines)]  # past due since, of the open lines
 
-        self.status: Literal["active", "cancelled", "completed"] = "active"
-        self.cancelled_on: date | None = None
-        self.completed_on: date | None = None
-        self.funds = Funds()
-        self.log = OutcomeLog()
-        self.settlements: list[int] = []  # per settled line, the index of its outcome
-        self.completion: list[int] = []  # the indexes of what the completion brought
-        self.at_once: dict[str, list[int]] = {}  # by payment, the indexes of its awards
-        self.waiting: list[Award] = []  # earned, to be credited on completion
-        self.bonuses_wait = True  # until a reinstatement
-        self.bonus = 0
+        self._status: Literal["active", "cancelled", "completed"] = "active"
+        self._cancelled_on: date | None = None
+        self._completed_on: date | None = None
+        self._funds = Funds()
+        self._log = OutcomeLog()
+        self._settlements: list[InstallmentSettled] = []  # of the settled lines
+        self._completion: list[Outcome] = []  # and the bonuses that it credited
+        self._at_once: dict[str, list[Outcome]] = {}  # awards by payment
+        self._waiting: list[Award] = []  # earned, to be credited on completion
+        self._bonuses_wait = True  # until a reinstatement
+        self._on_schedule = True  # until a due date has passed unpaid
+        self._promised: int | None = None  # bonus shares, until something changes them
+        self._bonus = 0
 
-        if through is not None:
-            for fact in _in_force(facts, through):
-                self.pass_deadlines(fact.effective_on)
-                self.take(fact)
-            self.pass_deadlines(through)
+    @classmethod
+    def run(cls, opened: PlanOpened, facts: Sequence[Fact], *, through: date) -> Self:
+        """Return the derivation of the facts effective up to and including `through`, at the end of that day."""
+        derivation = cls(opened)
+        for fact in _in_force(facts, through):
+            derivation.advance(fact.effective_on)
+            derivation.apply(fact)
+        derivation.advance(through)
+        return derivation
 
     # ---- days
 
-    def pass_deadlines(self, through: date) -> None:
+    def advance(self, through: date) -> None:
         """Let the days pass: missed by clock, then number; then cancelled. Source: RULES.md section 6."""
-        self.today = through
-        if self.status != "active":
+        passed, self.on = self.on, through
+        if self._status != "active" or self._clocks[0][0] >= through:
             return
-        settled, first = len(self.settlements), self._first_clock()
-        if first >= through:
-            return
-        waiting = self.clock[settled:]
-        cancelled_on = first + self.grace + DAY
-        last = min(through, cancelled_on)
-        for clock, i in sorted((clock, i) for i, clock in enumerate(waiting, settled) if clock < last):
-            if i not in self.missed:
-                self.missed.add(i)
-                self.log.add(PaymentMissed(clock + DAY, i + 1, self.lines[i].due_on, clock + self.grace))
+        if self._on_schedule:
+            self._on_schedule, self._promised = False, None
+        cancelled_on = self._cancellation_day()
+        for since, i in self._clocks_between(passed, min(through, cancelled_on)):
+            self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
         if cancelled_on <= through:
-            self._cancel(cancelled_on, number=self.clock.index(first, settled) + 1)
+            self._cancel(cancelled_on, number=self._clocks[0][1] + 1)
 
-    def _first_clock(self) -> date:
-        """Return the day from which the days past due of an active plan count: those of its line that waits longest."""
-        settled = len(self.settlements)
-        return min(self.clock[settled:]) if self.restarted else self.clock[settled]
-
-    def by_itself(self, *, through: date) -> Iterator[Step]:
+    def steps(self, *, through: date) -> Iterator[Step]:
         """Step through the days ahead on which something changes without a fact."""
-        while self.status == "active":
-            settled = len(self.settlements)
-            first = self._first_clock()
-            if first >= through:
-                break  # nothing changes before the first open line is past due
-            ends = first + self.grace + DAY
-            changes = {ends, *(clock + DAY for clock in self.clock[settled:])}
-            changes |= {line.due_on for line in self.lines[settled:] if line.due_on > first}
-            day = min((day for day in changes if self.today < day <= min(ends, through)), default=None)
-            if day is None:
-                break
-            self.pass_deadlines(day)
+        for day in self._days_ahead(through):
+            self.advance(day)
             yield self.step(None)
-        self.today = through
+        self.advance(through)
+
+    def _days_ahead(self, through: date) -> list[date]:
+        """Return the days ahead on which an overdue plan has one more line due or missed, or is cancelled."""
+        if self._status != "active" or (first := self._clocks[0][0]) >= through:
+            return []
+        days = {cancelled_on := self._cancellation_day()}
+        last = min(through, cancelled_on)
+        for since, i in self._clocks_between(first, last + DAY):
+            days |= {since + DAY, self._lines[i].due_on}
+        return sorted(day for day in days if max(self.on, first) < day <= last)
+
+    def _clocks_between(self, first: date, before: date) -> list[tuple[date, int]]:
+        return self._clocks[bisect_left(self._clocks, (first, 0)) : bisect_left(self._clocks, (before, 0))]
+
+    def _cancellation_day(self) -> date:
+        """Return the day on which an active plan is cancelled if nothing more is paid."""
+        return self._clocks[0][0] + self._grace + DAY
 
     # ---- facts
 
-    def take(self, fact: Fact) -> None:
-        """Let a fact happen on its day, whose deadlines have passed."""
+    def apply(self, fact: Fact) -> None:
+        """Apply a fact on its day, whose deadlines have passed."""
         if isinstance(fact, PaymentMade):
             self._pay(fact)
         elif isinstance(fact, PaymentReversed):
             self._charge_back(fact)
         elif isinstance(fact, PlanReinstated):
-            if self.status == "cancelled":
+            if self._status == "cancelled":
                 self._reinstate(fact)
             else:
                 self._pay(fact)  # it was not cancelled after all: an ordinary payment (section 9)
-        elif self.status == "active":
+        elif self._status == "active":
             self._cancel(fact.effective_on, request=fact.reference)
 
     def _pay(self, fact: PaymentMade | PlanReinstated) -> None:
         """Apply a payment to the oldest unsettled lines; on a plan that takes none it stays unapplied (section 5)."""
-        on, active = fact.effective_on, self.status == "active"
-        self.funds.receive(fact.reference, fact.amount.minor, on, applied=active)
+        active = self._status == "active"
+        self._funds.receive(fact.reference, fact.amount.minor, fact.effective_on, applied=active)
         if active:
-            first = len(self.settlements)
-            settled = self._settle(on, fact.reference)
+            first = len(self._settlements)
+            settled = self._settle(fact.effective_on, fact.reference)
             if settled > first + 1:
-                self._award(fact, self.lines[first:settled])
-            if settled == len(self.lines):
-                self._complete(on, fact.reference)
+                self._award(fact, self._lines[first:settled])
+            if settled == len(self._lines):
+                self._complete(fact.effective_on, fact.reference)
 
     def _settle(self, on: date, payment: str) -> int:
-        """Settle what the money covers, oldest first; return how many lines are settled now."""
-        i, paid, lines, owed = len(self.settlements), self.funds.paid, self.lines, self.owed
+        """Settle the lines that the money covers, oldest first, and return how many are settled now."""
+        i, paid, lines, owed = len(self._settlements), self._funds.paid, self._lines, self._owed
         while i < len(lines) and owed[i + 1] <= paid:
             outcome = InstallmentSettled(on, i + 1, lines[i].shares, payment)
-            self.settlements.append(self.log.add(outcome))
+            self._settlements.append(outcome)
+            self._log.add(outcome)
+            at = 0 if self._clocks[0][1] == i else [line for _, line in self._clocks].index(i)
+            del self._clocks[at]
             i += 1
         return i
 
     def _award(self, fact: PaymentMade | PlanReinstated, settled: Sequence[Installment]) -> None:
         """Award what a payment earns that settled these lines. Source: RULES.md section 7."""
         awards = earned(
-            self.terms.promos,
+            self._terms.promos,
             payment=fact.reference,
             on=fact.effective_on,
             early=isinstance(fact, PaymentMade) and fact.kind == "early_repayment",
             settled=settled,
-            package=self.package,
+            package=self._package,
         )
         for award in awards:
             if credited_at_once(award.promo):
-                self.at_once.setdefault(fact.reference, []).append(self._apply_promo(fact.effective_on, award))
+                self._at_once.setdefault(fact.reference, []).append(self._credit(fact.effective_on, award))
             else:
-                self.waiting.append(award)
+                self._waiting.append(award)
+                self._promised = None
 
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
-        self.completion = [self.log.add(PlanCompleted(on, self.package - self.released[-1], payment))]
-        self.completion += [self._apply_promo(on, award) for award in self._completion_bonuses(on, payment)]
-        self.status, self.completed_on = "completed", on
+        completed = PlanCompleted(on, self._package - self._released[-1], payment)
+        self._log.add(completed)
+        self._completion = [completed, *(self._credit(on, award) for award in self._completion_bonuses(payment))]
+        self._status, self._completed_on = "completed", on
 
-    def _apply_promo(self, on: date, award: Award) -> int:
-        self.bonus += award.shares
-        return self.log.add(PromoApplied(on, award.promo.code, award.shares, award.payment))
+    def _credit(self, on: date, award: Award) -> PromoApplied:
+        self._bonus += award.shares
+        outcome = PromoApplied(on, award.promo.code, award.shares, award.payment)
+        self._log.add(outcome)
+        return outcome
 
     def _cancel(self, on: date, *, number: int | None = None, request: str | None = None) -> None:
-        self.status, self.cancelled_on = "cancelled", on
-        forfeited = self.terms.shares - self.released[len(self.settlements)]
+        self._status, self._cancelled_on = "cancelled", on
+        forfeited = self._terms.shares - self._released[len(self._settlements)]
         cause: Literal["grace_ended", "requested"] = "requested" if number is None else "grace_ended"
-        self.log.add(PlanCancelled(on, cause, number, request, forfeited))
+        self._log.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
         """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
-        if not self.funds.return_payment(fact.reference):
+        if not self._funds.return_payment(fact.reference):
             return
-        self.waiting = [award for award in self.waiting if award.payment != fact.reference]
-        self._end(self.at_once.pop(fact.reference, ()), by=fact)
-        while self.owed[len(self.settlements)] > self.funds.paid:
-            self._end([self.settlements.pop()], by=fact)
-            i = len(self.settlements)
-            self.clock[i], self.restarted = max(self.lines[i].due_on, fact.effective_on), True
-            self.missed.discard(i)
-        if self.status == "completed" and len(self.settlements) < len(self.lines):
-            self._end(self.completion, by=fact)
-            self.status, self.completed_on = "active", None
+        self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
+        self._end(self._at_once.pop(fact.reference, ()), by=fact)
+        while self._owed[len(self._settlements)] > self._funds.paid:
+            self._end([self._settlements.pop()], by=fact)
+            i = len(self._settlements)
+            insort(self._clocks, (max(self._lines[i].due_on, fact.effective_on), i))
+            self._on_schedule &= self._lines[i].due_on >= fact.effective_on
+        if self._status == "completed" and len(self._settlements) < len(self._lines):
+            self._end(self._completion, by=fact)
+            self._status, self._completed_on = "active", None
 
-    def _end(self, indexes: Iterable[int], *, by: PaymentReversed) -> None:
-        for index in indexes:
-            ended = self.log.end(index, by)
-            self.bonus -= ended.shares if isinstance(ended, PromoApplied) else 0
+    def _end(self, outcomes: Iterable[Outcome], *, by: PaymentReversed) -> None:
+        for outcome in outcomes:
+            self._log.end(outcome, by)
+            self._bonus -= outcome.shares if isinstance(outcome, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
         """Apply its payment, then what was unapplied; re-date what is still unsettled. Source: RULES.md section 9."""
         on = fact.effective_on
-        self.status, self.cancelled_on = "active", None
-        self.bonuses_wait = False
-        self.package = self.package if fact.revised_shares is None else fact.revised_shares
-        self.funds.receive(fact.reference, fact.amount.minor, on, applied=True)
+        self._status, self._cancelled_on = "active", None
+        self._bonuses_wait, self._promised = False, None
+        self._package = self._package if fact.revised_shares is None else fact.revised_shares
+        self._funds.receive(fact.reference, fact.amount.minor, on, applied=True)
         self._settle(on, fact.reference)
         last = fact.reference
-        for reference in self.funds.apply_waiting():
-            settled = len(self.settlements)
-            self._settle(on, reference)
-            last = reference if len(self.settlements) > settled else last
-        if len(self.settlements) == len(self.lines):
+        for reference in self._funds.apply_waiting():
+            settled = len(self._settlements)
+            last = reference if self._settle(on, reference) > settled else last
+        if len(self._settlements) == len(self._lines):
             self._complete(on, last)
         else:
             self._redate(on, fact.reference)
 
     def _redate(self, on: date, payment: str) -> None:
-        settled = len(self.settlements)
-        lines = redated(self.lines[settled:], self.terms.schedule, reinstated_on=on)
-        self.lines = (*self.lines[:settled], *lines)
-        self.clock[settled:], self.restarted = [line.due_on for line in lines], False
-        self.missed.clear()
+        settled = len(self._settlements)
+        lines = redated(self._lines[settled:], self._terms.schedule, reinstated_on=on)
+        self._lines = (*self._lines[:settled], *lines)
+        self._clocks = [(line.due_on, i) for i, line in enumerate(lines, settled)]
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
-        self.log.add(ScheduleRevised(on, revised, self.package, self.terms.shares - self.package, payment))
+        self._log.add(ScheduleRevised(on, revised, self._package, self._terms.shares - self._package, payment))
 
-    # ---- what it comes to
+    # ---- results
 
-    def _completion_bonuses(self, on: date, payment: str) -> list[Award]:
-        """Return what a completion on schedule would credit, as things stand on a day. Source: RULES.md section 7."""
-        if not self.bonuses_wait:
-            return []
-
-        def by_due_date() -> bool:
-            settled_on = (self.log.outcomes[index].effective_on for index in self.settlements)
-            in_time = all(day <= line.due_on for day, line in zip(settled_on, self.lines, strict=False))
-            return in_time and all(line.due_on >= on for line in self.lines[len(self.settlements) :])
-
-        return on_completion(
-            self.terms.promos,
-            self.waiting,
-            payment=payment,
-            by_due_date=by_due_date,
-            package=self.package,
-            stacking=self.terms.stacking,
-        )
-
-    def timeline(self) -> Timeline:
-        """Return what it has come to."""
-        return Timeline(self.state(), *self.log.held(), HighWaterMark(self.funds.highest_on, self.funds.highest))
+    def latest(self) -> tuple[tuple[Outcome, ...], Mapping[Outcome, PaymentReversed]]:
+        """Return the outcomes that began, and the chargebacks that ended others, since the last call."""
+        return self._log.latest()
 
     def step(self, fact: Fact | None) -> Step:
-        """Return what happened since the last step."""
-        return Step(fact, *self.log.news(), self.state())
+        """Return the outcomes since the last step, which the fact or the day has brought, and the state after it."""
+        return Step(fact, *self._log.latest(), self.state())
+
+    def timeline(self) -> Timeline:
+        """Return all outcomes, and the state at the end of the day."""
+        return Timeline(self.state(), *self._log.held(), self._funds.most, self._funds.most_on)
+
+    def snapshot(self) -> Snapshot:
+        """Return the part of the state on which commands are refused."""
+        settled, held = len(self._settlements), self._funds.paid + self._funds.unapplied
+        missing = self._owed[settled + 1] - self._funds.paid if settled < len(self._lines) else 0
+        return Snapshot(self._lines, settled, missing, held, self._cancelled_on, self._completed_on, self._package)
 
     def state(self) -> State:
-        """Return the plan as it stands today."""
-        on, settled, active = self.today, len(self.settlements), self.status == "active"
-        paid_ahead = self.funds.paid - self.owed[settled]
-        since = self._first_clock() if active else on
+        """Return the plan at the end of the day."""
+        on, settled, active = self.on, len(self._settlements), self._status == "active"
+        paid_ahead = self._funds.paid - self._owed[settled]
+        since, first = self._clocks[0] if active else (on, 0)
         late = since < on
-        due = sum(line.amount for line in self.lines[settled:] if line.due_on <= on) if late else 0
-        if due and self.lines[settled].due_on <= on:
-            due -= paid_ahead
-        credited = self.package if self.status == "completed" else self.released[settled]
-        promised = self.package - credited if active else 0
+        due = [i for since, i in self._clocks if since <= on] if late else []
+        credited = self._package if self._status == "completed" else self._released[settled]
+        promised = self._package - credited if active else 0
         return State(
             on=on,
-            status="in_grace" if late else self.status,
-            lines=self.lines,
+            status="in_grace" if late else self._status,
+            lines=self._lines,
             settled=settled,
-            paid=self.funds.paid,
-            missing=self.lines[settled].amount - paid_ahead if settled < len(self.lines) else 0,
-            unapplied=self.funds.unapplied,
-            overdue=self.lines[self.clock.index(since, settled)] if late else None,
+            paid=self._funds.paid,
+            missing=self._lines[settled].amount - paid_ahead if settled < len(self._lines) else 0,
+            unapplied=self._funds.unapplied,
+            overdue=self._lines[first] if late else None,
             overdue_since=since if late else None,
-            grace_ends_on=since + self.grace if late else None,
-            amount_due=due,
-            cancelled_on=self.cancelled_on,
-            completed_on=self.completed_on,
-            package=self.package,
+            grace_ends_on=self._cancellation_day() - DAY if late else None,
+            amount_due=sum(self._lines[i].amount for i in due) - (paid_ahead if settled in due else 0),
+            cancelled_on=self._cancelled_on,
+            completed_on=self._completed_on,
+            package=self._package,
             shares_credited=credited,
             shares_promised=promised,
-            shares_forfeited=self.terms.shares - credited - promised,
-            bonus_credited=self.bonus,
-            bonus_promised=sum(award.shares for award in self._completion_bonuses(on, "")) if active else 0,
+            shares_forfeited=self._terms.shares - credited - promised,
+            bonus_credited=self._bonus,
+            bonus_promised=self._bonus_promised() if active else 0,
+        )
+
+    def _bonus_promised(self) -> int:
+        if self._promised is None:
+            self._promised = sum(award.shares for award in self._completion_bonuses(""))
+        return self._promised
+
+    def _completion_bonuses(self, payment: str) -> list[Award]:
+        """Return the awards that completion on schedule credits, as of today. Source: RULES.md section 7."""
+        if not self._bonuses_wait:
+            return []
+        return on_completion(
+            self._terms.promos,
+            self._waiting,
+            payment=payment,
+            by_due_date=self._on_schedule,
+            package=self._package,
+            stacking=self._terms.stacking,
         )

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ledger.errors import CorruptHistory
+from ledger.errors import CorruptHistory, WrittenByNewerVersion
 from ledger.events.facts import CancellationRequested, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,
@@ -22,27 +22,10 @@ from ledger.events.outcomes import (
     PromoApplied,
     ScheduleRevised,
 )
+from ledger.events.recorded import KINDS as KINDS_OF_STREAMS
 from ledger.events.recorded import PLAN, RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
-from ledger.terms import (
-    Closed,
-    DoublePayment,
-    EarlyRepayment,
-    EveryDays,
-    ExplicitRelease,
-    ExplicitSchedule,
-    FullCover,
-    Monthly,
-    OnTimeBonus,
-    PackageBonus,
-    PartialCover,
-    PerUnit,
-    Portion,
-    Promo,
-    Reinstatement,
-    Release,
-    Schedule,
-)
+from ledger.terms import KINDS
 
 CURRENT: Mapping[str, type[Any]] = {
     "plan_opened.v1": PlanOpened,
@@ -59,19 +42,6 @@ CURRENT: Mapping[str, type[Any]] = {
     "outcome_voided.v1": OutcomeVoided,
 }
 """Every event that is written today, by its tag."""
-
-KINDS: Mapping[type[Any], Mapping[str, type[Any]]] = {
-    Schedule: {"monthly": Monthly, "every_days": EveryDays, "explicit": ExplicitSchedule},
-    Release: {"per_unit": PerUnit, "portion": Portion, "explicit": ExplicitRelease},
-    Promo: {
-        "on_time": OnTimeBonus,
-        "package": PackageBonus,
-        "double_payment": DoublePayment,
-        "early_repayment": EarlyRepayment,
-    },
-    Reinstatement: {"closed": Closed, "full_cover": FullCover, "partial_cover": PartialCover},
-}
-"""The parts of terms that come in kinds, by the word under which each is stored."""
 
 E = TypeVar("E")
 
@@ -105,8 +75,13 @@ def _part(base: Any, value: Mapping[str, Any]) -> Any:
     kind = value.get("kind")
     shape = KINDS[base].get(kind) if isinstance(kind, str) else None
     if shape is None:
-        raise ValueError(f"unknown kind {kind!r} of {base.__name__.lower()}")
+        unknown = _UnknownKind if isinstance(kind, str) else ValueError
+        raise unknown(f"unknown kind {kind!r} of {base.__name__.lower()}")
     return msgspec.convert(value, shape)
+
+
+class _UnknownKind(Exception):
+    """A kind that a newer version may know. No ValueError: msgspec would turn that into an error of its own."""
 
 
 class Codec:
@@ -136,16 +111,15 @@ class Codec:
     def decode(
         self, tag: str, state: bytes, *, kind: str = PLAN, stream_id: str, version: int, sequence: int
     ) -> RecordedEvent:
-        """Return the event stored as `state`. Raises `CorruptHistory` for what this library cannot have written."""
+        """Return the event stored as `state`.
+
+        Raises `CorruptHistory` for bytes that this library cannot have written, `WrittenByNewerVersion` for an event, a
+        kind of stream or a kind of terms that it does not know.
+        """
         decoder = self._decoders.get(tag)
-        if decoder is None:
-            raise CorruptHistory(
-                plan_id=stream_id,
-                version=version,
-                event=tag,
-                reason="this version of the library does not know the event",
-                remedy="read it with the version that wrote it, or a newer one",
-            )
+        if decoder is None or kind not in KINDS_OF_STREAMS:
+            reason = "unknown event" if decoder is None else f"unknown kind {kind!r} of stream"
+            raise WrittenByNewerVersion(plan_id=stream_id, version=version, event=tag, reason=reason)
         try:
             stored = decoder.decode(state)
             if self._encode(stored) != state:
@@ -165,6 +139,8 @@ class Codec:
                 key=stored.key,
                 event=event,
             )
+        except _UnknownKind as error:
+            raise WrittenByNewerVersion(plan_id=stream_id, version=version, event=tag, reason=str(error)) from None
         except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
             raise CorruptHistory(plan_id=stream_id, version=version, event=tag, reason=reason) from error
