@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Literal
 
 import attrs
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ledger.commands import (
@@ -53,7 +54,7 @@ ZONES = (
     "UTC",
 )
 RECORDED_AT = datetime(2035, 1, 1, 12, tzinfo=UTC)
-"""When the ledger of these histories learns of everything: late enough for any date in them."""
+"""The instant of recording in these histories: later than any date in them."""
 
 OPENINGS = st.one_of(
     st.dates(date(2023, 1, 1), date(2024, 12, 31)),
@@ -61,6 +62,11 @@ OPENINGS = st.one_of(
 )
 CURRENCIES = st.sampled_from(["USD", "USD", "JPY", "KWD"])
 GRACE_DAYS = st.sampled_from([0, 1, 19, 19, 45])
+
+
+def one_in(number: int) -> settings:
+    """Return settings for a property with slow examples: one in `number` of the profile's examples."""
+    return settings(max_examples=max(1, settings().max_examples // number))
 
 
 def rates() -> st.SearchStrategy[int]:
