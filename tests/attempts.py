@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+import attrs
+from hypothesis import assume, reject
 from hypothesis import strategies as st
 
-from ledger.commands import Command, Metadata, RecordPayment, ReinstatePlan
+from ledger.commands import CancelPlan, Command, Metadata, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.decide import decide
+from ledger.errors import LedgerError
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.money import Money
 from ledger.plan import Plan
-from tests.plans import DAY, METADATA, attempt, close, opened_in, recorded_by
+from ledger.terms import FullCover
+from tests.plans import DAY, METADATA, attempt, charge_back, close, opened_in, recorded_by, reverse
 from tests.strategies import RECORDED_AT, changes, days, openings
 
 
@@ -63,12 +67,14 @@ def _payments_near_due_dates(draw: st.DrawFn, opened: PlanOpened) -> list[Comman
 
 
 @st.composite
-def fitting_reinstatements(draw: st.DrawFn, events: Sequence[RecordedEvent]) -> list[ReinstatePlan]:
+def fitting_reinstatements(
+    draw: st.DrawFn, events: Sequence[RecordedEvent], *, earliest: date = date.min
+) -> list[ReinstatePlan]:
     """A reinstatement that covers everything overdue, if the plan ends up cancelled; else nothing."""
     state = Plan(events).timeline(date(2033, 1, 1)).state
     if state.cancelled_on is None:
         return []
-    on = state.cancelled_on + draw(st.integers(0, 60)) * DAY
+    on = max(earliest, state.cancelled_on + draw(st.integers(0, 60)) * DAY)
     overdue = [line.amount for line in state.lines[state.settled :] if line.due_on < on] or [1]
     decision = ReinstatePlan(
         plan_id="P-1",
@@ -80,6 +86,49 @@ def fitting_reinstatements(draw: st.DrawFn, events: Sequence[RecordedEvent]) -> 
         revised_shares=None,
     )
     return [decision]
+
+
+@attrs.frozen
+class Reinstated:
+    """A plan as recorded just before a reinstatement, the decision, and the plan as recorded after it."""
+
+    before: tuple[RecordedEvent, ...]
+    decision: ReinstatePlan
+    after: tuple[RecordedEvent, ...]
+
+
+@st.composite
+def reinstated_plans(draw: st.DrawFn) -> Reinstated:
+    """A plan that was cancelled, by request or because grace ended, and then, after all that, reinstated once."""
+    opening = draw(openings())
+    opening = attrs.evolve(opening, terms=attrs.evolve(opening.terms, reinstatement=FullCover()))
+    opened = opened_in(decide((), opening, METADATA))
+    commands: list[Command] = [opening, *draw(_payments_near_due_dates(opened))]
+    paid = [command for command in commands if isinstance(command, RecordPayment)]
+    commands += [draw(reversals(paid)) for _ in range(draw(st.integers(0, 2)) if paid else 0)]
+    if draw(st.booleans()):
+        commands.append(CancelPlan(plan_id="P-1", reference="crm-1", on=draw(days(opened)), reason="asked"))
+    before = recorded_by(attempt(commands))
+    decisions = draw(fitting_reinstatements(before, earliest=Plan(before).horizon))
+    assume(decisions)
+    decision, shares = decisions[0], opened.terms.shares
+    if draw(st.booleans()):
+        released = sum(line.shares for line in opened.lines)
+        decision = attrs.evolve(decision, revised_shares=draw(st.integers(max(1, released), shares)))
+    try:
+        recorded = decide(before, decision, METADATA)
+    except LedgerError:
+        reject()
+    return Reinstated(before, decision, (*before, *recorded))
+
+
+@st.composite
+def reversals(draw: st.DrawFn, paid: Sequence[RecordPayment]) -> ReversePayment:
+    """The reversal of one of these payments, for error or by a chargeback some days after it."""
+    payment = draw(st.sampled_from(paid))
+    if draw(st.booleans()):
+        return reverse(payment.reference)
+    return charge_back(payment.paid_at + draw(st.integers(0, 40)) * DAY, payment.reference)
 
 
 @st.composite

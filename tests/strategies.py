@@ -23,7 +23,7 @@ from ledger.errors import CommandRefused, NotFound, ReferenceConflict
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.events.facts import ReversalCause
 from ledger.money import EXPONENTS, Money
-from ledger.schedule import Installment
+from ledger.schedule import Installment, installments
 from ledger.terms import (
     Closed,
     DoublePayment,
@@ -148,6 +148,14 @@ def terms(draw: st.DrawFn, opened_on: date) -> PlanTerms:
         stacking=draw(st.sampled_from(["additive", "exclusive", "compound"])),
         reinstatement=draw(st.sampled_from([FullCover(), PartialCover(1), PartialCover(2), Closed()])),
     )
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> tuple[PlanTerms, tuple[Installment, ...]]:
+    """Terms of every shape, and the installments that they produce."""
+    opened_on = draw(OPENINGS)
+    agreed = draw(terms(opened_on))
+    return agreed, installments("P-1", agreed, opened_on=opened_on)
 
 
 @st.composite

@@ -1,7 +1,7 @@
 """The installments that terms produce: due dates, amounts, the shares that each releases, and every refusal."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import ceil, floor
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Metadata, OpenPlan, ReinstatePlan
+from ledger.commands import OpenPlan
 from ledger.dates import months_from
 from ledger.decide import decide
-from ledger.errors import CommandRefused, InvalidArgument, LedgerError, TermsRefused
+from ledger.errors import CommandRefused, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened
 from ledger.money import EXPONENTS, Money
-from ledger.schedule import Installment, installments, redated
+from ledger.schedule import Installment, installments
 from ledger.terms import (
     Closed,
     DoublePayment,
@@ -37,11 +37,10 @@ from ledger.terms import (
     Release,
     Schedule,
 )
-from tests.strategies import OPENINGS, terms
+from tests.plans import DAY, METADATA, OPENED_ON
+from tests.strategies import OPENINGS, schedules
 
-OPENED_ON = date(2023, 4, 10)
 RATES = st.builds(Fraction, st.integers(0, 10**4), st.integers(1, 10**3))
-DAY = timedelta(days=1)
 
 
 def package(
@@ -73,14 +72,6 @@ def package(
 def lines_of(agreed: PlanTerms, opened_on: date = OPENED_ON) -> tuple[Installment, ...]:
     """Return the installments of a plan opened on this day."""
     return installments("P-1", agreed, opened_on=opened_on)
-
-
-@st.composite
-def schedules(draw: st.DrawFn) -> tuple[PlanTerms, tuple[Installment, ...]]:
-    """Terms of every shape, and the installments that they produce."""
-    opened_on = draw(OPENINGS)
-    agreed = draw(terms(opened_on))
-    return agreed, lines_of(agreed, opened_on)
 
 
 # ---- every schedule
@@ -394,7 +385,7 @@ def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason:
     assert isinstance(error, CommandRefused)
     opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
     with pytest.raises(TermsRefused):
-        decide((), opening, Metadata(recorded_at=datetime(2035, 1, 1, tzinfo=UTC)))
+        decide((), opening, METADATA)
 
 
 @pytest.mark.parametrize(
@@ -610,72 +601,3 @@ def test_an_opening_refuses_lines_that_no_terms_produce(lines: tuple[Installment
     agreed = package(count=3, price="300.00", shares=30_000)
     with pytest.raises(InvalidArgument, match=problem):
         PlanOpened(effective_on=OPENED_ON, investor="I-1", partner=None, terms=agreed, lines=lines, opened_at=None)
-
-
-# ---- re-dated
-
-
-@given(made=schedules(), data=st.data())
-def test_redated_lines_start_thirty_days_on_and_keep_all_else(
-    made: tuple[PlanTerms, tuple[Installment, ...]], data: st.DataObject
-) -> None:
-    """The first unsettled line falls due 30 days later, dates increase; numbers, amounts and shares stay."""
-    agreed, lines = made
-    left = lines[data.draw(st.integers(0, len(lines) - 1)) :]
-    on = data.draw(OPENINGS)
-    again = redated(left, agreed.schedule, reinstated_on=on)
-    assert again[0].due_on == on + 30 * DAY
-    assert all(before.due_on < after.due_on for before, after in pairwise(again))
-    assert [attrs.evolve(line, due_on=OPENED_ON) for line in again] == [
-        attrs.evolve(line, due_on=OPENED_ON) for line in left
-    ]
-
-
-@given(made=schedules(), on=OPENINGS)
-def test_redated_lines_keep_the_spacing_of_the_schedule(
-    made: tuple[PlanTerms, tuple[Installment, ...]], on: date
-) -> None:
-    """Monthly lines follow by months from the new anchor, every n days by n days, explicit ones by their distances."""
-    agreed, lines = made
-    again = [line.due_on for line in redated(lines, agreed.schedule, reinstated_on=on)]
-    anchor = on + 30 * DAY
-    if isinstance(agreed.schedule, EveryDays):
-        assert again == [anchor + i * agreed.schedule.days * DAY for i in range(len(lines))]
-    elif isinstance(agreed.schedule, ExplicitSchedule):
-        assert [due - anchor for due in again] == [line.due_on - lines[0].due_on for line in lines]
-    else:
-        assert again == [months_from(anchor, i) for i in range(len(lines))]
-
-
-def test_redated_example() -> None:
-    """Reinstated on 1 January 2024 the lines fall due on 31 January, 29 February, 31 March."""
-    lines = lines_of(package(count=5, release=Portion("0")))[2:]
-    again = redated(lines, Monthly(), reinstated_on=date(2024, 1, 1))
-    assert [(line.number, line.due_on.isoformat()) for line in again] == [
-        (3, "2024-01-31"),
-        (4, "2024-02-29"),
-        (5, "2024-03-31"),
-    ]
-
-
-def test_a_reinstatement_beyond_the_calendar_is_refused() -> None:
-    """A decision whose new due dates would lie beyond the year 9999 is refused like every other bad one."""
-    far = ExplicitSchedule(((OPENED_ON, 100), (OPENED_ON + 20 * DAY, 100), (date(9999, 11, 1), 100)))
-    agreed = package(price="3.00", count=3, schedule=far, release=Portion("0"))
-    agreed = attrs.evolve(agreed, reinstatement=PartialCover(1))
-    metadata = Metadata(recorded_at=datetime(2035, 1, 1, tzinfo=UTC))
-    opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
-    history = decide((), opening, metadata)
-    history += decide(history, CancelPlan(plan_id="P-1", reference="crm-1", on=OPENED_ON, reason="asked"), metadata)
-    decision = ReinstatePlan(
-        plan_id="P-1",
-        reference="bank-1",
-        on=OPENED_ON + 30 * DAY,
-        amount=Money(100, "USD"),
-        approved_by="head of sales",
-        reason="asked",
-        revised_shares=351_000,
-    )
-    assert decide(history, attrs.evolve(decision, on=OPENED_ON + 21 * DAY), metadata)
-    with pytest.raises(LedgerError):
-        decide(history, attrs.evolve(decision, on=OPENED_ON + 100 * DAY), metadata)
