@@ -14,8 +14,8 @@ from ledger.events import PlanOpened, RecordedEvent
 from ledger.money import Money
 from ledger.plan import Plan
 from ledger.terms import FullCover
-from tests.plans import DAY, METADATA, attempt, charge_back, close, opened_in, recorded_by, reverse
-from tests.strategies import RECORDED_AT, changes, days, openings
+from tests.plans import DAY, METADATA, attempt, charge_back, close, recorded_by, reverse
+from tests.strategies import RECORDED_AT, changes, days, opened_in, openings
 
 
 @st.composite

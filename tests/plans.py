@@ -1,4 +1,4 @@
-"""Plans decided command by command, without a store: short commands, what each recorded, and the plan after them.
+"""Plans decided command by command, without a store: short commands, their events, and the plan after them.
 
 The plan of these examples costs 1,000.00 USD in ten monthly installments of 100.00; each releases 2,300 of 34,000
 shares, and 11,000 are the completion tranche.
@@ -23,7 +23,7 @@ from ledger.commands import (
 )
 from ledger.decide import decide
 from ledger.errors import LedgerError
-from ledger.events import Event, Outcome, OutcomeVoided, PaymentMissed, PlanCancelled, PlanOpened, RecordedEvent
+from ledger.events import Event, Outcome, OutcomeVoided, PaymentMissed, PlanCancelled, RecordedEvent
 from ledger.events.facts import PaymentKind
 from ledger.money import Money
 from ledger.plan import Plan, Position
@@ -136,7 +136,7 @@ class Attempt:
 
 
 def attempt(commands: Iterable[Command], metadata: Iterable[Metadata] | None = None) -> list[Attempt]:
-    """Decide each command on what the commands before it recorded."""
+    """Decide each command on the events of the commands before it."""
     events: tuple[RecordedEvent, ...] = ()
     attempts = []
     each_metadata: Iterator[Metadata] | None = None if metadata is None else iter(metadata)
@@ -170,7 +170,7 @@ def record(
 
 
 def recorded_by_last(*commands: Command, terms: PlanTerms = TEN, opened_on: date | datetime = OPENED_ON) -> list[Event]:
-    """Return the events of the last command alone."""
+    """Return the events of the last command only."""
     before = record(*commands[:-1], terms=terms, opened_on=opened_on)
     return [recorded.event for recorded in decide(before, commands[-1], METADATA)]
 
@@ -181,13 +181,6 @@ def plan_after(*commands: Command, terms: PlanTerms = TEN, opened_on: date | dat
 
 
 # ---- reading what is recorded
-
-
-def opened_in(events: Sequence[RecordedEvent]) -> PlanOpened:
-    """Return the opening, the first event of a plan."""
-    opened = events[0].event
-    assert isinstance(opened, PlanOpened)
-    return opened
 
 
 def kinds(events: Iterable[RecordedEvent]) -> list[str]:

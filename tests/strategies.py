@@ -1,5 +1,6 @@
 """Strategies: terms of every shape, and random histories of commands around their due dates."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Literal
@@ -165,6 +166,13 @@ def openings(draw: st.DrawFn, plan_id: str = "P-1") -> OpenPlan:
     return OpenPlan(plan_id=plan_id, investor="I-1", partner="N-1", terms=draw(terms(opened_on)), opened_at=opened_on)
 
 
+def opened_in(events: Sequence[RecordedEvent]) -> PlanOpened:
+    """Return the opening, the first event of a plan."""
+    opened = events[0].event
+    assert isinstance(opened, PlanOpened)
+    return opened
+
+
 @attrs.frozen
 class History:
     """A plan as recorded, and the commands that were accepted, in the order in which the facts became known."""
@@ -176,9 +184,7 @@ class History:
     @property
     def opened(self) -> PlanOpened:
         """The opening event."""
-        opened = self.events[0].event
-        assert isinstance(opened, PlanOpened)
-        return opened
+        return opened_in(self.events)
 
 
 @st.composite
@@ -238,8 +244,7 @@ def histories(draw: st.DrawFn, *, longest: int = 14) -> History:
     opening = draw(openings())
     metadata = Metadata(recorded_at=RECORDED_AT, actor="decider")
     events = decide((), opening, metadata)
-    opened = events[0].event
-    assert isinstance(opened, PlanOpened)
+    opened = opened_in(events)
     accepted: list[Command] = []
     paid: list[RecordPayment | ReinstatePlan] = []
     for number in range(draw(st.integers(0, longest))):

@@ -30,7 +30,6 @@ from tests.plans import (
     charge_back,
     close,
     days_up_to_horizon,
-    opened_in,
     opening,
     pay,
     plan_after,
@@ -39,7 +38,7 @@ from tests.plans import (
     recorded_outcomes,
     reinstate,
 )
-from tests.strategies import one_in
+from tests.strategies import one_in, opened_in
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -98,7 +97,7 @@ def test_today_is_the_day_in_the_plans_own_zone() -> None:
 @one_in(6)
 @given(data=st.data())
 def test_the_knowledge_at_an_instant_is_a_prefix(data: st.DataObject) -> None:
-    """As known at an instant, inclusive, a plan is the result of the commands by then, whatever came after."""
+    """As known at an instant, inclusive, a plan is the result of the commands by then, and of no later one."""
     commands = data.draw(attempts_with_closings())
     readings = data.draw(clock_readings(commands))
     attempts = attempt(commands, readings)

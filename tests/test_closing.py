@@ -29,12 +29,11 @@ from tests.plans import (
     close,
     days_up_to_horizon,
     kinds,
-    opened_in,
     opening,
     record,
     recorded_by,
 )
-from tests.strategies import days, one_in
+from tests.strategies import days, one_in, opened_in
 
 
 def refusals(attempts: Iterable[Attempt]) -> list[tuple[type[LedgerError] | None, str]]:

@@ -23,14 +23,13 @@ from tests.plans import (
     attempt,
     days_up_to_horizon,
     kinds,
-    opened_in,
     pay,
     pay_each,
     plan_after,
     recorded_by,
     recorded_by_last,
 )
-from tests.strategies import History, histories, one_in
+from tests.strategies import History, histories, one_in, opened_in
 
 # ---- the tranche
 
@@ -71,7 +70,7 @@ def test_the_last_cent_completes_a_plan(minor: int, status: str) -> None:
 
 @pytest.mark.parametrize(("rate", "tranche"), [("0", 34_000), ("33.9", 100), ("34", 0)])
 def test_the_tranche_is_the_rest_of_the_package(rate: str, tranche: int) -> None:
-    """Released share by share the package may leave any tranche, or none: completion is an outcome all the same."""
+    """The installments may leave any tranche of the package, or none: completion is an outcome all the same."""
     events = recorded_by_last(pay(DUE[0], installments=10), terms=attrs.evolve(TEN, release=PerUnit(rate)))
     assert events[-1] == PlanCompleted(DUE[0], tranche, "bank-1")
 
@@ -97,7 +96,7 @@ def test_the_order_of_the_outcomes_of_a_completion() -> None:
 @one_in(2)
 @given(commands=attempts_with_closings())
 def test_a_completion_credits_the_rest_of_the_package(commands: list[Command]) -> None:
-    """Completed, a plan has credited its whole package; the tranche is what the installments left of it."""
+    """Completed, a plan has credited its whole package; the tranche is the part that the installments left."""
     plan = Plan(recorded_by(attempt(commands)))
     derived = plan.timeline(date(2034, 1, 1))
     state = derived.state
@@ -139,7 +138,7 @@ def test_shares_and_money_are_conserved_at_every_date(commands: list[Command]) -
 
 @one_in(2)
 @given(history=histories())
-def test_paying_on_schedule_credits_what_is_promised(history: History) -> None:
+def test_paying_on_schedule_credits_exactly_the_promised_shares(history: History) -> None:
     """An active plan whose open installments are paid one by one, each when due, ends with all that it promised."""
     plan = Plan(history.events)
     today = max(plan.horizon, history.opened.effective_on)

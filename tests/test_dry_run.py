@@ -1,4 +1,4 @@
-"""A dry run returns what a command would record, or raises its refusal, and records nothing."""
+"""A dry run returns the events that a command would record, or raises its refusal, and records nothing."""
 
 from datetime import date
 from functools import partial
@@ -35,7 +35,7 @@ def test_deciding_is_pure(commands: list[Command]) -> None:
         events += attempted.events
 
 
-def test_every_command_returns_dry_what_it_then_records() -> None:
+def test_every_command_returns_dry_the_events_that_it_then_records() -> None:
     """Dry, a command returns its events without a sequence; executed, the same events with their sequences."""
     with Ledger.open("memory://", clock=lambda: RECORDED_AT) as ledger:
         opening = partial(ledger.open_plan, "P-1", investor="I-1", partner="N-1", terms=TEN, opened_at=D)

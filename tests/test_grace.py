@@ -160,7 +160,7 @@ def instants_near_the_end_of_grace(draw: st.DrawFn) -> tuple[str, date, int, dat
 def test_a_plan_is_saved_if_and_only_if_the_local_date_is_within_grace(
     payment: tuple[str, date, int, datetime],
 ) -> None:
-    """In any zone, whatever the date in UTC: saved on due date + grace and before, cancelled after."""
+    """In any zone, on any date in UTC: saved on due date + grace and before, cancelled after."""
     zone, on, grace_days, paid_at = payment
     local = paid_at.astimezone(ZoneInfo(zone)).date()
     terms = agreed(4, grace_days=grace_days, schedule=EveryDays(365), timezone=zone)
@@ -276,10 +276,8 @@ def test_a_plan_is_one_row_of_the_overdue_list() -> None:
 
 
 @given(grace_days=st.integers(0, 60), gaps=st.lists(st.integers(1, 40), min_size=1, max_size=6), paid=st.integers(0, 5))
-def test_an_untouched_plan_is_cancelled_by_its_first_open_installment(
-    grace_days: int, gaps: list[int], paid: int
-) -> None:
-    """Whatever the distances, the oldest open due date decides; all due dates before that day are missed in turn."""
+def test_an_unpaid_plan_is_cancelled_by_its_first_open_installment(grace_days: int, gaps: list[int], paid: int) -> None:
+    """At any distances, the oldest open due date decides; all due dates before that day are missed in turn."""
     due = [D + sum(gaps[:index]) * DAY for index in range(len(gaps))]
     lines = ExplicitSchedule(tuple((day, 10_000) for day in due))
     terms = agreed(len(gaps), grace_days=grace_days, schedule=lines)
@@ -326,7 +324,7 @@ def test_on_the_day_of_the_cancellation_the_deadline_comes_before_any_fact() -> 
 
 
 def test_the_facts_of_a_day_count_in_the_order_in_which_they_were_recorded() -> None:
-    """Two payments of one day settle in recorded order, whatever they are called; a request after them finds them."""
+    """Two payments of one day settle in recorded order, under any reference; a request after them finds them."""
     plan = plan_after(pay(D, "z"), pay(D, "m"), cancel(D, "a request"))
     settled = [outcome for outcome in plan.timeline(D).outcomes if isinstance(outcome, InstallmentSettled)]
     assert [(outcome.number, outcome.payment) for outcome in settled] == [(1, "z"), (2, "m")]

@@ -36,13 +36,12 @@ from tests.plans import (
     charge_back,
     close,
     days_up_to_horizon,
-    opened_in,
     pay,
     record,
     recorded_by,
     recorded_outcomes,
 )
-from tests.strategies import RECORDED_AT, one_in
+from tests.strategies import RECORDED_AT, one_in, opened_in
 
 
 def derived_outcomes(events: Sequence[RecordedEvent], on: date) -> Counter[Event]:
@@ -91,7 +90,7 @@ def test_shares_can_be_summed_without_the_rules(commands: list[Command]) -> None
 @one_in(6)
 @given(commands=attempts_with_closings())
 def test_the_check_finds_nothing_in_recorded_commands(commands: list[Command]) -> None:
-    """`Plan.check` examines that invariant: whatever commands record passes it, at the horizon and later."""
+    """`Plan.check` examines that invariant: the events of any commands pass it, at the horizon and later."""
     events: tuple[RecordedEvent, ...] = ()
     for attempted in attempt(commands):
         events += attempted.events

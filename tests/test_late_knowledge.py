@@ -1,6 +1,6 @@
 """Late knowledge (RULES.md section 10): back-dated payments, reversals for error, voidings, unapplied money.
 
-A fact recorded late takes its place in the order of the dates; the difference to the record is recorded.
+A fact recorded late counts in the order of the dates; the difference to the recorded outcomes is recorded.
 """
 
 from collections import defaultdict
@@ -138,7 +138,7 @@ def test_a_payment_reversed_for_error_was_never_made(history: History, data: st.
 
 
 def test_an_error_leaves_its_statement_line_and_its_reference() -> None:
-    """Whatever date is stated, the error is effective from the payment's date; its reference stays used."""
+    """Under any stated date the error is effective from the payment's date; its reference stays used."""
     with Ledger.open("memory://") as books:
         open_plan(books)
         examples.pay(books, OPENED_ON, "bank-1")

@@ -1,4 +1,4 @@
-"""The ledger told as stories: what a service, a partner and an auditor see. One rule per docstring."""
+"""The public face from end to end: positions, the overdue list, refusals, arguments, and the statement."""
 
 import pickle
 from datetime import UTC, date, datetime
@@ -36,10 +36,10 @@ LAST_DAY, CANCELLED_ON = date(2023, 5, 29), date(2023, 5, 30)
 """The last day of grace of the second installment, and the day after it."""
 
 
-# ---- what a plan comes to
+# ---- positions and the overdue list
 
 
-def test_a_position_tells_everything_about_a_plan(books: Ledger) -> None:
+def test_a_position_is_everything_about_a_plan(books: Ledger) -> None:
     """A position names money, shares, the next installment and how long grace still runs."""
     assert books.position("P-1", as_of=SECOND + DAY) == Position(
         plan_id="P-1",
@@ -78,7 +78,7 @@ def test_a_payment_on_the_last_day_of_grace_saves_the_plan_and_one_day_later_is_
 
 
 def test_the_plan_is_cancelled_without_any_job_having_run(books: Ledger) -> None:
-    """The overdue list shows a plan from the day after due to the last day of grace, whoever asks, whatever ran."""
+    """The overdue list shows a plan from the day after due to the last day of grace, though nothing was closed."""
     for as_of, listed in [(SECOND, 0), (SECOND + DAY, 1), (LAST_DAY, 1), (CANCELLED_ON, 0)]:
         assert len(books.overdue(as_of=as_of)) == listed
     row = books.overdue(as_of=LAST_DAY)[0]
@@ -104,7 +104,7 @@ def test_the_overdue_list_is_ordered_by_urgency_and_cut_by_partner() -> None:
 # ---- refusals
 
 
-def test_refusals_say_what_was_wrong_and_what_would_be_right(books: Ledger) -> None:
+def test_refusals_name_the_reason_and_the_remedy(books: Ledger) -> None:
     """Each refusal has its own type, carries its facts, reads as one sentence, and records nothing."""
     cases: list[tuple[type[LedgerError], str, Any]] = [
         (PaymentRefused, "before the opening on 2023-04-10; date it on the opening day or later",
@@ -187,8 +187,8 @@ def test_a_wrong_argument_is_named(books: Ledger, argument: str, value: object) 
     assert len(books.history("P-1")) == 3
 
 
-def test_queries_take_dates_and_instants_only(books: Ledger) -> None:
-    """`as_of` is a date, `known_at` an aware instant; the one in the place of the other is refused."""
+def test_queries_accept_dates_and_instants_only(books: Ledger) -> None:
+    """`as_of` is a date, `known_at` an aware instant; each is refused as the other."""
     with pytest.raises(InvalidArgument, match="as_of is .*expected a datetime.date"):
         books.position("P-1", as_of=datetime(2023, 5, 1, tzinfo=UTC))
     with pytest.raises(InvalidArgument, match="known_at is .*expected a datetime with a time zone"):
@@ -199,7 +199,7 @@ def test_queries_take_dates_and_instants_only(books: Ledger) -> None:
         books.record_payment("P-1", reference="x", amount=usd("1.00"), paid_at=FIRST, actr="x")  # type: ignore[call-arg]
 
 
-def test_pendulum_dates_and_instants_are_taken(books: Ledger) -> None:
+def test_pendulum_dates_and_instants_are_accepted(books: Ledger) -> None:
     """Dates and instants of pendulum are dates and instants; they are kept as plain ones."""
     instant = pendulum.datetime(2023, 5, 9, 22, tz="UTC")
     (paid, *_) = books.record_payment("P-1", reference="bank-2", amount=usd("150.00"), paid_at=instant)
@@ -213,8 +213,8 @@ def test_pendulum_dates_and_instants_are_taken(books: Ledger) -> None:
 # ---- the statement
 
 
-def test_a_statement_tells_the_story_and_ends_in_the_position(books: Ledger) -> None:
-    """Every line says in words what happened; the running balances end where the position stands."""
+def test_a_statement_ends_in_the_position(books: Ledger) -> None:
+    """Every line is a sentence about one day; the running balances end in the position."""
     pay(books, SECOND, "bank-2", amount="300.00")
     books.reverse_payment("P-1", reference="bank-2", cause="chargeback", on=date(2023, 6, 2))
     lines = books.statement("P-1", as_of=date(2023, 6, 22))

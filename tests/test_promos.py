@@ -181,7 +181,7 @@ def test_early_repayment_counts_installments_due_after_its_date(shift: int, coun
 
 @pytest.mark.parametrize("installments", range(1, 11))
 def test_the_award_of_an_early_repayment_grows_with_the_count(installments: int) -> None:
-    """The one next due cannot be prepaid: n installments prepay n - 1, and one alone prepays nothing."""
+    """The one next due cannot be prepaid: n installments prepay n - 1, and a single one prepays nothing."""
     plan = plan_after(pay(DUE[0], "bank-1", installments, "early_repayment"), terms=granted(early(1)))
     expected = floor(34_000 * (installments - 1) / 10_000)
     assert bonuses(plan) == ([(DUE[0], "early", expected, "bank-1")] if expected else [])
@@ -298,7 +298,7 @@ def test_the_awards_of_a_payment(
     ],
 )
 def test_promotions_credited_at_once(promo: Promo, *, at_once: bool) -> None:
-    """Bonuses on the package wait for completion; the others are credited as their terms say."""
+    """Bonuses on the package wait for completion; the others are credited as their terms state."""
     assert credited_at_once(promo) is at_once
 
 
@@ -410,7 +410,7 @@ def test_additive_gives_each_award_on_its_own_base(
 def test_exclusive_is_the_first_of_the_largest_of_additive(
     *, completion: tuple[tuple[Promo, ...], tuple[Award, ...], int], in_time: bool
 ) -> None:
-    """Exactly one of the additive awards stands, if there are any: no other is larger, none before it is as large."""
+    """Exactly one of the additive awards remains, if there are any: no other is larger, none before it is as large."""
     additive = credited(completion, "additive", in_time=in_time)
     exclusive = credited(completion, "exclusive", in_time=in_time)
     assert len(exclusive) == min(1, len(additive))
@@ -457,7 +457,7 @@ def test_by_due_date_is_kept_on_the_due_date_and_lost_the_day_after(number: int,
 
 @pytest.mark.parametrize(("shift", "promised"), [(-1, 1_700), (0, 1_700), (1, 0), (2, 0)])
 def test_the_promise_by_due_date_ends_the_day_after_an_unpaid_due_date(shift: int, promised: int) -> None:
-    """On the due date the promise still stands; the day after it is gone, and only then."""
+    """On the due date the promise still holds; the day after it is gone, and only then."""
     plan = plan_after(*pay_each(DUE[:3]), terms=granted(STRICT))
     assert plan.position(DUE[3] + shift * DAY).bonus_promised == promised
 
@@ -550,7 +550,7 @@ def test_an_award_ends_if_and_only_if_its_payment_is_charged_back(history: Histo
 
 @given(history=histories())
 def test_bonuses_on_completion_hold_if_and_only_if_the_plan_is_completed(history: History) -> None:
-    """They are credited on the day of the completion that stands, and at no other time."""
+    """They are credited on the day of the completion in force, and at no other time."""
     derived = Plan(history.events).timeline(date(2034, 1, 1))
     codes = {promo.code for promo in history.opened.terms.promos if not credited_at_once(promo)}
     waiting = [outcome for outcome in derived.holding() if isinstance(outcome, PromoApplied) and outcome.code in codes]

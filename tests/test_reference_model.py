@@ -1,4 +1,4 @@
-"""The reference model alone: identities on histories that no ledger would accept, and its words against the ledger's.
+"""The reference model by itself: identities on histories that no ledger accepts, and its words in those of the ledger.
 
 The worked examples that it shares with the ledger are in `test_worked_examples`.
 """

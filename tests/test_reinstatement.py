@@ -56,7 +56,6 @@ from tests.plans import (
     charge_back,
     close,
     kinds,
-    opened_in,
     overdue_figures,
     pay,
     pay_each,
@@ -66,7 +65,7 @@ from tests.plans import (
     reinstate,
     reverse,
 )
-from tests.strategies import OPENINGS, one_in, schedules
+from tests.strategies import OPENINGS, one_in, opened_in, schedules
 
 CANCELLED_ON = date(2023, 6, 30)
 ON = date(2023, 7, 1)
@@ -115,13 +114,13 @@ def test_a_completed_plan_is_not_reinstated() -> None:
 
 
 def test_closed_terms_allow_no_reinstatement() -> None:
-    """`closed` is the default: no reinstatement, whatever is paid."""
+    """`closed` is the default: no reinstatement for any payment."""
     with pytest.raises(ReinstatementRefused, match="its terms do not allow a reinstatement"):
         decide(record(pay(D), terms=under(Closed())), reinstate(ON, installments=9), METADATA)
 
 
 def test_the_approver_is_not_the_actor() -> None:
-    """Whoever records a reinstatement does not approve it; without a known actor the approver stands."""
+    """Whoever records a reinstatement does not approve it; without a known actor any approver is accepted."""
     history = record(pay(D))
     for actor in ("decider", None):
         assert decide(history, reinstate(ON), attrs.evolve(METADATA, actor=actor))
@@ -574,7 +573,7 @@ def test_a_reinstated_plan_promises_and_earns_no_bonus_on_completion(plan: Reins
 
 
 def test_unapplied_money_applies_after_the_payment_in_order_of_arrival() -> None:
-    """The payment settles first, then the money that came on 10 June, then that of 10 July, whatever its reference."""
+    """The payment settles first, then the money that came on 10 June, then that of 10 July, under any reference."""
     commands = [pay(D, "bank-1"), pay(DUE[1], "z"), pay(DUE[2], "a", 2), reverse("bank-1")]
     on = DUE[2] + DAY
     before, after = plan_after(*commands), plan_after(*commands, reinstate(on, installments=3))

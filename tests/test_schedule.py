@@ -1,4 +1,4 @@
-"""The installments that terms produce: due dates, amounts, the shares that each releases, and every refusal."""
+"""Terms, schedule and release (RULES.md sections 2 to 4): due dates, amounts, released shares, and every refusal."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -55,7 +55,7 @@ def package(
     first_due_on: date | None = None,
     grace_days: int = 19,
 ) -> PlanTerms:
-    """Return the terms of the first worked example, but for what is given."""
+    """Return the terms of the first worked example, some of them replaced."""
     return PlanTerms(
         price=Money.of(price, currency),
         shares=shares,
@@ -79,7 +79,7 @@ def lines_of(agreed: PlanTerms, opened_on: date = OPENED_ON) -> tuple[Installmen
 
 @given(made=schedules())
 def test_amounts_add_up_to_the_price(made: tuple[PlanTerms, tuple[Installment, ...]]) -> None:
-    """Whatever the schedule, the amounts are positive and add up to the price."""
+    """Under every schedule the amounts are positive and add up to the price."""
     agreed, lines = made
     assert sum(line.amount for line in lines) == agreed.price.minor
     assert all(line.amount > 0 for line in lines)
@@ -115,10 +115,10 @@ def test_installments_never_release_more_than_the_package(made: tuple[PlanTerms,
 
 
 @given(made=schedules())
-def test_the_schedule_of_the_terms_is_what_the_opening_records(
+def test_the_opening_records_the_schedule_of_its_terms(
     made: tuple[PlanTerms, tuple[Installment, ...]],
 ) -> None:
-    """A plan opened under the terms carries the very lines, and its first due date is written into its terms."""
+    """A plan opened under the terms carries the same lines, and its first due date is written into its terms."""
     agreed, lines = made
     opened_on = min(lines[0].due_on, agreed.first_due_on or lines[0].due_on)
     command = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=opened_on)
@@ -166,8 +166,8 @@ def test_every_n_days_are_counted_from_the_anchor(first: date, days: int, count:
     assert [line.due_on for line in lines_of(agreed, first)] == [first + i * days * DAY for i in range(count)]
 
 
-def test_the_first_installment_is_due_on_the_opening_date_unless_told() -> None:
-    """Left out, `first_due_on` is the opening date; an explicit schedule brings its own."""
+def test_the_first_installment_is_due_on_the_opening_date_unless_stated() -> None:
+    """Left out, `first_due_on` is the opening date; an explicit schedule has its own."""
     assert lines_of(package())[0].due_on == OPENED_ON
     assert lines_of(package(first_due_on=OPENED_ON + DAY))[0].due_on == OPENED_ON + DAY
     explicit = ExplicitSchedule(((OPENED_ON + 3 * DAY, 1), (OPENED_ON + 4 * DAY, 299_999)))
@@ -186,7 +186,7 @@ def test_five_thousand_in_thirty() -> None:
 
 
 def test_explicit_lines_are_taken_as_they_are() -> None:
-    """Uneven amounts and distances of a real loan book stand; the rounding unit says nothing about them."""
+    """Uneven amounts and distances of a real loan book are kept; the rounding unit does not apply to them."""
     book = ((date(2023, 5, 1), 30_001), (date(2023, 5, 4), 69_998), (date(2024, 2, 29), 1))
     agreed = package(price="1000.00", count=3, unit=100, schedule=ExplicitSchedule(book), release=Portion("0"))
     assert [(line.due_on, line.amount) for line in lines_of(agreed)] == list(book)
@@ -274,7 +274,7 @@ def test_portion_examples(fraction: str, shares: int, expected: list[int]) -> No
 
 @given(numbers=st.lists(st.integers(0, 10**6), min_size=1, max_size=12), rest=st.integers(0, 10**6))
 def test_an_explicit_release_is_as_listed(numbers: list[int], rest: int) -> None:
-    """Each installment releases its own number, and what they leave of the package may be nothing."""
+    """Each installment releases its own number, and the rest of the package may be nothing."""
     shares = max(1, sum(numbers) + rest)
     agreed = package(shares=shares, count=len(numbers), release=ExplicitRelease(tuple(numbers)))
     assert [line.shares for line in lines_of(agreed)] == numbers
@@ -375,8 +375,8 @@ BOOK = ((OPENED_ON, 100_000), (OPENED_ON + DAY, 200_000))
         ),
     ],
 )
-def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason: str, remedy: str) -> None:
-    """The refusal carries the plan, what was wrong and what would be right, and says it in one sentence."""
+def test_contradictory_terms_are_refused(agreed: PlanTerms, reason: str, remedy: str) -> None:
+    """The refusal carries the plan, the reason and the remedy, in one sentence."""
     with pytest.raises(TermsRefused) as refused:
         lines_of(agreed)
     error = refused.value
@@ -398,8 +398,8 @@ def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason:
         package(count=2, schedule=ExplicitSchedule(BOOK), release=Portion("1"), first_due_on=OPENED_ON),
     ],
 )
-def test_terms_that_only_just_agree_are_taken(agreed: PlanTerms) -> None:
-    """One share, one cent, one day on the right side of a boundary makes a plan."""
+def test_terms_at_the_boundary_are_accepted(agreed: PlanTerms) -> None:
+    """One share, one cent, one day on the right side of a boundary is accepted."""
     assert len(lines_of(agreed)) == agreed.installments
 
 
@@ -417,7 +417,7 @@ def test_the_last_day_of_grace_and_the_day_after_it_are_in_the_calendar() -> Non
 # ---- values that no terms can have
 
 
-WELL: Mapping[str, object] = {
+VALID: Mapping[str, object] = {
     "price": Money(100, "USD"),
     "shares": 10,
     "installments": 2,
@@ -461,10 +461,10 @@ WELL: Mapping[str, object] = {
     ],
 )
 def test_a_value_that_no_plan_can_have_is_refused(argument: str, value: object, expected: str) -> None:
-    """The refusal names the argument, what it was and what it has to be."""
+    """The refusal names the argument, its value and the expected one."""
     make: Callable[..., PlanTerms] = PlanTerms
     with pytest.raises(InvalidArgument) as refused:
-        make(**{**WELL, argument: value})
+        make(**{**VALID, argument: value})
     assert refused.value.argument == argument
     assert expected in refused.value.expected
     assert str(refused.value).startswith(f"{argument} is ")
@@ -484,10 +484,10 @@ def test_a_value_that_no_plan_can_have_is_refused(argument: str, value: object, 
         ("grace_days", 3_650),
     ],
 )
-def test_the_first_and_the_last_value_of_a_range_are_taken(argument: str, value: object) -> None:
+def test_the_first_and_the_last_value_of_a_range_are_accepted(argument: str, value: object) -> None:
     """Both ends of a range belong to it."""
     make: Callable[..., PlanTerms] = PlanTerms
-    assert getattr(make(**{**WELL, argument: value}), argument) == value
+    assert getattr(make(**{**VALID, argument: value}), argument) == value
 
 
 PART: Mapping[str, object] = {"code": "a", "rate_bp": 500}
@@ -559,22 +559,22 @@ def test_a_rate_is_kept_in_lowest_terms(numerator: int, denominator: int, factor
     assert Fraction(PerUnit(written).rate) == Fraction(numerator, denominator)
 
 
-def test_terms_have_the_defaults_that_the_rules_state() -> None:
+def test_terms_have_the_defaults_of_the_rules() -> None:
     """Rounding unit 1, monthly, 19 days of grace, no promotions, additive, no reinstatement."""
     make: Callable[..., PlanTerms] = PlanTerms
-    agreed = make(**WELL)
+    agreed = make(**VALID)
     assert (agreed.rounding_unit, agreed.schedule, agreed.grace_days) == (1, Monthly(), 19)
     assert (agreed.promos, agreed.stacking, agreed.reinstatement) == ((), "additive", Closed())
-    assert make(**WELL, reinstatement="closed") == agreed
+    assert make(**VALID, reinstatement="closed") == agreed
 
 
 def test_promotions_may_not_promise_more_shares_than_can_be_counted() -> None:
     """Bonuses that together pass 2⁶² shares are refused, with the promotions that do."""
     promos: tuple[Promo, ...] = tuple(PackageBonus(code=f"p{i}", rate_bp=1_000_000) for i in range(2))
     make: Callable[..., PlanTerms] = PlanTerms
-    assert make(**{**WELL, "shares": 10**14, "promos": promos})
+    assert make(**{**VALID, "shares": 10**14, "promos": promos})
     with pytest.raises(InvalidArgument, match="4,611,686,018,427,387,904") as refused:
-        make(**{**WELL, "shares": 10**15, "promos": promos})
+        make(**{**VALID, "shares": 10**15, "promos": promos})
     assert refused.value.given == ["p0", "p1"]
 
 

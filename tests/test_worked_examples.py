@@ -85,7 +85,7 @@ def outcomes(report: Report, kind: str) -> set[tuple[object, ...]]:
 
 
 # ------------------------------------------------------------------------------------ 3, 4
-def test_amounts_rounded_up_and_the_last_is_what_is_left(rules: Rules) -> None:
+def test_amounts_are_rounded_up_and_the_last_is_the_rest(rules: Rules) -> None:
     """5,000.00 in 30 with a unit of 1.00 is 29 x 167.00 and 157.00 (3)."""
     terms = replace(TEN, price=500_000, installments=30, rounding_unit=100, release=("portion", "0"))
     assert [amount for _, amount, _ in rules.schedule(terms)] == [16_700] * 29 + [15_700]
@@ -164,8 +164,8 @@ def test_one_payment_may_settle_several(at: At) -> None:
     assert report.outcomes == {("settled", DUE, i, 2_300, "a") for i in (1, 2, 3)}
 
 
-def test_overpaid_looks_at_the_money_then_standing(at: At) -> None:
-    """Money standing above the price is noticed on the date it happens, and a chargeback makes room (5)."""
+def test_overpaid_compares_the_money_received_with_the_price(at: At) -> None:
+    """More money than the price is found on the date it happens, and a chargeback makes room (5)."""
     x = date(2023, 6, 1)
     whole, more = paid(DUE, "a", 100_000), paid(x, "b", 1)
     assert at(TEN, [whole, more], x).overpaid_on == x
@@ -236,7 +236,7 @@ def test_several_open_installments(at: At) -> None:
     assert at(terms, [], date(2023, 6, 10)).amount_due == 20_000  # what falls due today is due
 
 
-def test_cancellation_forfeits_what_was_not_credited(at: At) -> None:
+def test_cancellation_forfeits_the_rest_of_the_package(at: At) -> None:
     """On cancellation the credited shares stay, the rest and every promotion not yet credited is forfeited (6)."""
     terms = replace(TEN, promos=(ON_TIME, CAMPAIGN))
     report = at(terms, each_due_date(TEN, 1), date(2023, 6, 30))
@@ -340,7 +340,7 @@ def test_early_repayment(at: At, base: str, shares: int) -> None:
     assert (report.status, report.bonus_credited) == ("completed", shares)
 
 
-def test_early_repayment_counts_only_what_lies_ahead(at: At) -> None:
+def test_early_repayment_counts_only_later_due_dates(at: At) -> None:
     """An installment already due is not prepaid, and an early repayment that prepays nothing is ordinary (7)."""
     terms = replace(TEN, grace_days=40, promos=(EARLY,))
     on = date(2023, 6, 11)  # 1 and 2 are overdue
@@ -393,7 +393,7 @@ def test_stacking(at: At, stacking: str, expected: set[tuple[str, int]]) -> None
 
 
 def test_exclusive_takes_single_awards_and_the_first_if_equal(at: At) -> None:
-    """Exclusive compares single awards, takes the first in the order of the terms, and leaves at-once alone (7)."""
+    """Exclusive compares single awards, takes the first in the order of the terms, and keeps those at once (7)."""
     double = replace(DOUBLE, code="larger", rate_bp=600, credit="on_completion")
     equal = Promo("package", "equal", 600)
     facts: list[Fact] = [paid(DUE, "a", 20_000), paid(date(2023, 7, 10), "b", 80_000)]
@@ -413,7 +413,7 @@ def test_exclusive_takes_single_awards_and_the_first_if_equal(at: At) -> None:
 CANCELLED = date(2023, 6, 30)  # number 2 was due on 10 June
 
 
-def test_reinstatement_redates_what_is_left(at: At) -> None:
+def test_reinstatement_redates_the_rest(at: At) -> None:
     """The rest falls due 30 days after the reinstatement, then at the schedule's spacing; bonuses are lost (9)."""
     terms = replace(TEN, promos=(ON_TIME, CAMPAIGN))
     on = date(2023, 7, 20)
@@ -457,7 +457,7 @@ def test_awards_after_a_reinstatement(at: At) -> None:
 
 
 def test_unapplied_money_applies_at_the_reinstatement(at: At) -> None:
-    """Money that stood unapplied settles on the day of the reinstatement; with nothing left it completes (9, 10)."""
+    """Money that was unapplied settles on the day of the reinstatement; with nothing left it completes (9, 10)."""
     on = date(2023, 7, 20)
     facts = [*each_due_date(TEN, 1), paid(date(2023, 7, 1), "u"), Reinstated(on, "r", 20_000, None)]
     assert at(TEN, facts, date(2023, 7, 19)).unapplied == 10_000
@@ -596,7 +596,7 @@ def test_chargeback_on_a_completed_plan(at: At) -> None:
 
 
 def test_chargeback_on_a_cancelled_plan(at: At) -> None:
-    """A cancelled plan stays so, no clock starts, and what is taken back counts as forfeited (10)."""
+    """A cancelled plan stays so, no clock starts, and shares taken back count as forfeited (10)."""
     x = date(2023, 7, 5)
     facts = [*each_due_date(TEN, 1), Reversed(x, "p1", "chargeback")]
     report = at(TEN, facts, date(2023, 9, 1))
