@@ -7,15 +7,15 @@ import attrs
 from hypothesis import assume, reject
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Command, Metadata, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.commands import Command, Metadata, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.decide import decide
 from ledger.errors import LedgerError
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.money import Money
 from ledger.plan import Plan
 from ledger.terms import FullCover
-from tests.plans import DAY, METADATA, attempt, charge_back, close, recorded_by, reverse
-from tests.strategies import RECORDED_AT, changes, days, opened_in, openings
+from tests.plans import DAY, attempt, cancel, charge_back, close, recorded_by, reverse
+from tests.strategies import METADATA, RECORDED_AT, changes, days, opened_in, openings
 
 
 @st.composite
@@ -98,16 +98,16 @@ class Reinstated:
 
 
 @st.composite
-def reinstated_plans(draw: st.DrawFn) -> Reinstated:
-    """A plan that was cancelled, by request or because grace ended, and then, after all that, reinstated once."""
+def reinstated_plans(draw: st.DrawFn, *, requests: bool = True) -> Reinstated:
+    """A plan that was cancelled because grace ended, or by request if `requests`, and was reinstated after that."""
     opening = draw(openings())
     opening = attrs.evolve(opening, terms=attrs.evolve(opening.terms, reinstatement=FullCover()))
     opened = opened_in(decide((), opening, METADATA))
     commands: list[Command] = [opening, *draw(_payments_near_due_dates(opened))]
     paid = [command for command in commands if isinstance(command, RecordPayment)]
     commands += [draw(reversals(paid)) for _ in range(draw(st.integers(0, 2)) if paid else 0)]
-    if draw(st.booleans()):
-        commands.append(CancelPlan(plan_id="P-1", reference="crm-1", on=draw(days(opened)), reason="asked"))
+    if requests and draw(st.booleans()):
+        commands.append(cancel(draw(days(opened))))
     before = recorded_by(attempt(commands))
     decisions = draw(fitting_reinstatements(before, earliest=Plan(before).horizon))
     assume(decisions)

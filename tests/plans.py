@@ -28,17 +28,15 @@ from ledger.events.facts import PaymentKind
 from ledger.money import Money
 from ledger.plan import Plan, Position
 from ledger.terms import FullCover, PerUnit, PlanTerms
-from tests.strategies import RECORDED_AT
+from tests.examples import OPENED_ON
+from tests.strategies import METADATA
 
 DAY = timedelta(days=1)
-OPENED_ON = date(2023, 4, 10)
 DUE = tuple(date(2023 + month // 12, month % 12 + 1, 10) for month in range(4, 14))
 """The due dates of `TEN`, from 2023-05-10 to 2024-02-10."""
 
 D = DUE[0]
 """The due date D of the table in RULES.md section 6."""
-
-METADATA = Metadata(recorded_at=RECORDED_AT, actor="decider")
 
 
 # ---- terms and commands

@@ -57,6 +57,8 @@ ZONES = (
 RECORDED_AT = datetime(2035, 1, 1, 12, tzinfo=UTC)
 """The instant of recording in these histories: later than any date in them."""
 
+METADATA = Metadata(recorded_at=RECORDED_AT, actor="decider")
+
 OPENINGS = st.one_of(
     st.dates(date(2023, 1, 1), date(2024, 12, 31)),
     st.sampled_from([date(2023, 1, day) for day in (28, 29, 30, 31)] + [date(2024, 1, day) for day in (29, 30, 31)]),
@@ -242,15 +244,14 @@ def amounts(draw: st.DrawFn, lines: tuple[Installment, ...]) -> int:
 def histories(draw: st.DrawFn, *, longest: int = 14) -> History:
     """A plan after random commands, refused ones left out, recorded in an order that is not that of their dates."""
     opening = draw(openings())
-    metadata = Metadata(recorded_at=RECORDED_AT, actor="decider")
-    events = decide((), opening, metadata)
+    events = decide((), opening, METADATA)
     opened = opened_in(events)
     accepted: list[Command] = []
     paid: list[RecordPayment | ReinstatePlan] = []
     for number in range(draw(st.integers(0, longest))):
         command = draw(changes(opened, number, paid))
         try:
-            events += decide(events, command, metadata)
+            events += decide(events, command, METADATA)
         except (CommandRefused, NotFound, ReferenceConflict):
             continue
         accepted.append(command)

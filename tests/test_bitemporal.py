@@ -19,10 +19,9 @@ from ledger.plan import Plan, known
 from ledger.timeline import timeline
 from tests import examples
 from tests.attempts import attempts_with_closings, clock_readings
-from tests.examples import TERMS, open_plan, usd
+from tests.examples import OPENED_ON, TERMS, open_plan, usd
 from tests.plans import (
     DAY,
-    OPENED_ON,
     TEN,
     D,
     attempt,

@@ -15,7 +15,6 @@ from tests import examples
 from tests.examples import OPENED_ON, open_plan, usd
 from tests.plans import (
     DAY,
-    METADATA,
     D,
     agreed,
     cancel,
@@ -29,7 +28,7 @@ from tests.plans import (
     recorded_by_last,
     reverse,
 )
-from tests.strategies import History, days, histories, one_in
+from tests.strategies import METADATA, History, days, histories, one_in
 
 YEARLY, WEEKLY = agreed(4, schedule=EveryDays(365)), agreed(4, schedule=EveryDays(7))
 MONTHLY = agreed(4)

@@ -17,10 +17,9 @@ from ledger.plan import Plan
 from ledger.terms import EveryDays
 from tests import examples
 from tests.attempts import attempts
+from tests.examples import OPENED_ON
 from tests.plans import (
     DAY,
-    METADATA,
-    OPENED_ON,
     TEN,
     Attempt,
     D,
@@ -33,7 +32,7 @@ from tests.plans import (
     record,
     recorded_by,
 )
-from tests.strategies import days, one_in, opened_in
+from tests.strategies import METADATA, days, one_in, opened_in
 
 
 def refusals(attempts: Iterable[Attempt]) -> list[tuple[type[LedgerError] | None, str]]:

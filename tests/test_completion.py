@@ -18,7 +18,6 @@ from tests.examples import TERMS, open_plan
 from tests.plans import (
     DAY,
     DUE,
-    METADATA,
     TEN,
     attempt,
     days_up_to_horizon,
@@ -29,7 +28,7 @@ from tests.plans import (
     recorded_by,
     recorded_by_last,
 )
-from tests.strategies import History, histories, one_in, opened_in
+from tests.strategies import METADATA, History, histories, one_in, opened_in
 
 # ---- the tranche
 

@@ -19,8 +19,8 @@ from ledger.events import PaymentMade, RecordedEvent
 from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion
-from tests.plans import METADATA, agreed, pay, record
-from tests.strategies import RECORDED_AT, ZONES
+from tests.plans import agreed, pay, record
+from tests.strategies import METADATA, RECORDED_AT, ZONES
 
 ALL_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))  # Debian adds the machine's own
 INSTANTS = st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))

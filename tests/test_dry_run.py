@@ -14,8 +14,8 @@ from ledger.decide import decide
 from ledger.events import RecordedEvent
 from tests.attempts import attempts_with_closings
 from tests.examples import OPENED_ON, open_plan, pay, usd
-from tests.plans import DAY, METADATA, TEN, D, attempt, kinds
-from tests.strategies import RECORDED_AT, one_in
+from tests.plans import DAY, TEN, D, attempt, kinds
+from tests.strategies import METADATA, RECORDED_AT, one_in
 
 
 @one_in(6)

@@ -17,7 +17,6 @@ from ledger.terms import EveryDays, ExplicitSchedule, PackageBonus
 from tests.plans import (
     DAY,
     DUE,
-    METADATA,
     TEN,
     D,
     agreed,
@@ -32,7 +31,7 @@ from tests.plans import (
     record,
     recorded_by_last,
 )
-from tests.strategies import RECORDED_AT, ZONES, History, histories, one_in
+from tests.strategies import METADATA, RECORDED_AT, ZONES, History, histories, one_in
 
 GRACES = (0, 1, 19, 45)
 FOUR, WEEKLY = agreed(4), agreed(4, schedule=EveryDays(7))

@@ -29,8 +29,8 @@ from ledger.terms import Closed, EveryDays, FullCover, PackageBonus, PlanTerms, 
 from tests import examples
 from tests.attempts import attempts_with_closings
 from tests.examples import OPENED_ON, TERMS, open_plan, usd
-from tests.plans import DAY, METADATA, TEN, D, attempt, cancel, charge_back, opening, pay, record, reinstate, reverse
-from tests.strategies import RECORDED_AT, History, histories, one_in
+from tests.plans import DAY, TEN, D, attempt, cancel, charge_back, opening, pay, record, reinstate, reverse
+from tests.strategies import METADATA, RECORDED_AT, History, histories, one_in
 
 # ---- the envelope
 

@@ -27,10 +27,9 @@ from ledger.money import Money
 from ledger.plan import Plan
 from ledger.timeline import timeline
 from tests.attempts import attempts_with_closings
+from tests.examples import OPENED_ON
 from tests.plans import (
     DAY,
-    METADATA,
-    OPENED_ON,
     D,
     attempt,
     charge_back,
@@ -41,7 +40,7 @@ from tests.plans import (
     recorded_by,
     recorded_outcomes,
 )
-from tests.strategies import RECORDED_AT, one_in, opened_in
+from tests.strategies import METADATA, RECORDED_AT, one_in, opened_in
 
 
 def derived_outcomes(events: Sequence[RecordedEvent], on: date) -> Counter[Event]:

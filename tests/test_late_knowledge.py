@@ -33,7 +33,6 @@ from tests.examples import OPENED_ON, open_plan, usd
 from tests.plans import (
     DAY,
     DUE,
-    METADATA,
     TEN,
     D,
     attempt,
@@ -50,7 +49,7 @@ from tests.plans import (
     recorded_by_last,
     reverse,
 )
-from tests.strategies import History, histories, one_in
+from tests.strategies import METADATA, History, histories, one_in
 
 # ---- back-dated payments
 

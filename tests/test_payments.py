@@ -11,11 +11,10 @@ from ledger.decide import decide
 from ledger.events import InstallmentSettled, PlanReinstated
 from ledger.plan import Plan
 from tests import examples
+from tests.examples import OPENED_ON
 from tests.plans import (
     DAY,
     DUE,
-    METADATA,
-    OPENED_ON,
     TEN,
     D,
     charge_back,
@@ -26,7 +25,7 @@ from tests.plans import (
     record,
     recorded_by_last,
 )
-from tests.strategies import History, histories, one_in
+from tests.strategies import METADATA, History, histories, one_in
 
 # ---- settling
 

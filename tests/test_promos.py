@@ -8,10 +8,10 @@ from typing import Any, Literal, cast
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ledger.events import Outcome, PromoApplied
+from ledger.events import InstallmentSettled, Outcome, PlanReinstated, PromoApplied
 from ledger.plan import Plan
 from ledger.promos import Award, credited_at_once, earned, on_completion, shares_at_rate
 from ledger.schedule import Installment
@@ -26,8 +26,9 @@ from ledger.terms import (
     Promo,
 )
 from ledger.timeline import timeline
-from tests.plans import DAY, DUE, OPENED_ON, TEN, agreed, charge_back, days_around, pay, pay_each, plan_after
-from tests.strategies import History, histories, promotions
+from tests.examples import OPENED_ON
+from tests.plans import DAY, DUE, TEN, agreed, charge_back, days_around, pay, pay_each, plan_after
+from tests.strategies import History, histories, one_in, promotions
 
 Stacking = Literal["additive", "exclusive", "compound"]
 Base = Literal["package", "released"]
@@ -494,6 +495,24 @@ def test_a_chargeback_ends_the_promise_by_due_date_when_the_due_date_is_past(shi
     on = DUE[1] + shift * DAY
     plan = plan_after(*pay_each(DUE[:1]), pay(DUE[0], "bank-2"), charge_back(on, "bank-2"), terms=granted(STRICT))
     assert [plan.position(max(day, on)).bonus_promised for day in (on, on + DAY)] == promised
+
+
+@one_in(2)
+@given(data=st.data())
+def test_by_due_date_is_promised_while_no_due_date_has_passed_unpaid(data: st.DataObject) -> None:
+    """Promised or credited if and only if every installment is settled by its due date, or that date has not passed."""
+    history = data.draw(histories())
+    plan, day = Plan(history.events), data.draw(days_of_change(history))
+    assume(not any(isinstance(fact, PlanReinstated) for fact in plan.facts))
+    bonus = OnTimeBonus(code="strict", rate_bp=10_000, standard="by_due_date")
+    opened = attrs.evolve(plan.opened, terms=attrs.evolve(plan.opened.terms, promos=(bonus,)))
+    derived = timeline(opened, plan.facts, day)
+    settled_on = {
+        outcome.number: outcome.effective_on for outcome in derived.holding() if isinstance(outcome, InstallmentSettled)
+    }
+    in_time = all(settled_on.get(line.number, day) <= line.due_on for line in opened.lines)
+    kept = in_time and derived.state.status != "cancelled"
+    assert derived.state.bonus_credited + derived.state.bonus_promised == (opened.terms.shares if kept else 0)
 
 
 # ---- an award falls with its own payment

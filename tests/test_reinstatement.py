@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ledger import (
@@ -42,19 +42,20 @@ from ledger.terms import (
     Portion,
     Schedule,
 )
+from ledger.timeline import timeline
 from tests import examples
 from tests.attempts import Reinstated, reinstated_plans
 from tests.examples import TERMS, open_plan, usd
 from tests.plans import (
     DAY,
     DUE,
-    METADATA,
     TEN,
     D,
     agreed,
     cancel,
     charge_back,
     close,
+    days_around,
     kinds,
     overdue_figures,
     pay,
@@ -65,7 +66,7 @@ from tests.plans import (
     reinstate,
     reverse,
 )
-from tests.strategies import OPENINGS, one_in, opened_in, schedules
+from tests.strategies import METADATA, OPENINGS, one_in, opened_in, schedules
 
 CANCELLED_ON = date(2023, 6, 30)
 ON = date(2023, 7, 1)
@@ -625,6 +626,24 @@ def test_on_a_plan_that_was_not_cancelled_after_all_the_money_is_an_ordinary_pay
     position = plan.position(ON)
     assert (position.settled, position.shares_forfeited, position.bonus_promised) == (4, 0, 1_700)
     assert _awards(plan) == [PromoApplied(ON, "double", 170, "bank-9")]
+
+
+@one_in(2)
+@given(plan=reinstated_plans(requests=False))
+def test_found_in_grace_the_missing_money_makes_the_reinstatement_an_ordinary_payment(plan: Reinstated) -> None:
+    """Wherever money found later saves the plan, all answers are those with an ordinary payment in its stead."""
+    before, decision = Plan(plan.before), attrs.evolve(plan.decision, amount=Money(1, plan.decision.amount.currency))
+    opened, cancelled_on = before.opened, before.timeline(decision.on).state.cancelled_on
+    assert cancelled_on is not None
+    last_day = max(cancelled_on - DAY, opened.effective_on)
+    missing = Money(before.timeline(last_day).state.missing, decision.amount.currency)
+    found = attrs.evolve(pay(last_day, "found"), amount=missing).fact(before)
+    assume(before.timeline(before.horizon).state.paid + missing.minor < opened.terms.price.minor)
+    assume(timeline(opened, [*before.facts, found], decision.on).state.status in ("active", "in_grace"))
+    payment = attrs.evolve(pay(decision.on, decision.reference), amount=decision.amount).fact(before)
+    for day in days_around([last_day, decision.on, decision.on + 30 * DAY], first=opened.effective_on):
+        with_decision = timeline(opened, [*before.facts, decision.fact(before), found], day)
+        assert with_decision == timeline(opened, [*before.facts, payment, found], day)
 
 
 def test_a_reinstatement_stands_whatever_its_payment_turns_out_to_cover() -> None:

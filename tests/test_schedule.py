@@ -37,8 +37,9 @@ from ledger.terms import (
     Release,
     Schedule,
 )
-from tests.plans import DAY, METADATA, OPENED_ON
-from tests.strategies import OPENINGS, schedules
+from tests.examples import OPENED_ON
+from tests.plans import DAY
+from tests.strategies import METADATA, OPENINGS, schedules
 
 RATES = st.builds(Fraction, st.integers(0, 10**4), st.integers(1, 10**3))
 
