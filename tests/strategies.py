@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Literal
+from zoneinfo import available_timezones
 
 import attrs
 from hypothesis import settings
@@ -54,6 +55,7 @@ ZONES = (
     "Australia/Lord_Howe",
     "UTC",
 )
+ALL_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))  # Debian adds the machine's own
 RECORDED_AT = datetime(2035, 1, 1, 12, tzinfo=UTC)
 """The instant of recording in these histories: later than any date in them."""
 
