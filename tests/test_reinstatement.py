@@ -56,6 +56,7 @@ from tests.plans import (
     charge_back,
     close,
     days_around,
+    deadlines,
     kinds,
     overdue_figures,
     pay,
@@ -393,6 +394,19 @@ def test_re_dated_again_the_spacing_is_that_of_the_terms(schedule: Schedule, due
         terms=_five(schedule),
     )
     assert _due_dates(plan, ON + 40 * DAY) == due
+
+
+@pytest.mark.parametrize(("shift", "missed"), [(30, []), (31, [2]), (32, [2]), (38, [2, 3])])
+def test_a_re_dated_installment_is_missed_anew(shift: int, missed: list[int]) -> None:
+    """Missed before the cancellation and not covered, numbers 2 and 3 are missed again after their new dates."""
+    terms = agreed(4, schedule=EveryDays(7), first_due_on=D, reinstatement=PartialCover(1))
+    plan = plan_after(reinstate(ON, revised_shares=10_000), terms=terms)
+    assert deadlines(plan.timeline(ON).holding()) == [
+        *[("PaymentMissed", D + (7 * i + 1) * DAY, i + 1) for i in range(3)],
+        ("PlanCancelled", D + 20 * DAY, 1),
+    ]
+    again = deadlines(plan.timeline(ON + shift * DAY).holding())[4:]
+    assert again == [("PaymentMissed", ON + (31 + 7 * i) * DAY, number) for i, number in enumerate(missed)]
 
 
 def test_with_nothing_left_the_plan_is_completed_and_not_re_dated() -> None:
