@@ -45,7 +45,7 @@ def test_a_payment_is_not_charged_back_before_its_own_date(shift: int, *, accept
             decide(history, chargeback, METADATA)
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories(), data=st.data())
 def test_a_chargeback_takes_its_money_and_moves_no_deadline_of_its_date(history: History, data: st.DataObject) -> None:
     """On its date all of the money is gone; days past due, end of grace and a cancellation are as without it."""

@@ -92,7 +92,7 @@ def test_the_order_of_the_outcomes_of_a_completion() -> None:
     ]
 
 
-@one_in(2)
+@one_in(4)
 @given(commands=attempts_with_closings())
 def test_a_completion_credits_the_rest_of_the_package(commands: list[Command]) -> None:
     """Completed, a plan has credited its whole package; the tranche is the part that the installments left."""
@@ -135,7 +135,7 @@ def test_shares_and_money_are_conserved_at_every_date(commands: list[Command]) -
             assert (position.shares_promised, position.bonus_promised) == (0, 0)
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories())
 def test_paying_on_schedule_credits_exactly_the_promised_shares(history: History) -> None:
     """An active plan whose open installments are paid one by one, each when due, ends with all that it promised."""

@@ -380,7 +380,7 @@ def test_a_request_on_a_completed_plan_is_refused(shift: int, *, accepted: bool)
             decide(history, request, METADATA)
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories())
 def test_a_cancelled_plan_neither_settles_nor_misses_nor_completes(history: History) -> None:
     """From a cancellation to a reinstatement the only things that happen are chargebacks and unapplied money."""

@@ -101,7 +101,7 @@ def test_a_back_dated_payment_can_void_a_missed_payment() -> None:
     assert stays[1:] == [InstallmentSettled(D + DAY, 1, 2_300, "late")]
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories(), data=st.data())
 def test_between_days_the_order_of_recording_decides_nothing(history: History, data: st.DataObject) -> None:
     """Facts come to the same in any order of recording that keeps the facts of one day in theirs."""
@@ -118,7 +118,7 @@ def test_between_days_the_order_of_recording_decides_nothing(history: History, d
 # ---- reversals for error
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories(), data=st.data())
 def test_a_payment_reversed_for_error_was_never_made(history: History, data: st.DataObject) -> None:
     """At every date the plan is as if the payment, and a reinstatement that it made, had never been recorded."""

@@ -30,7 +30,7 @@ from tests.strategies import METADATA, History, histories, one_in
 # ---- settling
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories())
 def test_money_settles_installments_oldest_first(history: History) -> None:
     """At every date the money paid settles as many of the first installments as it covers, and a part of the next."""
@@ -44,7 +44,7 @@ def test_money_settles_installments_oldest_first(history: History) -> None:
             assert state.missing > 0
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories())
 def test_an_installment_is_settled_on_the_date_of_the_completing_payment(history: History) -> None:
     """Each settlement has the date of its payment, or of the reinstatement that applied unapplied money."""

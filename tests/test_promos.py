@@ -497,7 +497,7 @@ def test_a_chargeback_ends_the_promise_by_due_date_when_the_due_date_is_past(shi
     assert [plan.position(max(day, on)).bonus_promised for day in (on, on + DAY)] == promised
 
 
-@one_in(2)
+@one_in(4)
 @given(data=st.data())
 def test_by_due_date_is_promised_while_no_due_date_has_passed_unpaid(data: st.DataObject) -> None:
     """Promised or credited if and only if every installment is settled by its due date, or that date has not passed."""

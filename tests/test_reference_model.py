@@ -80,7 +80,7 @@ def test_there_is_no_report_before_the_opening() -> None:
         assert derive(TERMS, OPENED, [], day).status == "active"
 
 
-@one_in(2)
+@one_in(4)
 @given(history=histories())
 def test_terms_and_facts_survive_the_translation(history: History) -> None:
     """In the words of the reference model and back into those of the ledger, terms and facts are the same."""

@@ -212,7 +212,7 @@ def test_with_nothing_overdue_any_payment_reinstates(policy: FullCover | Partial
         decide(history, reinstate(D + DAY, installments=0, minor=1), METADATA)
 
 
-@one_in(2)
+@one_in(4)
 @given(plan=reinstated_plans())
 def test_everything_overdue_is_settled_by_full_cover(plan: Reinstated) -> None:
     """After the reinstatement no installment is open that was due before its day; the plan is active or completed."""
@@ -312,7 +312,7 @@ def test_the_tranche_is_the_rest_of_the_revised_package(shift: int, figures: tup
     assert PlanCompleted(last, 7_000, "rest") in plan.timeline(last).holding()
 
 
-@one_in(2)
+@one_in(4)
 @given(plan=reinstated_plans())
 def test_a_reinstatement_takes_no_credited_share_back(plan: Reinstated) -> None:
     """Shares credited on a cancelled plan stay; the rest of the package is promised again, less the revision."""
@@ -422,7 +422,7 @@ def test_with_nothing_left_the_plan_is_completed_and_not_re_dated() -> None:
     assert [plan.position(ON + shift * DAY).status for shift in (-1, 0, 1)] == ["cancelled", "completed", "completed"]
 
 
-@one_in(2)
+@one_in(4)
 @given(plan=reinstated_plans())
 def test_the_schedule_is_revised_if_and_only_if_something_is_unsettled(plan: Reinstated) -> None:
     """All unsettled lines are re-dated, from 30 days on, in order; none is if nothing is left."""
@@ -561,7 +561,7 @@ def test_the_reinstating_payment_and_the_revived_money_earn_nothing() -> None:
     assert _awards(plan) == []
 
 
-@one_in(2)
+@one_in(4)
 @given(plan=reinstated_plans())
 def test_a_reinstated_plan_promises_and_earns_no_bonus_on_completion(plan: Reinstated) -> None:
     """Paid up on the day of the reinstatement or later, the plan credits its package and nothing on completion."""
@@ -642,7 +642,7 @@ def test_on_a_plan_that_was_not_cancelled_after_all_the_money_is_an_ordinary_pay
     assert _awards(plan) == [PromoApplied(ON, "double", 170, "bank-9")]
 
 
-@one_in(2)
+@one_in(4)
 @given(plan=reinstated_plans(requests=False))
 def test_found_in_grace_the_missing_money_makes_the_reinstatement_an_ordinary_payment(plan: Reinstated) -> None:
     """Wherever money found later saves the plan, all answers are those with an ordinary payment in its stead."""
