@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ledger import Ledger
+from tests.examples import OPENED_ON, open_plan, pay
 
 settings.register_profile("default", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", parent=settings.get_profile("default"), max_examples=20_000)
@@ -63,4 +64,13 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def ledger(url: str, name: str) -> Iterator[Ledger]:
     """An empty ledger in each store in turn."""
     with Ledger.open(url, name=name) as opened:
+        yield opened
+
+
+@pytest.fixture
+def books() -> Iterator[Ledger]:
+    """A ledger in memory with the example plan, its first installment paid."""
+    with Ledger.open("memory://") as opened:
+        open_plan(opened)
+        pay(opened, OPENED_ON, "bank-1")
         yield opened

@@ -1,10 +1,13 @@
 """Strategies: terms of every shape, and random histories of commands around their due dates."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Literal
+from zoneinfo import available_timezones
 
 import attrs
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ledger.commands import (
@@ -22,7 +25,7 @@ from ledger.errors import CommandRefused, NotFound, ReferenceConflict
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.events.facts import ReversalCause
 from ledger.money import EXPONENTS, Money
-from ledger.schedule import Installment
+from ledger.schedule import Installment, installments
 from ledger.terms import (
     Closed,
     DoublePayment,
@@ -52,8 +55,11 @@ ZONES = (
     "Australia/Lord_Howe",
     "UTC",
 )
+ALL_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))  # Debian adds the machine's own
 RECORDED_AT = datetime(2035, 1, 1, 12, tzinfo=UTC)
-"""When the ledger of these histories learns of everything: late enough for any date in them."""
+"""The instant of recording in these histories: later than any date in them."""
+
+METADATA = Metadata(recorded_at=RECORDED_AT, actor="decider")
 
 OPENINGS = st.one_of(
     st.dates(date(2023, 1, 1), date(2024, 12, 31)),
@@ -61,6 +67,11 @@ OPENINGS = st.one_of(
 )
 CURRENCIES = st.sampled_from(["USD", "USD", "JPY", "KWD"])
 GRACE_DAYS = st.sampled_from([0, 1, 19, 19, 45])
+
+
+def one_in(number: int) -> settings:
+    """Return settings for a property with slow examples: one in `number` of the profile's examples."""
+    return settings(max_examples=max(1, settings().max_examples // number))
 
 
 def rates() -> st.SearchStrategy[int]:
@@ -145,10 +156,25 @@ def terms(draw: st.DrawFn, opened_on: date) -> PlanTerms:
 
 
 @st.composite
+def schedules(draw: st.DrawFn) -> tuple[PlanTerms, tuple[Installment, ...]]:
+    """Terms of every shape, and the installments that they produce."""
+    opened_on = draw(OPENINGS)
+    agreed = draw(terms(opened_on))
+    return agreed, installments("P-1", agreed, opened_on=opened_on)
+
+
+@st.composite
 def openings(draw: st.DrawFn, plan_id: str = "P-1") -> OpenPlan:
     """A command that opens a plan."""
     opened_on = draw(OPENINGS)
     return OpenPlan(plan_id=plan_id, investor="I-1", partner="N-1", terms=draw(terms(opened_on)), opened_at=opened_on)
+
+
+def opened_in(events: Sequence[RecordedEvent]) -> PlanOpened:
+    """Return the opening, the first event of a plan."""
+    opened = events[0].event
+    assert isinstance(opened, PlanOpened)
+    return opened
 
 
 @attrs.frozen
@@ -162,9 +188,7 @@ class History:
     @property
     def opened(self) -> PlanOpened:
         """The opening event."""
-        opened = self.events[0].event
-        assert isinstance(opened, PlanOpened)
-        return opened
+        return opened_in(self.events)
 
 
 @st.composite
@@ -222,16 +246,14 @@ def amounts(draw: st.DrawFn, lines: tuple[Installment, ...]) -> int:
 def histories(draw: st.DrawFn, *, longest: int = 14) -> History:
     """A plan after random commands, refused ones left out, recorded in an order that is not that of their dates."""
     opening = draw(openings())
-    metadata = Metadata(recorded_at=RECORDED_AT, actor="decider")
-    events = decide((), opening, metadata)
-    opened = events[0].event
-    assert isinstance(opened, PlanOpened)
+    events = decide((), opening, METADATA)
+    opened = opened_in(events)
     accepted: list[Command] = []
     paid: list[RecordPayment | ReinstatePlan] = []
     for number in range(draw(st.integers(0, longest))):
         command = draw(changes(opened, number, paid))
         try:
-            events += decide(events, command, metadata)
+            events += decide(events, command, METADATA)
         except (CommandRefused, NotFound, ReferenceConflict):
             continue
         accepted.append(command)

@@ -1,4 +1,4 @@
-"""Splits of whole numbers: they add up, they do not drift, and the remainder is where it was promised."""
+"""Splits of whole numbers: they add up, they do not drift, and the remainder is in its documented part."""
 
 from fractions import Fraction
 from itertools import accumulate
@@ -13,7 +13,7 @@ from ledger.allocation import cumulative_floor, rounded_up_last_takes_rest
 TOTALS = st.integers(0, 10**15)
 PARTS = st.integers(1, 400)
 UNITS = st.one_of(st.sampled_from([1, 7, 10, 100, 1_000]), st.integers(1, 10**6))
-SHARES = st.builds(Fraction, st.integers(0, 10**12), st.integers(1, 10**6))
+FRACTIONS = st.builds(Fraction, st.integers(0, 10**12), st.integers(1, 10**6))
 
 
 @given(total=TOTALS, parts=PARTS, unit=UNITS)
@@ -57,19 +57,19 @@ def test_a_larger_total_gives_no_smaller_regular_part(total: int, parts: int, un
     ],
 )
 def test_rounded_up_examples(total: int, parts: int, unit: int, expected: list[int]) -> None:
-    """5,000.00 in 30 with a unit of 1.00 is 29 × 167.00 and 157.00; what is left may be nothing, or less."""
+    """5,000.00 in 30 with a unit of 1.00 is 29 × 167.00 and 157.00; the last part may be nothing, or less."""
     assert list(rounded_up_last_takes_rest(total, parts=parts, unit=unit)) == expected
 
 
-@given(total=SHARES, parts=PARTS)
-def test_after_every_part_the_sum_is_the_exact_share_rounded_down(total: Fraction, parts: int) -> None:
+@given(total=FRACTIONS, parts=PARTS)
+def test_after_every_part_the_sum_is_the_exact_part_rounded_down(total: Fraction, parts: int) -> None:
     """The first i parts add up to floor(total × i / parts), the last of them to floor(total): nothing drifts."""
     split = cumulative_floor(total, parts=parts)
     assert list(accumulate(split)) == [floor(total * i / parts) for i in range(1, parts + 1)]
     assert sum(split) == floor(total)
 
 
-@given(total=SHARES, parts=PARTS)
+@given(total=FRACTIONS, parts=PARTS)
 def test_parts_of_a_spread_are_even(total: Fraction, parts: int) -> None:
     """No part is negative, and no two parts differ by more than one."""
     split = cumulative_floor(total, parts=parts)
@@ -78,9 +78,9 @@ def test_parts_of_a_spread_are_even(total: Fraction, parts: int) -> None:
     assert max(split) - min(split) <= 1
 
 
-@given(total=SHARES, parts=PARTS, more=SHARES)
+@given(total=FRACTIONS, parts=PARTS, more=FRACTIONS)
 def test_a_larger_total_spreads_no_less_at_any_point(total: Fraction, parts: int, more: Fraction) -> None:
-    """With a larger total, after no number of parts is less given out."""
+    """With a larger total, after no number of parts is the sum smaller."""
     before, after = (accumulate(cumulative_floor(whole, parts=parts)) for whole in (total, total + more))
     assert all(less <= same_or_more for less, same_or_more in zip(before, after, strict=True))
 
@@ -98,5 +98,5 @@ def test_a_larger_total_spreads_no_less_at_any_point(total: Fraction, parts: int
     ],
 )
 def test_cumulative_floor_examples(total: Fraction, parts: int, expected: list[int]) -> None:
-    """Ten in four is 2, 3, 2, 3; the fraction of a share that all leave is nobody's part."""
+    """Ten in four is 2, 3, 2, 3; the fraction that is left over is in no part."""
     assert list(cumulative_floor(total, parts=parts)) == expected

@@ -12,7 +12,7 @@ from ledger import InvalidArgument, Ledger, reference_model
 from ledger.books.importer import import_book, write_refused
 from ledger.books.reader import EXAMPLE, RefusedRow, read_book
 from ledger.plan import Plan
-from tests.reference_words import fact_of, terms_of
+from tests.reference_words import facts_of, report_of, terms_of
 
 PLANS = (
     "plan_id,investor_id,partner_id,opened_at,price,currency,shares,installments,rounding_unit,release,timezone,"
@@ -55,7 +55,7 @@ def test_the_bundled_book_is_imported_whole_and_only_once(ledger: Ledger) -> Non
     assert (row.plans, row.active, row.in_grace, row.cancelled, row.completed) == (400, 116, 9, 156, 119)
 
 
-def test_what_the_bundled_book_refuses_is_dated_after_a_cancellation() -> None:
+def test_refused_rows_of_the_bundled_book_are_dated_after_a_cancellation() -> None:
     """The book's refused rows are payments after a cancellation, with both dates, and the reversal of one of them."""
     report = import_book(Ledger.open("memory://"), read_book(EXAMPLE))
     *payments, reversal = report.refused
@@ -68,30 +68,23 @@ def test_what_the_bundled_book_refuses_is_dated_after_a_cancellation() -> None:
     assert any("'P-00005-009'" in row.reason for row in payments)
 
 
-def test_every_plan_of_the_bundled_book_is_as_the_reference_model_says() -> None:
-    """At the ends of all months of the book, every plan stands where stepping day by day brings it."""
+def test_every_plan_of_the_bundled_book_agrees_with_the_reference_model() -> None:
+    """On three days of the book every plan is as derived day by day, and its record follows from its facts."""
     with Ledger.open("memory://") as ledger:
         import_book(ledger, read_book(EXAMPLE))
-        for position in ledger.positions(as_of=date(2024, 6, 30)):
-            plan = Plan(ledger.history(position.plan_id))
-            facts = [fact for item in ledger.history(position.plan_id) if (fact := fact_of(item.event))]
+        for plan_id in [position.plan_id for position in ledger.positions(as_of=date(2024, 6, 30))]:
+            history = ledger.history(plan_id)
+            plan, facts = Plan(history), facts_of(history)
             plan.check(plan.timeline(plan.horizon))
+            terms, opened_on = terms_of(plan.opened), plan.opened.effective_on
             for as_of in (date(2022, 12, 31), date(2023, 12, 31), date(2024, 6, 30)):
-                if as_of < plan.opened.effective_on:
-                    continue
-                report = reference_model.derive(terms_of(plan.opened), plan.opened.effective_on, facts, as_of)
-                stands = plan.position(as_of)
-                assert (stands.status, stands.paid.minor, stands.unapplied.minor, stands.shares_credited) == (
-                    report.status,
-                    report.paid,
-                    report.unapplied,
-                    report.shares_credited,
-                )
-                assert (stands.bonus_credited, stands.bonus_promised) == (report.bonus_credited, report.bonus_promised)
+                if as_of >= opened_on:
+                    report = report_of(plan.opened, plan.timeline(as_of), as_of)
+                    assert report == reference_model.derive(terms, opened_on, facts, as_of)
 
 
 def test_rows_are_applied_in_the_order_in_which_they_were_recorded(tmp_path: Path) -> None:
-    """A book split into lines in any order is the same book: what counts is `recorded_at`."""
+    """A book split into lines in any order is the same book: `recorded_at` decides."""
     shutil.copytree(EXAMPLE, tmp_path / "book")
     payments = (tmp_path / "book" / "payments.csv").read_text().splitlines(keepends=True)
     (tmp_path / "book" / "payments.csv").write_text("".join([payments[0], *reversed(payments[1:])]))
@@ -100,7 +93,7 @@ def test_rows_are_applied_in_the_order_in_which_they_were_recorded(tmp_path: Pat
     assert Counter(row.command for row in turned) == Counter(row.command for row in straight)
 
 
-def test_late_rows_revive_a_plan_and_what_was_refused_is_offered_again(tmp_path: Path) -> None:
+def test_late_rows_revive_a_plan_and_refused_rows_are_offered_again(tmp_path: Path) -> None:
     """A payment refused on a cancelled plan is recorded once a later row undoes the cancellation."""
     folder = _book(
         tmp_path,
@@ -119,8 +112,8 @@ def test_late_rows_revive_a_plan_and_what_was_refused_is_offered_again(tmp_path:
 # ---- bad rows
 
 
-def test_every_kind_of_bad_row_is_refused_with_its_place_and_everything_good_is_recorded(tmp_path: Path) -> None:
-    """File, line, column and what was expected, or the sentence of the rule; nothing good is held up."""
+def test_every_kind_of_bad_row_is_refused_by_line_and_everything_good_is_recorded(tmp_path: Path) -> None:
+    """File, line, column and the expected value, or the sentence of the rule; nothing good is held up."""
     good = "2023-04-10,regular,2023-04-10T12:00:00+00:00"
     payments = [
         PAYMENTS,
@@ -186,7 +179,7 @@ def test_every_kind_of_bad_row_is_refused_with_its_place_and_everything_good_is_
     ],
 )
 def test_a_bad_plan_is_refused_and_its_payments_with_it(tmp_path: Path, column: str, value: str, reason: str) -> None:
-    """A plan that cannot be opened leaves its payments without a plan; each says so."""
+    """A plan that cannot be opened leaves its payments without a plan; each refusal names it."""
     cells = dict(zip(PLANS.split(","), PLAN.split(","), strict=True)) | {column: value}
     with (tmp_path / "plans.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, PLANS.split(","))
@@ -231,7 +224,7 @@ def test_a_folder_without_a_book_is_refused(tmp_path: Path) -> None:
 
 
 def test_partners_are_checked(tmp_path: Path) -> None:
-    """A partner stands once, and has an upline of the same file or none."""
+    """A partner is listed once, and has an upline of the same file or none."""
     partners = "partner_id,upline_id\nN-1,\nN-2,N-1\nN-2,N-1\nN-3,N-9\nN-4,N-4\n,N-1\nN-5\n"
     book = read_book(_book(tmp_path, partners=partners))
     assert [(row.line, row.reason) for row in book.malformed] == [
@@ -286,7 +279,7 @@ def test_optional_files_and_columns(tmp_path: Path) -> None:
 
 
 def test_refused_rows_are_written_with_file_line_and_reason(tmp_path: Path) -> None:
-    """The rejected file is itself CSV, whatever the reasons contain."""
+    """The rejected file is itself CSV, with any text in the reasons."""
     rows = (RefusedRow("payments.csv", 7, 'a "quoted", reason'), RefusedRow("plans.csv", 2, "ö"))
     write_refused(tmp_path / "rejected.csv", rows)
     with (tmp_path / "rejected.csv").open(encoding="utf-8", newline="") as file:

@@ -3,7 +3,7 @@
 import calendar
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger import dates
-from ledger.commands import CancelPlan, ClosePlan, Metadata, OpenPlan, RecordPayment, ReversePayment
+from ledger.commands import CancelPlan, ClosePlan, OpenPlan, ReversePayment
 from ledger.dates import civil_date, date_or_instant, day_in, instant, months_from
 from ledger.decide import decide
 from ledger.errors import InvalidArgument, LedgerError, PlanIsCancelled
@@ -19,9 +19,9 @@ from ledger.events import PaymentMade, RecordedEvent
 from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion
-from tests.strategies import RECORDED_AT, ZONES
+from tests.plans import agreed, pay, record
+from tests.strategies import ALL_ZONES, METADATA, RECORDED_AT, ZONES
 
-ALL_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))  # Debian adds the machine's own
 INSTANTS = st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 """From 1900 to 2100."""
 
@@ -44,7 +44,7 @@ MIDNIGHT_CHANGES = [
     ("Asia/Kathmandu", date(2023, 5, 29)),
     ("America/St_Johns", date(2023, 11, 5)),
 ]
-"""Days at whose ends the clocks of a zone do something, and two zones with odd offsets."""
+"""Days at whose ends the clocks of a zone change, and two zones with odd offsets."""
 
 
 def last_second(zone: str, day: date) -> datetime:
@@ -105,7 +105,7 @@ def test_a_leap_day_comes_back_every_four_years() -> None:
 
 
 def test_months_end_with_the_calendar() -> None:
-    """December 9999 is the last month; what lies beyond it overflows."""
+    """December 9999 is the last month; the next one overflows."""
     assert months_from(date(9999, 10, 31), 1) == date(9999, 11, 30)
     assert months_from(date(9999, 10, 31), 2) == date(9999, 12, 31)
     with pytest.raises(OverflowError):
@@ -113,7 +113,7 @@ def test_months_end_with_the_calendar() -> None:
 
 
 def test_months_from_a_pendulum_date_are_plain_dates() -> None:
-    """Whatever date comes in, a plain one comes out."""
+    """A date of any class becomes a plain one."""
     assert type(months_from(pendulum.date(2023, 1, 31), 1)) is date
 
 
@@ -128,14 +128,14 @@ def test_the_day_of_an_instant_is_that_of_the_clocks_there(zone: str, at: dateti
 
 
 @given(zone=ALL_ZONES, at=INSTANTS, elsewhere=st.integers(-14, 14))
-def test_the_day_of_an_instant_is_the_same_wherever_it_was_noted(zone: str, at: datetime, elsewhere: int) -> None:
+def test_the_day_of_an_instant_is_the_same_at_every_offset(zone: str, at: datetime, elsewhere: int) -> None:
     """An instant written with another offset is the same instant and falls on the same day."""
     assert day_in(zone, at.astimezone(timezone(timedelta(hours=elsewhere)))) == day_in(zone, at)
 
 
 @pytest.mark.parametrize(("zone", "day"), MIDNIGHT_CHANGES)
 def test_a_day_ends_with_its_last_second(zone: str, day: date) -> None:
-    """The last second of a day belongs to it and the next one does not, whatever the clocks do around midnight."""
+    """The last second of a day belongs to it and the next one does not, however the clocks change around midnight."""
     last = last_second(zone, day)
     assert day_in(zone, last) <= day < day_in(zone, last + SECOND)
     local = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=ZoneInfo(zone), fold=1)
@@ -163,26 +163,14 @@ def test_the_same_second_on_the_clock_can_come_twice_in_a_day() -> None:
 
 # ---- a payment at the end of the last day of grace
 
-NOTE = Metadata(recorded_at=RECORDED_AT)
-
 
 def _opened(zone: str, due: date, grace_days: int = 19) -> tuple[RecordedEvent, ...]:
-    terms = PlanTerms(
-        price=Money.of("300.00", "USD"),
-        shares=300,
-        installments=3,
-        schedule=EveryDays(365),
-        release=Portion("1/3"),
-        timezone=zone,
-        grace_days=grace_days,
-    )
-    return decide((), OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=due), NOTE)
+    """Return a plan in a zone, whose first installment is due on its opening day."""
+    return record(terms=agreed(3, schedule=EveryDays(365), timezone=zone, grace_days=grace_days), opened_on=due)
 
 
 def _pay(history: tuple[RecordedEvent, ...], paid_at: date | datetime) -> tuple[RecordedEvent, ...]:
-    amount = Money.of("100.00", "USD")
-    payment = RecordPayment(plan_id="P-1", reference="bank-1", amount=amount, paid_at=paid_at, kind="regular")
-    return decide(history, payment, NOTE)
+    return decide(history, pay(paid_at), METADATA)
 
 
 @pytest.mark.parametrize(
@@ -210,14 +198,14 @@ def test_in_every_zone_grace_ends_with_the_last_second_of_its_last_day(
         _pay(history, last + SECOND)
 
 
-# ---- what a caller may give
+# ---- arguments
 
 
 @given(at=INSTANTS, zone=st.sampled_from(ZONES))
 def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
     """An aware datetime of any zone, pendulum's included, becomes the same instant as a plain datetime in UTC."""
-    for metadata in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
-        for plain in (instant("paid_at", metadata), date_or_instant("paid_at", metadata)):
+    for aware in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
+        for plain in (instant("paid_at", aware), date_or_instant("paid_at", aware)):
             assert isinstance(plain, datetime)
             assert (plain, type(plain), plain.tzinfo) == (at, datetime, UTC)
 
@@ -225,8 +213,8 @@ def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
 @given(day=st.dates())
 def test_a_date_becomes_a_plain_date(day: date) -> None:
     """A date, pendulum's included, becomes the same day as a plain date."""
-    for metadata in (day, pendulum.date(day.year, day.month, day.day)):
-        for plain in (civil_date("on", metadata), date_or_instant("paid_at", metadata)):
+    for civil in (day, pendulum.date(day.year, day.month, day.day)):
+        for plain in (civil_date("on", civil), date_or_instant("paid_at", civil)):
             assert plain == day
             assert type(plain) is date
 
@@ -243,7 +231,7 @@ def test_a_naive_instant_is_refused(at: datetime) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "2023-05-10", 20230510, 1683676800.0, (2023, 5, 10), timedelta(1)])
-def test_what_is_no_date_is_refused(value: object) -> None:
+def test_a_value_of_another_type_is_no_date(value: object) -> None:
     """Text and numbers are not read as dates: nothing is guessed."""
     checks: tuple[Callable[[str, object], object], ...] = (instant, date_or_instant, civil_date)
     for check in checks:
@@ -259,7 +247,7 @@ def test_an_instant_is_no_civil_date_and_a_date_no_instant() -> None:
         instant("recorded_at", date(2023, 5, 10))
 
 
-def test_commands_take_pendulum_and_keep_plain_values() -> None:
+def test_commands_accept_pendulum_and_keep_plain_values() -> None:
     """Dates and instants of pendulum are recorded as plain ones, the civil date in the plan's zone."""
     paid_at = pendulum.datetime(2023, 5, 29, 23, 59, 59, tz="America/Mexico_City")
     fact = _pay(_opened("Asia/Kolkata", date(2023, 5, 29)), paid_at)[0].event
@@ -275,7 +263,7 @@ def test_commands_take_pendulum_and_keep_plain_values() -> None:
     reversal = ReversePayment(plan_id="P-1", reference="bank-1", cause="chargeback", on=pendulum.date(2023, 5, 31))
     history = _opened("Asia/Kolkata", date(2023, 5, 29))
     history += _pay(history, paid_at)
-    assert type(decide(history, reversal, NOTE)[0].event.effective_on) is date
+    assert type(decide(history, reversal, METADATA)[0].event.effective_on) is date
 
 
 def test_commands_refuse_naive_instants() -> None:
@@ -334,8 +322,8 @@ def test_a_zone_of_the_machine_is_refused(zone: str) -> None:
 
 
 @given(zone=ALL_ZONES)
-def test_every_zone_of_the_database_is_taken(zone: str) -> None:
-    """All names of the database are taken as they are."""
+def test_every_zone_of_the_database_is_accepted(zone: str) -> None:
+    """All names of the database are accepted as they are."""
     assert dates.timezone("timezone", zone) == zone
 
 

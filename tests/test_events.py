@@ -1,4 +1,4 @@
-"""The stored form of events: canonical, read through constructors, refused where it was touched, versioned by tag."""
+"""The stored form of events: canonical, read through constructors, refused where it was edited, versioned by tag."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.commands import (
-    CancelPlan,
-    ClosePlan,
-    Command,
     Metadata,
-    OpenPlan,
-    RecordPayment,
-    ReinstatePlan,
-    ReversePayment,
 )
 from ledger.decide import decide
-from ledger.errors import CorruptHistory, InvalidArgument, WrittenByNewerVersion
+from ledger.errors import CorruptHistory, InvalidArgument
 from ledger.events import OutcomeVoided, PaymentMade, PlanOpened, RecordedEvent
 from ledger.events.codec import CURRENT, Codec
 from ledger.events.upcasters import Retired
@@ -38,11 +31,10 @@ from ledger.terms import (
     PlanTerms,
     Portion,
 )
-from tests.strategies import RECORDED_AT, histories
+from tests.plans import DAY, D, cancel, charge_back, close, opening, pay, record, reinstate
+from tests.strategies import RECORDED_AT, History, histories
 
 CODEC = Codec()
-DAY = timedelta(days=1)
-D = date(2023, 5, 10)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40)
 INSTANTS = st.integers(-2_208_988_800_000_000, 4_102_444_800_000_000).map(
     lambda microseconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
@@ -66,40 +58,26 @@ def every_kind() -> tuple[RecordedEvent, ...]:
         reinstatement=FullCover(),
     )
 
-    def paid(on: date, reference: str, minor: int) -> RecordPayment:
-        amount = Money(minor, "USD")
-        return RecordPayment(plan_id="P-1", reference=reference, amount=amount, paid_at=on, kind="regular")
-
-    reinstated = ReinstatePlan(
-        plan_id="P-1",
-        reference="bank-3",
-        on=D + 70 * DAY,
-        amount=Money(10_000, "USD"),
-        approved_by="head of sales",
-        reason="the investor came back",
-        revised_shares=None,
+    metadata = Metadata(recorded_at=RECORDED_AT, actor="decider", correlation="import-7")
+    return record(
+        pay(D, "bank-1", 2),
+        charge_back(D + 40 * DAY, "bank-1"),
+        close(D + 41 * DAY),
+        pay(D + 42 * DAY, "bank-2", 2),
+        cancel(D + 43 * DAY),
+        reinstate(D + 70 * DAY, "bank-3"),
+        pay(D + 100 * DAY, "bank-4"),
+        terms=terms,
+        opened_on=D,
+        metadata=metadata,
     )
-    commands: Sequence[Command] = (
-        OpenPlan(plan_id="P-1", investor="I-1", partner="N-1", terms=terms, opened_at=D),
-        paid(D, "bank-1", 20_000),
-        ReversePayment(plan_id="P-1", reference="bank-1", cause="chargeback", on=D + 40 * DAY),
-        ClosePlan(plan_id="P-1", through=D + 41 * DAY),
-        paid(D + 42 * DAY, "bank-2", 20_000),
-        CancelPlan(plan_id="P-1", reference="crm-1", on=D + 43 * DAY, reason="asked by the investor"),
-        reinstated,
-        paid(D + 100 * DAY, "bank-4", 10_000),
-    )
-    history: tuple[RecordedEvent, ...] = ()
-    for command in commands:
-        history += decide(history, command, Metadata(recorded_at=RECORDED_AT, actor="decider", correlation="import-7"))
-    return history
 
 
 EVERY_KIND = every_kind()
 
 
 def decoded(tag: str, state: bytes, codec: Codec = CODEC) -> RecordedEvent:
-    """Decode a stored event in its place."""
+    """Decode a stored event as version 3 of plan P-7."""
     return codec.decode(tag, state, stream_id="P-7", version=3, sequence=11)
 
 
@@ -121,8 +99,8 @@ def attempt(tag: str, state: bytes, codec: Codec = CODEC) -> RecordedEvent | Cor
         return error
 
 
-def stands_or_is_refused(tag: str, state: bytes) -> None:
-    """Check that touched bytes are refused by name, or are to the byte what their event encodes to."""
+def assert_same_or_refused(tag: str, state: bytes) -> None:
+    """Check that edited bytes are refused by name, or are exactly the encoding of the event that they hold."""
     result = attempt(tag, state)
     if isinstance(result, CorruptHistory):
         assert (result.plan_id, result.version, result.event) == ("P-7", 3, tag)
@@ -146,12 +124,13 @@ def test_a_history_with_every_event() -> None:
 
 
 @given(history=histories())
-def test_what_is_encoded_decodes_to_the_same(history: Any) -> None:
+def test_an_encoded_event_decodes_to_the_same(history: History) -> None:
     """Every event of every history comes back equal, in the same envelope, from the same bytes each time."""
     for recorded in history.events:
         tag, state = CODEC.encode(recorded)
-        place = {"plan_id": recorded.plan_id, "version": recorded.version, "sequence": recorded.sequence}
-        again = CODEC.decode(tag, state, **place)
+        again = CODEC.decode(
+            tag, state, stream_id=recorded.plan_id, version=recorded.version, sequence=recorded.sequence
+        )
         assert again == recorded
         assert type(again.event) is type(recorded.event)
         assert CODEC.encode(again) == (tag, state)
@@ -159,7 +138,9 @@ def test_what_is_encoded_decodes_to_the_same(history: Any) -> None:
 
 @given(
     number=st.integers(0, len(EVERY_KIND) - 1),
-    place=st.tuples(TEXTS, st.integers(1, 10**9), st.integers(0, 10**15)),
+    plan_id=TEXTS,
+    version=st.integers(1, 10**9),
+    sequence=st.integers(0, 10**15),
     recorded_at=INSTANTS,
     actor=st.none() | TEXTS,
     correlation=st.none() | TEXTS,
@@ -168,7 +149,9 @@ def test_what_is_encoded_decodes_to_the_same(history: Any) -> None:
 def test_every_event_in_any_envelope(
     *,
     number: int,
-    place: tuple[str, int, int],
+    plan_id: str,
+    version: int,
+    sequence: int,
     recorded_at: datetime,
     actor: str | None,
     correlation: str | None,
@@ -176,9 +159,9 @@ def test_every_event_in_any_envelope(
 ) -> None:
     """Plan, version and sequence come from their columns, the rest of the envelope from the stored form."""
     recorded = RecordedEvent(
-        stream_id=place[0],
-        version=place[1],
-        sequence=place[2],
+        stream_id=plan_id,
+        version=version,
+        sequence=sequence,
         recorded_at=recorded_at,
         actor=actor,
         correlation=correlation,
@@ -186,7 +169,7 @@ def test_every_event_in_any_envelope(
         event=EVERY_KIND[number].event,
     )
     tag, state = CODEC.encode(recorded)
-    assert CODEC.decode(tag, state, stream_id=place[0], version=place[1], sequence=place[2]) == recorded
+    assert CODEC.decode(tag, state, stream_id=plan_id, version=version, sequence=sequence) == recorded
 
 
 @given(stored=stored_events())
@@ -235,7 +218,7 @@ def test_a_stored_event_as_it_is_written() -> None:
     assert decoded(tag, state) == recorded
 
 
-def test_an_envelope_needs_a_place_and_an_instant_in_utc() -> None:
+def test_an_envelope_needs_a_version_a_sequence_and_an_instant_in_utc() -> None:
     """A version counts from 1, a sequence is not negative, and an instant with another offset is not stored."""
     first = EVERY_KIND[0]
     wrong: Sequence[Mapping[str, Any]] = (
@@ -250,7 +233,7 @@ def test_an_envelope_needs_a_place_and_an_instant_in_utc() -> None:
         assert {caught.value.argument} == set(change)
 
 
-# ---- touched bytes
+# ---- edited bytes
 
 
 @given(stored=stored_events(), data=st.data())
@@ -259,7 +242,7 @@ def test_one_byte_changed(stored: tuple[str, bytes], data: st.DataObject) -> Non
     tag, state = stored
     at = data.draw(st.integers(0, len(state) - 1))
     byte = data.draw(st.integers(0, 255) | st.sampled_from(list(b'0123456789-"{}[],:. ')))
-    stands_or_is_refused(tag, state[:at] + bytes([byte]) + state[at + 1 :])
+    assert_same_or_refused(tag, state[:at] + bytes([byte]) + state[at + 1 :])
 
 
 @given(stored=stored_events(), data=st.data())
@@ -268,22 +251,22 @@ def test_one_byte_more_or_less(stored: tuple[str, bytes], data: st.DataObject) -
     tag, state = stored
     at = data.draw(st.integers(0, len(state)))
     byte = data.draw(st.integers(0, 255) | st.sampled_from(list(b'0123456789-"{}[],:. ')))
-    stands_or_is_refused(tag, state[:at] + bytes([byte]) + state[at:])
-    stands_or_is_refused(tag, state[:at] + state[at + 1 :])
+    assert_same_or_refused(tag, state[:at] + bytes([byte]) + state[at:])
+    assert_same_or_refused(tag, state[:at] + state[at + 1 :])
 
 
 @pytest.mark.parametrize("recorded", EVERY_KIND, ids=lambda recorded: f"{recorded.version}")
 def test_every_byte_of_every_kind_of_event(recorded: RecordedEvent) -> None:
-    """Each byte, in turn replaced by another digit, another letter, a space and a quote, is refused or stands."""
+    """Each byte replaced by another digit, another letter, a space and a quote is refused or another event."""
     tag, state = CODEC.encode(recorded)
     for at, byte in enumerate(state):
         for other in {byte ^ 1, byte ^ 0x20, byte ^ 0x80, 0x20, 0x22, 0x2D, 0x30} - {byte}:
-            stands_or_is_refused(tag, state[:at] + bytes([other]) + state[at + 1 :])
+            assert_same_or_refused(tag, state[:at] + bytes([other]) + state[at + 1 :])
 
 
 @given(stored=stored_events(), data=st.data())
 def test_a_truncated_event_is_refused(stored: tuple[str, bytes], data: st.DataObject) -> None:
-    """However much is cut off, at the end or at the beginning, what is left is no event."""
+    """However much is cut off, at the end or at the beginning, the rest is no event."""
     tag, state = stored
     cut = data.draw(st.integers(1, len(state)))
     refused(tag, state[:-cut])
@@ -300,12 +283,11 @@ def test_a_padded_event_is_refused(stored: tuple[str, bytes], padding: bytes) ->
 
 @given(stored=stored_events(), data=st.data())
 def test_digits_put_into_numbers(stored: tuple[str, bytes], data: st.DataObject) -> None:
-    """Numbers grown beyond all bounds are refused or stand; they break nothing."""
+    """Numbers grown beyond all bounds are refused or another event; they break nothing."""
     tag, state = stored
-    places = [at for at, byte in enumerate(state) if byte in b"0123456789"]
-    at = data.draw(st.sampled_from(places))
+    at = data.draw(st.sampled_from([at for at, byte in enumerate(state) if byte in b"0123456789"]))
     digits = data.draw(st.text("0123456789", min_size=1, max_size=60)).encode()
-    stands_or_is_refused(tag, state[:at] + digits + state[at:])
+    assert_same_or_refused(tag, state[:at] + digits + state[at:])
 
 
 @given(stored=stored_events(), other=st.sampled_from(sorted(CURRENT)))
@@ -326,8 +308,8 @@ def _written(tag: str = "payment_made.v1") -> tuple[dict[str, Any], bytes]:
 
 
 def test_an_unknown_field_is_refused() -> None:
-    """A field that the event does not have is refused at every level, the envelope included."""
-    places: Sequence[tuple[str, Sequence[str | int]]] = (
+    """An unknown field is refused at every level, the envelope included."""
+    paths: Sequence[tuple[str, Sequence[str | int]]] = (
         ("payment_made.v1", ()),
         ("payment_made.v1", ("event",)),
         ("payment_made.v1", ("event", "amount")),
@@ -337,7 +319,7 @@ def test_an_unknown_field_is_refused() -> None:
         ("plan_opened.v1", ("event", "terms", "promos", 0)),
         ("schedule_revised.v1", ("event", "lines", 0)),
     )
-    for tag, path in places:
+    for tag, path in paths:
         content, _ = _written(tag)
         part: Any = content
         for step in path:
@@ -431,7 +413,7 @@ def test_whitespace_is_refused(space: bytes) -> None:
     ],
 )
 def test_an_event_is_read_through_its_constructor(tag: str, before: bytes, after: bytes) -> None:
-    """What no constructor lets pass is refused, however neatly it was edited into the store."""
+    """A value refused by its constructor is refused in the store too, however neatly it was edited."""
     _, state = _written(tag)
     assert before in state
     refused(tag, state.replace(before, after, 1))
@@ -446,8 +428,7 @@ def _explicit_terms() -> bytes:
         release=ExplicitRelease((20, 30)),
         timezone="UTC",
     )
-    opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=D)
-    (recorded,) = decide((), opening, Metadata(recorded_at=RECORDED_AT))
+    (recorded,) = decide((), opening(terms, D), Metadata(recorded_at=RECORDED_AT))
     return CODEC.encode(recorded)[1]
 
 
@@ -497,8 +478,8 @@ def test_explicit_lines_and_releases_are_read_through_their_constructors(before:
         "deep extra",
     ],
 )
-def test_what_is_no_event_at_all_is_refused(state: bytes) -> None:
-    """Whatever lies in the store, the refusal names the place."""
+def test_anything_but_an_event_is_refused(state: bytes) -> None:
+    """The refusal names plan, version and tag for any bytes in the store."""
     for tag in CURRENT:
         refused(tag, state)
 
@@ -508,40 +489,8 @@ def test_an_unknown_tag_is_refused_by_name(tag: str) -> None:
     """An event that this version does not know is refused with its tag, and the way out is a newer version."""
     _, state = _written()
     error = refused(tag, state)
-    assert isinstance(error, WrittenByNewerVersion)
-    assert error.reason == "unknown event"
-    assert str(error).endswith("; written by a newer version of this library: upgrade installment-ledger.")
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "reason"),
-    [
-        (b'"kind":"on_time"', b'"kind":"loyalty"', "unknown kind 'loyalty' of promo"),
-        (b'"kind":"double_payment"', b'"kind":"triple_payment"', "unknown kind 'triple_payment' of promo"),
-        (b'"kind":"per_unit"', b'"kind":"per_dozen"', "unknown kind 'per_dozen' of release"),
-        (b'"kind":"monthly"', b'"kind":"weekly"', "unknown kind 'weekly' of schedule"),
-        (b'"kind":"full_cover"', b'"kind":"no_cover"', "unknown kind 'no_cover' of reinstatement"),
-    ],
-)
-def test_an_unknown_kind_of_terms_was_written_by_a_newer_version(before: bytes, after: bytes, reason: str) -> None:
-    """A kind of promotion, release, schedule or reinstatement that this version does not know asks for an upgrade."""
-    _, state = _written("plan_opened.v1")
-    assert before in state
-    error = refused("plan_opened.v1", state.replace(before, after, 1))
-    assert isinstance(error, WrittenByNewerVersion)
-    assert error.reason == reason
-    assert error.remedy == "written by a newer version of this library: upgrade installment-ledger"
-
-
-@pytest.mark.parametrize(
-    "kind", [b"null", b"7", b'["per_unit"]', b'{"per":"unit"}'], ids=["none", "number", "list", "object"]
-)
-def test_a_kind_that_is_no_word_was_written_by_nobody(kind: bytes) -> None:
-    """A kind is a word: anything else is no newer version's, and the history is to be compared with a backup."""
-    _, state = _written("plan_opened.v1")
-    error = refused("plan_opened.v1", state.replace(b'"kind":"per_unit"', b'"kind":' + kind, 1))
-    assert not isinstance(error, WrittenByNewerVersion)
-    assert error.remedy == "stop, and compare the stored history with a backup"
+    assert error.reason == "this version of the library does not know the event"
+    assert error.remedy == "read it with the version that wrote it, or a newer one"
 
 
 @pytest.mark.parametrize(
@@ -555,7 +504,7 @@ def test_a_kind_that_is_no_word_was_written_by_nobody(kind: bytes) -> None:
     ],
 )
 def test_a_refusal_is_one_sentence(tag: str, before: bytes, after: bytes) -> None:
-    """What was wrong and what to do are one sentence with one full stop, whoever found it."""
+    """The fault and the remedy are one sentence with one full stop, wherever it was found."""
     _, state = _written(tag)
     assert before in state
     sentence = str(refused(tag, state.replace(before, after, 1)))
@@ -597,7 +546,7 @@ class PaymentMadeV2:
 
 
 def from_v0(old: PaymentMadeV0) -> PaymentMade:
-    """Bring a payment of version 0 to version 1."""
+    """Return a payment of version 0 as version 1."""
     amount = Money(old.dollars * 100 + old.cents, "USD")
     return PaymentMade(
         effective_on=old.effective_on, reference=old.reference, amount=amount, kind="regular", paid_at=None
@@ -605,7 +554,7 @@ def from_v0(old: PaymentMadeV0) -> PaymentMade:
 
 
 def from_v1(old: PaymentMade) -> PaymentMadeV2:
-    """Bring a payment of version 1 to version 2."""
+    """Return a payment of version 1 as version 2."""
     return PaymentMadeV2(
         effective_on=old.effective_on,
         reference=old.reference,
@@ -647,7 +596,7 @@ def test_a_retired_version_is_read_as_the_next_one() -> None:
 
 
 def test_a_retired_version_is_no_longer_written() -> None:
-    """What was read from an old version is written in the current one; the codec writes no event of the old shape."""
+    """An event read from an old version is written in the current one; the codec writes no event of the old shape."""
     recorded = decoded("payment_made.v0", STATE_V0, ONE_STEP)
     tag, state = ONE_STEP.encode(recorded)
     assert tag == "payment_made.v1"
@@ -662,7 +611,7 @@ def test_the_other_events_are_read_as_before() -> None:
         assert decoded(tag, state, ONE_STEP) == decoded(tag, state)
 
 
-def test_versions_are_brought_up_step_by_step() -> None:
+def test_versions_are_upcast_step_by_step() -> None:
     """Version 0 becomes 1 and then 2, version 1 becomes 2, and both end in the same current event."""
     expected: object = from_v1(READ_V0)
     _, state_v1 = ONE_STEP.encode(decoded("payment_made.v0", STATE_V0, ONE_STEP))
@@ -708,7 +657,7 @@ def test_bytes_that_are_not_canonical_in_the_old_form_are_refused(edited: bytes)
 def test_an_old_event_is_checked_by_its_own_constructor_and_by_the_next(
     before: bytes, after: bytes, reason: str
 ) -> None:
-    """What the old shape refuses, and what no upcast can make a current event of, is a corrupt history."""
+    """A value refused by the old shape, or by the current one after the upcast, is a corrupt history."""
     assert before in STATE_V0
     for codec in (ONE_STEP, TWO_STEPS):
         assert reason in refused("payment_made.v0", STATE_V0.replace(before, after), codec).reason
@@ -731,15 +680,15 @@ def test_one_byte_changed_in_an_old_event(data: st.DataObject) -> None:
 
 def test_todays_codec_does_not_know_the_versions_of_these_tests() -> None:
     """A version is known only where it is registered, as current or as retired."""
-    assert isinstance(refused("payment_made.v0", STATE_V0), WrittenByNewerVersion)
-    assert isinstance(refused("payment_made.v2", STATE_V0, ONE_STEP), WrittenByNewerVersion)
+    assert "does not know" in refused("payment_made.v0", STATE_V0).reason
+    assert "does not know" in refused("payment_made.v2", STATE_V0, ONE_STEP).reason
 
 
-# ---- values that no event can have
+# ---- impossible values
 
 
-def test_events_refuse_what_cannot_have_happened() -> None:
-    """A voiding names versions from 1, an opening text that can be read."""
+def test_events_refuse_impossible_values() -> None:
+    """A voiding names versions from 1, an opening readable text."""
     with pytest.raises(InvalidArgument, match="voids is 0; expected a whole number from 1"):
         OutcomeVoided(D, voids=0, shares=0, because=1)
     with pytest.raises(InvalidArgument, match="because is 0; expected a whole number from 1"):

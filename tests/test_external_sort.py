@@ -1,4 +1,4 @@
-"""The external_sort: a sorted list, however little of it may stay in memory."""
+"""The external sort: a sorted list, however little of it may stay in memory."""
 
 import tracemalloc
 from operator import itemgetter
@@ -14,8 +14,8 @@ from ledger.service import Ledger
 
 
 @given(items=st.lists(st.tuples(st.integers(0, 9), st.integers())), in_memory=st.integers(1, 12))
-def test_a_spool_is_a_sorted_list(items: list[tuple[int, int]], in_memory: int) -> None:
-    """Whatever fits into memory, the items come in the order of the key, and equal ones as they were added; twice."""
+def test_an_external_sort_is_a_sorted_list(items: list[tuple[int, int]], in_memory: int) -> None:
+    """However much fits into memory, items come in the order of the key, equal ones as they were added; twice."""
     external_sort: ExternalSort[tuple[int, int]] = ExternalSort(itemgetter(0), in_memory=in_memory)
     for item in items:
         external_sort.add(item)
@@ -28,8 +28,8 @@ def test_a_spool_is_a_sorted_list(items: list[tuple[int, int]], in_memory: int) 
     assert list(external_sort) == []
 
 
-def test_what_is_too_much_leaves_the_memory() -> None:
-    """A hundred thousand items of a kilobyte take the memory of the thousand that may stay."""
+def test_items_beyond_the_limit_leave_the_memory() -> None:
+    """Thirty thousand items of a kilobyte take the memory of the thousand that may stay."""
     tracemalloc.start()
     external_sort: ExternalSort[tuple[int, str]] = ExternalSort(itemgetter(0), in_memory=1_000)
     for number in range(30_000):
@@ -42,8 +42,8 @@ def test_what_is_too_much_leaves_the_memory() -> None:
 
 def test_a_book_that_does_not_fit_is_imported_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundled book, of which only a hundred rows may stay in memory, comes to the same events and refusals."""
-    with Ledger.open("memory://") as whole, Ledger.open("memory://") as spooled:
+    with Ledger.open("memory://") as whole, Ledger.open("memory://") as in_parts:
         expected = import_book(whole, read_book(EXAMPLE))
         monkeypatch.setattr(ExternalSort.__init__, "__kwdefaults__", {"in_memory": 100})
-        assert import_book(spooled, read_book(EXAMPLE)) == expected
-        assert list(spooled.events()) == list(whole.events())
+        assert import_book(in_parts, read_book(EXAMPLE)) == expected
+        assert list(in_parts.events()) == list(whole.events())

@@ -32,7 +32,7 @@ def test_the_minor_unit_has_the_digits_of_iso_4217(currency: str, digits: int) -
 
 @given(minor=MINORS, currency=st.sampled_from(sorted(DIGITS)))
 def test_an_amount_is_read_exactly_in_every_exponent(minor: int, currency: str) -> None:
-    """What is written in major units, as text or as a Decimal, is exactly those minor units."""
+    """An amount in major units, as text or as a Decimal, is exactly those minor units."""
     text = written(minor, DIGITS[currency])
     assert Money.of(text, currency) == Money(minor, currency)
     assert Money.of(Decimal(text), currency) == Money(minor, currency)
@@ -40,7 +40,7 @@ def test_an_amount_is_read_exactly_in_every_exponent(minor: int, currency: str) 
 
 @given(minor=MINORS, currency=CURRENCIES)
 def test_str_round_trip(minor: int, currency: str) -> None:
-    """What `str` writes, `of` reads back."""
+    """The text written by `str` is read back by `of`."""
     amount, code = str(Money(minor, currency)).split(" ")
     assert Money.of(amount, code) == Money(minor, currency)
 
@@ -53,7 +53,7 @@ def test_an_int_is_in_major_units(major: int, currency: str) -> None:
 
 @given(minor=st.integers(-WHOLE_LIMIT, WHOLE_LIMIT), precision=st.integers(1, 30))
 def test_no_setting_of_the_caller_changes_an_amount(minor: int, precision: int) -> None:
-    """The precision to which the caller's own decimals are rounded has no say in what money is."""
+    """The precision of the caller's own decimals does not change an amount."""
     text = written(minor, 2)
     with localcontext() as context:
         context.prec = precision
@@ -61,8 +61,8 @@ def test_no_setting_of_the_caller_changes_an_amount(minor: int, precision: int) 
         assert Money.of(Decimal(text), "USD") == Money(minor, "USD")
 
 
-def test_forty_characters_are_read_to_the_last_one() -> None:
-    """The longest amount that is taken is taken exactly; nothing is rounded."""
+def test_forty_characters_are_read_exactly() -> None:
+    """The longest amount accepted is read exactly; nothing is rounded."""
     assert Money.of("1234567890123456789012345678901234567.89", "USD").minor == 123456789012345678901234567890123456789
 
 
@@ -85,8 +85,8 @@ def test_forty_characters_are_read_to_the_last_one() -> None:
         (3_000, "USD", 300_000),
     ],
 )
-def test_amounts_that_are_read(text: str | int | Decimal, currency: str, minor: int) -> None:
-    """Fewer decimals than the minor unit has are no question; they say the same."""
+def test_accepted_amounts(text: str | int | Decimal, currency: str, minor: int) -> None:
+    """Fewer decimals than the minor unit has are accepted; they mean the same."""
     assert Money.of(text, currency) == Money(minor, currency)
 
 
@@ -101,7 +101,7 @@ def test_amounts_that_are_read(text: str | int | Decimal, currency: str, minor: 
         (-12_345_678, "CLF", "-1234.5678 CLF", "-1,234.5678 CLF"),
     ],
 )
-def test_amounts_as_they_are_written(minor: int, currency: str, plain: str, grouped: str) -> None:
+def test_written_amounts(minor: int, currency: str, plain: str, grouped: str) -> None:
     """All digits of the minor unit are written; `,` separates thousands."""
     money = Money(minor, currency)
     assert (str(money), f"{money}", f"{money:,}") == (plain, plain, grouped)
@@ -109,9 +109,9 @@ def test_amounts_as_they_are_written(minor: int, currency: str, plain: str, grou
 
 @pytest.mark.parametrize(("currency", "digits"), DIGITS.items())
 def test_too_many_decimals_are_refused(currency: str, digits: int) -> None:
-    """As many decimals as the minor unit has are taken, one more is refused: nothing is rounded."""
-    for taken in range(1, digits + 1):
-        assert Money.of("1." + "0" * (taken - 1) + "1", currency).minor == 10**digits + 10 ** (digits - taken)
+    """As many decimals as the minor unit has are accepted, one more is refused: nothing is rounded."""
+    for decimals in range(1, digits + 1):
+        assert Money.of("1." + "0" * (decimals - 1) + "1", currency).minor == 10**digits + 10 ** (digits - decimals)
     _refused_for_its_decimals("1." + "0" * digits + "1", currency)
 
 
@@ -166,8 +166,8 @@ def _refused_for_its_decimals(text: str, currency: str) -> None:
     ],
 )
 def test_garbage_is_refused(amount: object) -> None:
-    """What is no plain amount is refused, with what it was and what would be right; a float is never one."""
-    of: Callable[[object, str], Money] = Money.of  # type: ignore[assignment]  # what a caller without a checker may do
+    """Anything but a plain amount is refused, with the value and the expected form; a float is never one."""
+    of: Callable[[object, str], Money] = Money.of  # type: ignore[assignment]  # as a caller without a checker
     with pytest.raises(InvalidArgument) as refused:
         of(amount, "USD")
     assert refused.value.argument == "amount"
@@ -178,8 +178,8 @@ def test_garbage_is_refused(amount: object) -> None:
 
 
 @pytest.mark.parametrize(("currency", "example"), [("JPY", "'150'"), ("KWD", "'150.000'"), ("CLF", "'150.0000'")])
-def test_a_refusal_shows_an_amount_that_would_do(currency: str, example: str) -> None:
-    """The example in the sentence is an amount of that very currency."""
+def test_a_refusal_shows_an_accepted_amount(currency: str, example: str) -> None:
+    """The example in the sentence is an amount of that currency."""
     with pytest.raises(InvalidArgument, match=example):
         Money.of("garbage", currency)
 
@@ -187,7 +187,7 @@ def test_a_refusal_shows_an_amount_that_would_do(currency: str, example: str) ->
 @pytest.mark.parametrize("code", ["XXX", "XAU", "usd", "US", "USDT", "", " USD", "DEM", None, 840, b"USD", ["USD"]])
 def test_an_unknown_currency_is_refused(code: object) -> None:
     """A currency is a code of ISO 4217 that has a minor unit; no other word, case or type will do."""
-    of: Callable[[object, object], Money] = Money.of  # type: ignore[assignment]  # what a caller without a checker may do
+    of: Callable[[object, object], Money] = Money.of  # type: ignore[assignment]  # as a caller without a checker
     make: Callable[[object, object], Money] = Money  # type: ignore[assignment]
     attempts: tuple[Callable[[], Money], ...] = (lambda: of("1", code), lambda: make(1, code))
     for attempt in attempts:
@@ -200,7 +200,7 @@ def test_an_unknown_currency_is_refused(code: object) -> None:
 @pytest.mark.parametrize("minor", [1.0, "1", True, None, Decimal(1)])
 def test_minor_units_are_an_int(minor: object) -> None:
     """Minor units are counted: a float, a text and a truth value are refused."""
-    make: Callable[[object, str], Money] = Money  # type: ignore[assignment]  # what a caller without a checker may do
+    make: Callable[[object, str], Money] = Money  # type: ignore[assignment]  # as a caller without a checker
     with pytest.raises(InvalidArgument) as refused:
         make(minor, "USD")
     assert (refused.value.argument, refused.value.given) == ("minor", minor)

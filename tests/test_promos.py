@@ -1,21 +1,17 @@
-"""Promotions: exact integers, rounded down once per award, each resting on the payment that earned it."""
+"""Promotions (RULES.md section 7): exact integers, rounded down once, each award resting on its own payment."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from itertools import accumulate
 from math import floor
 from typing import Any, Literal, cast
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
-from ledger.decide import decide
-from ledger.events import Outcome, PaymentReversed, PromoApplied, RecordedEvent
-from ledger.events.facts import PaymentKind
-from ledger.money import Money
+from ledger.events import InstallmentSettled, Outcome, PlanReinstated, PromoApplied
 from ledger.plan import Plan
 from ledger.promos import Award, credited_at_once, earned, on_completion, shares_at_rate
 from ledger.schedule import Installment
@@ -23,8 +19,6 @@ from ledger.terms import (
     DoublePayment,
     EarlyRepayment,
     EveryDays,
-    FullCover,
-    Monthly,
     OnTimeBonus,
     PackageBonus,
     PerUnit,
@@ -32,19 +26,23 @@ from ledger.terms import (
     Promo,
 )
 from ledger.timeline import timeline
-from tests.strategies import RECORDED_AT, History, histories, promotions
+from tests.examples import OPENED_ON
+from tests.plans import DAY, DUE, TEN, agreed, charge_back, days_around, pay, pay_each, plan_after
+from tests.strategies import History, histories, one_in, promotions
 
-OPENED_ON = date(2023, 4, 10)
-DAY = timedelta(days=1)
 Stacking = Literal["additive", "exclusive", "compound"]
 Base = Literal["package", "released"]
 Credit = Literal["at_once", "on_completion"]
 STACKINGS: tuple[Stacking, ...] = ("additive", "exclusive", "compound")
-NOTE = Metadata(recorded_at=RECORDED_AT, actor="decider")
 
 ON_TIME = OnTimeBonus(code="on_time", rate_bp=500)
 STRICT = OnTimeBonus(code="strict", rate_bp=500, standard="by_due_date")
 SPRING = PackageBonus(code="spring", rate_bp=1_000)
+
+
+def granted(*promos: Promo, **changed: Any) -> PlanTerms:
+    """Return the terms of the example with these promotions and some other terms changed."""
+    return attrs.evolve(TEN, promos=promos, **changed)
 
 
 def double(rate_bp: int = 50, base: Base = "package", credit: Credit = "at_once") -> DoublePayment:
@@ -55,51 +53,6 @@ def double(rate_bp: int = 50, base: Base = "package", credit: Credit = "at_once"
 def early(rate_bp: int = 100, base: Base = "package", credit: Credit = "at_once") -> EarlyRepayment:
     """Return the promotion for early repayment."""
     return EarlyRepayment(code="early", rate_bp=rate_bp, base=base, credit=credit)
-
-
-def ten(*promos: Promo, stacking: Stacking = "additive", shares: int = 34_000, grace_days: int = 19) -> PlanTerms:
-    """Return 1,000 USD in 10 × 100, 2,300 shares each, due on the 10th of each month from May 2023."""
-    return PlanTerms(
-        price=Money.of("1000.00", "USD"),
-        shares=shares,
-        installments=10,
-        schedule=Monthly(),
-        first_due_on=date(2023, 5, 10),
-        release=PerUnit("23") if shares >= 23_000 else PerUnit("0"),
-        timezone="Europe/Moscow",
-        grace_days=grace_days,
-        promos=promos,
-        stacking=stacking,
-        reinstatement=FullCover(),
-    )
-
-
-DUE = [date(2023 + month // 12, month % 12 + 1, 10) for month in range(4, 14)]
-
-
-def pay(on: date, reference: str, installments: int = 1, kind: PaymentKind = "regular") -> RecordPayment:
-    """Return a payment of so many installments of `ten`."""
-    amount = Money(10_000 * installments, "USD")
-    return RecordPayment(plan_id="P-1", reference=reference, amount=amount, paid_at=on, kind=kind)
-
-
-def charge_back(on: date, reference: str) -> ReversePayment:
-    """Return the chargeback of a payment."""
-    return ReversePayment(plan_id="P-1", reference=reference, cause="chargeback", on=on)
-
-
-def on_each_due_date(count: int = 10, *, after: int = 0) -> list[Command]:
-    """Return a payment on each of so many due dates, named bank-1, bank-2 and so on."""
-    return [pay(DUE[i], f"bank-{i + 1}") for i in range(after, after + count)]
-
-
-def told(agreed: PlanTerms, commands: Iterable[Command]) -> Plan:
-    """Return the plan after these commands, none of them refused."""
-    opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
-    events: tuple[RecordedEvent, ...] = decide((), opening, NOTE)
-    for command in commands:
-        events += decide(events, command, NOTE)
-    return Plan(events)
 
 
 def applied(outcomes: Iterable[Outcome]) -> list[tuple[date, str, int, str]]:
@@ -135,14 +88,14 @@ def bonuses(plan: Plan, as_of: date = date(2030, 1, 1)) -> list[tuple[date, str,
     ],
 )
 def test_published_rates(shares: int, rate_bp: int, expected: int) -> None:
-    """5 % of 351,000 shares is 17,550, of 34,000 it is 1,700, of 80,000 it is 4,000; what is left over is dropped."""
+    """5 % of 351,000 shares is 17,550, of 34,000 it is 1,700, of 80,000 it is 4,000; fractions are dropped."""
     assert shares_at_rate(shares, PackageBonus(code="any", rate_bp=rate_bp)) == expected
 
 
 @pytest.mark.parametrize(("shares", "bonus"), [(34_000, 1_700), (80_000, 4_000), (351_000, 17_550)])
 def test_the_on_time_bonus_of_the_published_packages(shares: int, bonus: int) -> None:
     """Promised from the opening to the day before the last payment, credited with it, and named after it."""
-    plan = told(ten(ON_TIME, shares=shares), on_each_due_date())
+    plan = plan_after(*pay_each(DUE), terms=granted(ON_TIME, shares=shares))
     for as_of, credited, promised in ((OPENED_ON, 0, bonus), (DUE[9] - DAY, 0, bonus), (DUE[9], bonus, 0)):
         position = plan.position(as_of)
         assert (position.bonus_credited, position.bonus_promised) == (credited, promised)
@@ -164,7 +117,7 @@ def test_the_on_time_bonus_of_the_published_packages(shares: int, bonus: int) ->
 )
 def test_double_payment_of_each_base_and_credit(base: Base, credit: Credit, expected: int) -> None:
     """0.5 % of 34,000 shares is 170; of the 2,300 that the first extra installment releases 11.5, so 11."""
-    plan = told(ten(double(50, base, credit)), [pay(DUE[0], "bank-1", 3), *on_each_due_date(7, after=3)])
+    plan = plan_after(pay(DUE[0], "bank-1", 3), *pay_each(DUE[3:10], first=4), terms=granted(double(50, base, credit)))
     day = DUE[0] if credit == "at_once" else DUE[9]
     assert bonuses(plan) == [(day, "double", expected, "bank-1")]
     before, after = plan.position(day - DAY), plan.position(day)
@@ -184,8 +137,8 @@ def test_double_payment_of_each_base_and_credit(base: Base, credit: Credit, expe
 )
 def test_early_repayment_of_each_base_and_credit(base: Base, credit: Credit, expected: int) -> None:
     """Prepaying three: 1 % of 3 × 34,000 shares is 1,020; of the 3 × 2,300 that they release 69."""
-    commands = [pay(DUE[0], "bank-1", 4, "early_repayment"), *on_each_due_date(6, after=4)]
-    plan = told(ten(early(100, base, credit)), commands)
+    commands = [pay(DUE[0], "bank-1", 4, "early_repayment"), *pay_each(DUE[4:10], first=5)]
+    plan = plan_after(*commands, terms=granted(early(100, base, credit)))
     day = DUE[0] if credit == "at_once" else DUE[9]
     assert bonuses(plan) == [(day, "early", expected, "bank-1")]
     assert plan.position(day - DAY).bonus_promised == (expected if credit == "on_completion" else 0)
@@ -194,77 +147,76 @@ def test_early_repayment_of_each_base_and_credit(base: Base, credit: Credit, exp
 @pytest.mark.parametrize(("shift", "earns"), [(-1, True), (0, True), (1, False)])
 def test_a_double_payment_is_made_by_the_due_date(shift: int, *, earns: bool) -> None:
     """The day before the next due date and on it a double payment earns its award, the day after it earns nothing."""
-    plan = told(ten(double()), [pay(DUE[0] + shift * DAY, "bank-1", 2)])
+    plan = plan_after(pay(DUE[0] + shift * DAY, "bank-1", 2), terms=granted(double()))
     assert bonuses(plan) == ([(DUE[0] + shift * DAY, "double", 170, "bank-1")] if earns else [])
 
 
 @pytest.mark.parametrize(("installments", "expected"), [(1, []), (2, [170]), (3, [170]), (10, [170])])
 def test_a_double_payment_earns_once(installments: int, expected: list[int]) -> None:
     """One award per payment, however many installments it settles beyond the one after the next."""
-    plan = told(ten(double()), [pay(DUE[0], "bank-1", installments)])
+    plan = plan_after(pay(DUE[0], "bank-1", installments), terms=granted(double()))
     assert [shares for _, _, shares, _ in bonuses(plan)] == expected
 
 
 def test_each_double_payment_earns_its_own() -> None:
     """Two double payments earn two awards."""
-    plan = told(ten(double()), [pay(DUE[0], "bank-1", 2), pay(DUE[2], "bank-2", 2)])
+    plan = plan_after(pay(DUE[0], "bank-1", 2), pay(DUE[2], "bank-2", 2), terms=granted(double()))
     assert bonuses(plan) == [(DUE[0], "double", 170, "bank-1"), (DUE[2], "double", 170, "bank-2")]
 
 
-def test_money_that_only_completes_a_part_payment_counts_what_it_settles() -> None:
-    """A payment that completes a part paid installment and the one after it is a double payment."""
-    half = attrs.evolve(pay(DUE[0] - DAY, "bank-1"), amount=Money(5_000, "USD"))
-    rest = attrs.evolve(pay(DUE[0], "bank-2"), amount=Money(15_000, "USD"))
-    short = attrs.evolve(pay(DUE[0], "bank-2"), amount=Money(14_999, "USD"))
-    assert [code for _, code, _, _ in bonuses(told(ten(double()), [half, rest]))] == ["double"]
-    assert bonuses(told(ten(double()), [half, short])) == []
+def test_completing_a_part_payment_and_the_next_installment_is_a_double_payment() -> None:
+    """A payment that completes a part-paid installment and settles the next one earns; a cent less does not."""
+    half, rest = pay(DUE[0] - DAY, "bank-1", minor=-5_000), pay(DUE[0], "bank-2", minor=5_000)
+    short = pay(DUE[0], "bank-2", minor=4_999)
+    assert [code for _, code, _, _ in bonuses(plan_after(half, rest, terms=granted(double())))] == ["double"]
+    assert bonuses(plan_after(half, short, terms=granted(double()))) == []
 
 
 @pytest.mark.parametrize(("shift", "count"), [(-1, 2), (0, 1), (1, 1)])
-def test_early_repayment_counts_what_falls_due_after_its_date(shift: int, count: int) -> None:
+def test_early_repayment_counts_installments_due_after_its_date(shift: int, count: int) -> None:
     """Of two extra installments the first counts the day before its due date, not on it, not the day after."""
     on = DUE[1] + shift * DAY
-    plan = told(ten(early(), grace_days=45), [pay(on, "bank-1", 3, "early_repayment")])
+    plan = plan_after(pay(on, "bank-1", 3, "early_repayment"), terms=granted(early(), grace_days=45))
     assert bonuses(plan) == [(on, "early", 340 * count, "bank-1")]
 
 
 @pytest.mark.parametrize("installments", range(1, 11))
 def test_the_award_of_an_early_repayment_grows_with_the_count(installments: int) -> None:
-    """The one next due cannot be prepaid: n installments prepay n - 1, and one alone prepays nothing."""
-    plan = told(ten(early(1)), [pay(DUE[0], "bank-1", installments, "early_repayment")])
+    """The one next due cannot be prepaid: n installments prepay n - 1, and a single one prepays nothing."""
+    plan = plan_after(pay(DUE[0], "bank-1", installments, "early_repayment"), terms=granted(early(1)))
     expected = floor(34_000 * (installments - 1) / 10_000)
     assert bonuses(plan) == ([(DUE[0], "early", expected, "bank-1")] if expected else [])
 
 
 def test_with_five_paid_and_the_sixth_due_next_fourteen_of_twenty_can_be_prepaid() -> None:
-    """The rules' own example: numbers 7 to 20."""
-    agreed = attrs.evolve(ten(early()), price=Money(200_000, "USD"), installments=20, release=PerUnit("0"))
-    plan = told(agreed, [*on_each_due_date(5), pay(DUE[5], "bank-6", 15, "early_repayment")])
-    assert bonuses(plan) == [(DUE[5], "early", 14 * 340, "bank-6")]
+    """The rules' own example: numbers 7 to 20; 1 % of 68,000 shares each."""
+    terms = agreed(20, first_due_on=DUE[0], promos=(early(),))
+    plan = plan_after(*pay_each(DUE[:5]), pay(DUE[5], "bank-6", 15, "early_repayment"), terms=terms)
+    assert bonuses(plan) == [(DUE[5], "early", 14 * 680, "bank-6")]
 
 
 def test_an_award_is_rounded_down_once() -> None:
     """0.01 % of 3 × 34,000 shares is 10.2, so 10; three times 3.4 rounded down would be 9."""
-    plan = told(ten(early(1)), [pay(DUE[0], "bank-1", 4, "early_repayment")])
+    plan = plan_after(pay(DUE[0], "bank-1", 4, "early_repayment"), terms=granted(early(1)))
     assert bonuses(plan) == [(DUE[0], "early", 10, "bank-1")]
-    released = told(ten(early(7, "released")), [pay(DUE[0], "bank-1", 4, "early_repayment")])
+    released = plan_after(pay(DUE[0], "bank-1", 4, "early_repayment"), terms=granted(early(7, "released")))
     assert bonuses(released) == [(DUE[0], "early", 4, "bank-1")]  # 3 × 2,300 × 7 bp = 4.83, not 3 × 1
 
 
 def test_an_early_repayment_is_no_double_payment_and_the_other_way_round() -> None:
     """The payer's mark decides which of the two a payment that settles several installments can earn."""
-    both = ten(double(), early())
-    assert [code for _, code, _, _ in bonuses(told(both, [pay(DUE[0], "bank-1", 3)]))] == ["double"]
-    marked = told(both, [pay(DUE[0], "bank-1", 3, "early_repayment")])
+    both = granted(double(), early())
+    assert [code for _, code, _, _ in bonuses(plan_after(pay(DUE[0], "bank-1", 3), terms=both))] == ["double"]
+    marked = plan_after(pay(DUE[0], "bank-1", 3, "early_repayment"), terms=both)
     assert [code for _, code, _, _ in bonuses(marked)] == ["early"]
 
 
 @pytest.mark.parametrize(("on", "installments"), [(DUE[0], 1), (DUE[1], 2), (DUE[1] + DAY, 2)])
 def test_an_early_repayment_that_prepays_nothing_is_an_ordinary_payment(on: date, installments: int) -> None:
-    """Marked or not, it brings the same outcomes."""
-    agreed = ten(double(), early(), grace_days=45)
+    """Marked or not, it has the same outcomes."""
+    terms = granted(double(), early(), grace_days=45)
     marked, plain = (
-        told(agreed, [pay(on, "bank-1", installments, kind)]).timeline(on).outcomes
+        plan_after(pay(on, "bank-1", installments, kind), terms=terms).timeline(on).outcomes
         for kind in ("early_repayment", "regular")
     )
     assert marked == plain
@@ -272,8 +224,10 @@ def test_an_early_repayment_that_prepays_nothing_is_an_ordinary_payment(on: date
 
 
 def test_the_completion_tranche_is_no_base() -> None:
-    """Prepaying the last installment counts what it releases, never the tranche that completes the package."""
-    plan = told(ten(early(100, "released")), [*on_each_due_date(8), pay(DUE[8], "bank-9", 2, "early_repayment")])
+    """Prepaying the last installment counts the shares that it releases, never the completion tranche."""
+    plan = plan_after(
+        *pay_each(DUE[:8]), pay(DUE[8], "bank-9", 2, "early_repayment"), terms=granted(early(100, "released"))
+    )
     assert bonuses(plan) == [(DUE[8], "early", 23, "bank-9")]
 
 
@@ -281,10 +235,10 @@ def test_an_award_that_rounds_to_nothing_is_not_recorded() -> None:
     """0.01 % of 9,999 shares is nothing and leaves no trace; of 10,000 and 10,001 it is one share."""
     everything = [PackageBonus(code="spring", rate_bp=1), double(1), early(1, credit="on_completion")]
     commands = [pay(DUE[0], "bank-1", 2), pay(DUE[2], "bank-2", 8, "early_repayment")]
-    fewer = told(ten(*everything[:2], shares=9_999), commands)
+    fewer = plan_after(*commands, terms=granted(*everything[:2], shares=9_999, release=PerUnit("0")))
     assert (bonuses(fewer), fewer.position(DUE[0]).bonus_promised) == ([], 0)
     for shares in (10_000, 10_001):
-        plan = told(ten(*everything, shares=shares), commands)
+        plan = plan_after(*commands, terms=granted(*everything, shares=shares, release=PerUnit("0")))
         assert bonuses(plan) == [
             (DUE[0], "double", 1, "bank-1"),
             (DUE[2], "spring", 1, "bank-2"),
@@ -307,10 +261,10 @@ def settled_lines(draw: st.DrawFn) -> tuple[Installment, ...]:
     package=st.integers(1, 10**9),
     marked=st.booleans(),
 )
-def test_what_a_payment_earns(
+def test_the_awards_of_a_payment(
     *, promos: tuple[Promo, ...], lines: tuple[Installment, ...], shift: int, package: int, marked: bool
 ) -> None:
-    """Each promotion gives its share of its base, rounded down once, in the order of the terms, or nothing."""
+    """Each promotion gives its percentage of its base, rounded down once, in the order of the terms, or nothing."""
     on = OPENED_ON + shift * DAY
     ahead = [line.shares for line in lines[1:] if line.due_on > on]
     prepays = marked and len(ahead) > 0
@@ -344,8 +298,8 @@ def test_what_a_payment_earns(
         (early(credit="on_completion"), False),
     ],
 )
-def test_what_is_credited_at_once(promo: Promo, *, at_once: bool) -> None:
-    """Bonuses on the package wait for completion; the others are credited as their terms say."""
+def test_promotions_credited_at_once(promo: Promo, *, at_once: bool) -> None:
+    """Bonuses on the package wait for completion; the others are credited as their terms state."""
     assert credited_at_once(promo) is at_once
 
 
@@ -366,37 +320,37 @@ def test_each_stacking(stacking: Stacking, expected: list[tuple[str, int]]) -> N
     commands = [
         pay(DUE[0], "bank-1", 2),
         pay(DUE[2], "bank-2", 4, "early_repayment"),
-        *on_each_due_date(4, after=6),
+        *pay_each(DUE[6:10], first=7),
     ]
-    plan = told(ten(*promos, stacking=stacking), commands)
+    plan = plan_after(*commands, terms=granted(*promos, stacking=stacking))
     assert [(code, shares) for _, code, shares, _ in bonuses(plan)] == expected
     assert plan.position(DUE[9] - DAY).bonus_promised == sum(shares for _, shares in expected)
     assert plan.position(DUE[9]).bonus_credited == sum(shares for _, shares in expected)
 
 
 @pytest.mark.parametrize("stacking", STACKINGS)
-def test_stacking_leaves_what_is_credited_at_once(stacking: Stacking) -> None:
+def test_stacking_leaves_awards_credited_at_once(stacking: Stacking) -> None:
     """An award credited at once is neither a rival of the bonuses on completion nor a base of theirs."""
-    plan = told(
-        ten(double(5_000), SPRING, stacking=stacking), [pay(DUE[0], "bank-1", 2), *on_each_due_date(8, after=2)]
+    plan = plan_after(
+        pay(DUE[0], "bank-1", 2), *pay_each(DUE[2:10], first=3), terms=granted(double(5_000), SPRING, stacking=stacking)
     )
     assert [(code, shares) for _, code, shares, _ in bonuses(plan)] == [("double", 17_000), ("spring", 3_400)]
 
 
 @pytest.mark.parametrize("order", [("one", "two", "three"), ("three", "one", "two")])
 def test_exclusive_takes_the_first_of_the_largest(order: Sequence[str]) -> None:
-    """Where awards are equal, the first in the order of the terms is the one that stands."""
+    """Where awards are equal, the first in the order of the terms is credited."""
     small = PackageBonus(code="small", rate_bp=999)
     promos = [small, *(PackageBonus(code=code, rate_bp=1_000) for code in order)]
-    plan = told(ten(*promos, stacking="exclusive"), on_each_due_date())
+    plan = plan_after(*pay_each(DUE), terms=granted(*promos, stacking="exclusive"))
     assert bonuses(plan) == [(DUE[9], order[0], 3_400, "bank-10")]
 
 
 def test_exclusive_weighs_single_awards() -> None:
     """Two awards of one promotion are two awards: the largest single one wins, not the sum."""
     promos = (double(600, credit="on_completion"), SPRING)
-    commands = [pay(DUE[0], "bank-1", 2), pay(DUE[2], "bank-2", 2), *on_each_due_date(6, after=4)]
-    plan = told(ten(*promos, stacking="exclusive"), commands)
+    commands = [pay(DUE[0], "bank-1", 2), pay(DUE[2], "bank-2", 2), *pay_each(DUE[4:10], first=5)]
+    plan = plan_after(*commands, terms=granted(*promos, stacking="exclusive"))
     assert bonuses(plan) == [(DUE[9], "spring", 3_400, "bank-10")]
 
 
@@ -409,7 +363,7 @@ def test_exclusive_weighs_single_awards() -> None:
 )
 def test_compound_follows_the_order_of_the_terms(promos: tuple[Promo, ...], expected: list[tuple[str, int]]) -> None:
     """Each bonus on the package counts the ones before it: the order of the terms shows in the numbers."""
-    plan = told(ten(*promos, stacking="compound"), on_each_due_date())
+    plan = plan_after(*pay_each(DUE), terms=granted(*promos, stacking="compound"))
     assert [(code, shares) for _, code, shares, _ in bonuses(plan)] == expected
 
 
@@ -429,7 +383,7 @@ def completions(draw: st.DrawFn) -> tuple[tuple[Promo, ...], tuple[Award, ...], 
 def credited(
     completion: tuple[tuple[Promo, ...], tuple[Award, ...], int], stacking: Stacking, *, in_time: bool
 ) -> list[Award]:
-    """Return what a completion credits."""
+    """Return the awards that a completion credits."""
     promos, waiting, package = completion
     return on_completion(promos, waiting, payment="last", by_due_date=in_time, package=package, stacking=stacking)
 
@@ -438,7 +392,7 @@ def credited(
 def test_additive_gives_each_award_on_its_own_base(
     *, completion: tuple[tuple[Promo, ...], tuple[Award, ...], int], in_time: bool
 ) -> None:
-    """In the order of the terms: a bonus its share of the package, a waiting award its number."""
+    """In the order of the terms: a bonus its percentage of the package, a waiting award its number."""
     promos, waiting, package = completion
     expected = []
     for promo in promos:
@@ -455,21 +409,21 @@ def test_additive_gives_each_award_on_its_own_base(
 def test_exclusive_is_the_first_of_the_largest_of_additive(
     *, completion: tuple[tuple[Promo, ...], tuple[Award, ...], int], in_time: bool
 ) -> None:
-    """Exactly one of the additive awards stands, if there are any: no other is larger, none before it is as large."""
+    """Exactly one of the additive awards remains, if there are any: no other is larger, none before it is as large."""
     additive = credited(completion, "additive", in_time=in_time)
     exclusive = credited(completion, "exclusive", in_time=in_time)
     assert len(exclusive) == min(1, len(additive))
     for one in exclusive:
-        place = additive.index(one)
-        assert all(award.shares < one.shares for award in additive[:place])
-        assert all(award.shares <= one.shares for award in additive[place:])
+        index = additive.index(one)
+        assert all(award.shares < one.shares for award in additive[:index])
+        assert all(award.shares <= one.shares for award in additive[index:])
 
 
 @given(completion=completions(), in_time=st.booleans())
 def test_compound_counts_the_bonuses_before(
     *, completion: tuple[tuple[Promo, ...], tuple[Award, ...], int], in_time: bool
 ) -> None:
-    """A bonus on the package is its share of package and bonuses before it; other awards keep their number."""
+    """A bonus on the package counts the package and the bonuses before it; other awards keep their number."""
     _, waiting, package = completion
     awards = credited(completion, "compound", in_time=in_time)
     before = [0, *accumulate(award.shares for award in awards)]
@@ -491,28 +445,28 @@ def test_by_due_date_is_kept_on_the_due_date_and_lost_the_day_after(number: int,
     """One installment paid the day before its due date, on it, and the day after it: kept, kept, lost for good."""
     due = DUE[number - 1]
     commands = [
-        *on_each_due_date(number - 1),
+        *pay_each(DUE[: number - 1]),
         pay(due + shift * DAY, "late"),
-        *on_each_due_date(10 - number, after=number),
+        *pay_each(DUE[number:], first=number + 1),
     ]
-    plan = told(ten(STRICT, ON_TIME), commands)
+    plan = plan_after(*commands, terms=granted(STRICT, ON_TIME))
     codes = [code for _, code, _, _ in bonuses(plan)]
     assert codes == (["strict", "on_time"] if kept else ["on_time"])
 
 
 @pytest.mark.parametrize(("shift", "promised"), [(-1, 1_700), (0, 1_700), (1, 0), (2, 0)])
 def test_the_promise_by_due_date_ends_the_day_after_an_unpaid_due_date(shift: int, promised: int) -> None:
-    """On the due date the promise still stands; the day after it is gone, and only then."""
-    plan = told(ten(STRICT), on_each_due_date(3))
+    """On the due date the promise still holds; the day after it is gone, and only then."""
+    plan = plan_after(*pay_each(DUE[:3]), terms=granted(STRICT))
     assert plan.position(DUE[3] + shift * DAY).bonus_promised == promised
 
 
 def test_within_grace_is_kept_to_the_last_day_of_grace() -> None:
     """Paid on the last day of grace the bonus is kept; the day after, the plan is cancelled and promises nothing."""
     last = DUE[9] + 19 * DAY
-    plan = told(ten(ON_TIME), [*on_each_due_date(9), pay(last, "late")])
+    plan = plan_after(*pay_each(DUE[:9]), pay(last, "late"), terms=granted(ON_TIME))
     assert bonuses(plan) == [(last, "on_time", 1_700, "late")]
-    unpaid = told(ten(ON_TIME), on_each_due_date(9))
+    unpaid = plan_after(*pay_each(DUE[:9]), terms=granted(ON_TIME))
     promised = [unpaid.position(last + shift * DAY).bonus_promised for shift in (-1, 0, 1)]
     assert promised == [1_700, 1_700, 0]
 
@@ -526,37 +480,37 @@ def test_by_due_date_counts_the_last_settlement(shift: int, *, kept: bool) -> No
         pay(DUE[0], "bank-2"),
         charge_back(DUE[0] + DAY, "bank-2"),
         pay(on, "again"),
-        *on_each_due_date(8, after=2),
+        *pay_each(DUE[2:10], first=3),
     ]
-    assert bonuses(told(ten(STRICT), commands)) == ([(DUE[9], "strict", 1_700, "bank-10")] if kept else [])
+    assert bonuses(plan_after(*commands, terms=granted(STRICT))) == (
+        [(DUE[9], "strict", 1_700, "bank-10")] if kept else []
+    )
 
 
 @pytest.mark.parametrize(("shift", "promised"), [(-1, [1_700, 1_700]), (0, [1_700, 0]), (1, [0, 0])])
 def test_a_chargeback_ends_the_promise_by_due_date_when_the_due_date_is_past(shift: int, promised: list[int]) -> None:
     """Charged back on its due date an installment is unpaid in time; the day after, it is late from that day on."""
     on = DUE[1] + shift * DAY
-    plan = told(ten(STRICT), [*on_each_due_date(1), pay(DUE[0], "bank-2"), charge_back(on, "bank-2")])
+    plan = plan_after(*pay_each(DUE[:1]), pay(DUE[0], "bank-2"), charge_back(on, "bank-2"), terms=granted(STRICT))
     assert [plan.position(max(day, on)).bonus_promised for day in (on, on + DAY)] == promised
 
 
-def test_a_reinstated_plan_has_lost_its_bonuses_for_good() -> None:
-    """After a reinstatement nothing is credited on completion, waiting awards included; at once is still at once."""
-    promos = (ON_TIME, SPRING, double(credit="on_completion"), early())
-    agreed = ten(*promos)
-    cancelled = [pay(DUE[0], "bank-1", 2), CancelPlan(plan_id="P-1", reference="crm-1", on=DUE[1], reason="asked")]
-    decision = ReinstatePlan(
-        plan_id="P-1",
-        reference="bank-2",
-        on=DUE[2] - DAY,
-        amount=Money(10_000, "USD"),
-        approved_by="head of sales",
-        reason="asked",
-        revised_shares=None,
-    )
-    plan = told(agreed, [*cancelled, decision, pay(DUE[2], "bank-3", 7, "early_repayment")])
-    assert plan.position(DUE[2] - DAY).bonus_promised == 0
-    assert bonuses(plan) == [(DUE[2], "early", 6 * 340, "bank-3")]
-    assert plan.position(DUE[2]).status == "completed"
+@one_in(4)
+@given(data=st.data())
+def test_by_due_date_is_promised_while_no_due_date_has_passed_unpaid(data: st.DataObject) -> None:
+    """Promised or credited if and only if every installment is settled by its due date, or that date has not passed."""
+    history = data.draw(histories())
+    plan, day = Plan(history.events), data.draw(days_of_change(history))
+    assume(not any(isinstance(fact, PlanReinstated) for fact in plan.facts))
+    bonus = OnTimeBonus(code="strict", rate_bp=10_000, standard="by_due_date")
+    opened = attrs.evolve(plan.opened, terms=attrs.evolve(plan.opened.terms, promos=(bonus,)))
+    derived = timeline(opened, plan.facts, day)
+    settled_on = {
+        outcome.number: outcome.effective_on for outcome in derived.holding() if isinstance(outcome, InstallmentSettled)
+    }
+    in_time = all(settled_on.get(line.number, day) <= line.due_on for line in opened.lines)
+    kept = in_time and derived.state.status != "cancelled"
+    assert derived.state.bonus_credited + derived.state.bonus_promised == (opened.terms.shares if kept else 0)
 
 
 # ---- an award falls with its own payment
@@ -565,10 +519,10 @@ def test_a_reinstated_plan_has_lost_its_bonuses_for_good() -> None:
 def test_an_award_falls_with_its_own_payment_only() -> None:
     """The chargeback of another payment leaves an award, though its installments are open again."""
     commands = [pay(DUE[0], "bank-1"), pay(DUE[1], "bank-2", 2)]
-    other = told(ten(double()), [*commands, charge_back(DUE[1] + DAY, "bank-1")])
+    other = plan_after(*commands, charge_back(DUE[1] + DAY, "bank-1"), terms=granted(double()))
     assert other.position(DUE[1] + DAY).settled == 2
     assert bonuses(other) == [(DUE[1], "double", 170, "bank-2")]
-    own = told(ten(double()), [*commands, charge_back(DUE[1] + DAY, "bank-2")])
+    own = plan_after(*commands, charge_back(DUE[1] + DAY, "bank-2"), terms=granted(double()))
     assert bonuses(own, DUE[1]) == [(DUE[1], "double", 170, "bank-2")]
     assert bonuses(own, DUE[1] + DAY) == []
     assert own.position(DUE[1] + DAY).bonus_credited == 0
@@ -576,9 +530,11 @@ def test_an_award_falls_with_its_own_payment_only() -> None:
 
 @pytest.mark.parametrize(("reference", "promised"), [("bank-1", 170), ("bank-2", 0)])
 def test_a_waiting_award_falls_with_its_own_payment_only(reference: str, promised: int) -> None:
-    """What is to be credited on completion is no longer promised from the chargeback of its payment on."""
+    """An award to be credited on completion is no longer promised from the chargeback of its payment on."""
     promos = (double(credit="on_completion"),)
-    plan = told(ten(*promos), [pay(DUE[0], "bank-1"), pay(DUE[1], "bank-2", 2), charge_back(DUE[1] + DAY, reference)])
+    plan = plan_after(
+        pay(DUE[0], "bank-1"), pay(DUE[1], "bank-2", 2), charge_back(DUE[1] + DAY, reference), terms=granted(*promos)
+    )
     assert plan.position(DUE[1]).bonus_promised == 170
     assert plan.position(DUE[1] + DAY).bonus_promised == promised
 
@@ -586,7 +542,9 @@ def test_a_waiting_award_falls_with_its_own_payment_only(reference: str, promise
 def test_bonuses_on_completion_end_with_the_completion() -> None:
     """A chargeback after the completion takes its bonuses back until the plan is completed again."""
     day = DUE[9] + DAY
-    plan = told(ten(ON_TIME, SPRING), [*on_each_due_date(), charge_back(day, "bank-4"), pay(day + 5 * DAY, "again")])
+    plan = plan_after(
+        *pay_each(DUE), charge_back(day, "bank-4"), pay(day + 5 * DAY, "again"), terms=granted(ON_TIME, SPRING)
+    )
     assert [plan.position(on).bonus_credited for on in (DUE[9], day, day + 5 * DAY)] == [5_100, 0, 5_100]
     assert plan.position(day).bonus_promised == 5_100
     assert bonuses(plan) == [
@@ -609,7 +567,7 @@ def test_an_award_ends_if_and_only_if_its_payment_is_charged_back(history: Histo
 
 @given(history=histories())
 def test_bonuses_on_completion_hold_if_and_only_if_the_plan_is_completed(history: History) -> None:
-    """They are credited on the day of the completion that stands, and at no other time."""
+    """They are credited on the day of the completion in force, and at no other time."""
     derived = Plan(history.events).timeline(date(2034, 1, 1))
     codes = {promo.code for promo in history.opened.terms.promos if not credited_at_once(promo)}
     waiting = [outcome for outcome in derived.holding() if isinstance(outcome, PromoApplied) and outcome.code in codes]
@@ -619,27 +577,26 @@ def test_bonuses_on_completion_hold_if_and_only_if_the_plan_is_completed(history
 # ---- conservation and monotony through the timeline
 
 
-def marks(history: History) -> st.SearchStrategy[date]:
+def days_of_change(history: History) -> st.SearchStrategy[date]:
     """Dates on which something of a history may change, and their neighbours."""
-    days = {event.event.effective_on for event in history.events} | {line.due_on for line in history.opened.lines}
-    around = {day + shift * DAY for day in days for shift in (-1, 0, 1)}
-    return st.sampled_from(sorted(day for day in around if day >= history.opened.effective_on))
+    dates = {event.event.effective_on for event in history.events} | {line.due_on for line in history.opened.lines}
+    return st.sampled_from(days_around(dates, first=history.opened.effective_on))
 
 
 @given(data=st.data())
 def test_bonus_credited_is_the_sum_of_the_promotions_that_hold(data: st.DataObject) -> None:
     """Every bonus share is explained by one outcome, at every date."""
     history = data.draw(histories())
-    as_of = data.draw(marks(history))
+    as_of = data.draw(days_of_change(history))
     plan = Plan(history.events)
     assert plan.position(as_of).bonus_credited == sum(shares for _, _, shares, _ in bonuses(plan, as_of))
 
 
 @given(data=st.data())
 def test_promotions_touch_neither_the_package_nor_the_money(data: st.DataObject) -> None:
-    """Without its promotions a plan stands exactly as with them, bonuses apart."""
+    """Without its promotions a plan is exactly as with them, bonuses apart."""
     history = data.draw(histories())
-    as_of = data.draw(marks(history))
+    as_of = data.draw(days_of_change(history))
     facts = Plan(history.events).facts
     bare = attrs.evolve(history.opened, terms=attrs.evolve(history.opened.terms, promos=()))
     rich, poor = (timeline(opened, facts, as_of) for opened in (history.opened, bare))
@@ -648,57 +605,48 @@ def test_promotions_touch_neither_the_package_nor_the_money(data: st.DataObject)
 
 
 @given(data=st.data())
-def test_a_higher_rate_never_brings_less(data: st.DataObject) -> None:
-    """With one rate raised, what is credited and what is still promised is no less, at every date, in any stacking."""
+def test_a_higher_rate_never_credits_less(data: st.DataObject) -> None:
+    """With one rate raised, bonuses credited and promised are no smaller, at every date, in any stacking."""
     history = data.draw(histories().filter(lambda history: history.opened.terms.promos))
-    as_of = data.draw(marks(history))
+    as_of = data.draw(days_of_change(history))
     facts = Plan(history.events).facts
-    agreed = history.opened.terms
-    raised = data.draw(st.integers(0, len(agreed.promos) - 1))
+    terms = history.opened.terms
+    raised = data.draw(st.integers(0, len(terms.promos) - 1))
     more = data.draw(st.integers(1, 5_000))
     promos = tuple(
         attrs.evolve(cast(Any, promo), rate_bp=promo.rate_bp + more) if index == raised else promo
-        for index, promo in enumerate(agreed.promos)
+        for index, promo in enumerate(terms.promos)
     )
-    opened = attrs.evolve(history.opened, terms=attrs.evolve(agreed, promos=promos))
-    before, after = (timeline(terms, facts, as_of).state for terms in (history.opened, opened))
+    raised_terms = attrs.evolve(history.opened, terms=attrs.evolve(terms, promos=promos))
+    before, after = (timeline(opened, facts, as_of).state for opened in (history.opened, raised_terms))
     assert after.bonus_credited >= before.bonus_credited
     assert after.bonus_credited + after.bonus_promised >= before.bonus_credited + before.bonus_promised
 
 
 @pytest.mark.parametrize("stacking", STACKINGS)
-def test_what_was_promised_is_what_is_credited(stacking: Stacking) -> None:
-    """On the day before the last payment the promise is exactly what that payment then credits."""
+def test_the_last_payment_credits_exactly_what_was_promised(stacking: Stacking) -> None:
+    """The promise of the day before the last payment is credited by it, neither more nor less, in any stacking."""
     promos = (STRICT, double(credit="on_completion"), SPRING, ON_TIME, early(credit="on_completion"))
     commands = [
         pay(DUE[0], "bank-1", 2),
         pay(DUE[2], "bank-2", 3, "early_repayment"),
-        *on_each_due_date(5, after=5),
+        *pay_each(DUE[5:10], first=6),
     ]
-    plan = told(ten(*promos, stacking=stacking), commands)
+    plan = plan_after(*commands, terms=granted(*promos, stacking=stacking))
     assert plan.position(DUE[9]).bonus_credited == plan.position(DUE[9] - DAY).bonus_promised > 0
 
 
 def test_a_schedule_by_days_pays_bonuses_like_any_other() -> None:
     """The arithmetic knows due dates, not calendars: every 30 days the same awards come out."""
-    agreed = attrs.evolve(ten(STRICT, double(), early(100, "released")), schedule=EveryDays(30))
+    terms = granted(STRICT, double(), early(100, "released"), schedule=EveryDays(30))
     due = [date(2023, 5, 10) + 30 * i * DAY for i in range(10)]
     commands = [
         pay(due[0], "bank-1", 2),
         pay(due[2], "bank-2", 3, "early_repayment"),
         *(pay(due[i], f"bank-{i}") for i in range(5, 10)),
     ]
-    assert bonuses(told(agreed, commands)) == [
+    assert bonuses(plan_after(*commands, terms=terms)) == [
         (due[0], "double", 170, "bank-1"),
         (due[2], "early", 46, "bank-2"),
         (due[9], "strict", 1_700, "bank-9"),
     ]
-
-
-def test_a_payment_reversed_for_error_never_earned_anything() -> None:
-    """An error was never made: its award is void from its own date."""
-    reversal = ReversePayment(plan_id="P-1", reference="bank-1", cause="error", on=None)
-    plan = told(ten(double()), [pay(DUE[0], "bank-1", 2), reversal])
-    assert isinstance(plan.facts[-1], PaymentReversed)
-    assert bonuses(plan, DUE[0]) == []
-    assert plan.position(DUE[0]).bonus_credited == 0

@@ -1,7 +1,7 @@
-"""The installments that terms produce: due dates, amounts, the shares that each releases, and every refusal."""
+"""Terms, schedule and release (RULES.md sections 2 to 4): due dates, amounts, released shares, and every refusal."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import ceil, floor
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import CancelPlan, Metadata, OpenPlan, ReinstatePlan
+from ledger.commands import OpenPlan
 from ledger.dates import months_from
 from ledger.decide import decide, opening
-from ledger.errors import CommandRefused, InvalidArgument, LedgerError, TermsRefused
+from ledger.errors import CommandRefused, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened
 from ledger.money import EXPONENTS, Money
-from ledger.schedule import Installment, installments, redated
+from ledger.schedule import Installment, installments
 from ledger.terms import (
     Closed,
     DoublePayment,
@@ -37,11 +37,11 @@ from ledger.terms import (
     Release,
     Schedule,
 )
-from tests.strategies import OPENINGS, terms
+from tests.examples import OPENED_ON
+from tests.plans import DAY
+from tests.strategies import METADATA, OPENINGS, schedules
 
-OPENED_ON = date(2023, 4, 10)
 RATES = st.builds(Fraction, st.integers(0, 10**4), st.integers(1, 10**3))
-DAY = timedelta(days=1)
 
 
 def package(
@@ -56,7 +56,7 @@ def package(
     first_due_on: date | None = None,
     grace_days: int = 19,
 ) -> PlanTerms:
-    """Return the terms of the first worked example, but for what is given."""
+    """Return the terms of the first worked example, some of them replaced."""
     return PlanTerms(
         price=Money.of(price, currency),
         shares=shares,
@@ -75,20 +75,12 @@ def lines_of(agreed: PlanTerms, opened_on: date = OPENED_ON) -> tuple[Installmen
     return installments("P-1", agreed, opened_on=opened_on)
 
 
-@st.composite
-def schedules(draw: st.DrawFn) -> tuple[PlanTerms, tuple[Installment, ...]]:
-    """Terms of every shape, and the installments that they produce."""
-    opened_on = draw(OPENINGS)
-    agreed = draw(terms(opened_on))
-    return agreed, lines_of(agreed, opened_on)
-
-
 # ---- every schedule
 
 
 @given(made=schedules())
 def test_amounts_add_up_to_the_price(made: tuple[PlanTerms, tuple[Installment, ...]]) -> None:
-    """Whatever the schedule, the amounts are positive and add up to the price."""
+    """Under every schedule the amounts are positive and add up to the price."""
     agreed, lines = made
     assert sum(line.amount for line in lines) == agreed.price.minor
     assert all(line.amount > 0 for line in lines)
@@ -124,10 +116,10 @@ def test_installments_never_release_more_than_the_package(made: tuple[PlanTerms,
 
 
 @given(made=schedules())
-def test_the_schedule_of_the_terms_is_what_the_opening_records(
+def test_the_opening_records_the_schedule_of_its_terms(
     made: tuple[PlanTerms, tuple[Installment, ...]],
 ) -> None:
-    """A plan opened under the terms carries the very lines, and its first due date is written into its terms."""
+    """A plan opened under the terms carries the same lines, and its first due date is written into its terms."""
     agreed, lines = made
     opened_on = min(lines[0].due_on, agreed.first_due_on or lines[0].due_on)
     command = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=opened_on)
@@ -175,8 +167,8 @@ def test_every_n_days_are_counted_from_the_anchor(first: date, days: int, count:
     assert [line.due_on for line in lines_of(agreed, first)] == [first + i * days * DAY for i in range(count)]
 
 
-def test_the_first_installment_is_due_on_the_opening_date_unless_told() -> None:
-    """Left out, `first_due_on` is the opening date; an explicit schedule brings its own."""
+def test_the_first_installment_is_due_on_the_opening_date_unless_stated() -> None:
+    """Left out, `first_due_on` is the opening date; an explicit schedule has its own."""
     assert lines_of(package())[0].due_on == OPENED_ON
     assert lines_of(package(first_due_on=OPENED_ON + DAY))[0].due_on == OPENED_ON + DAY
     explicit = ExplicitSchedule(((OPENED_ON + 3 * DAY, 1), (OPENED_ON + 4 * DAY, 299_999)))
@@ -195,7 +187,7 @@ def test_five_thousand_in_thirty() -> None:
 
 
 def test_explicit_lines_are_taken_as_they_are() -> None:
-    """Uneven amounts and distances of a real loan book stand; the rounding unit says nothing about them."""
+    """Uneven amounts and distances of a real loan book are kept; the rounding unit does not apply to them."""
     book = ((date(2023, 5, 1), 30_001), (date(2023, 5, 4), 69_998), (date(2024, 2, 29), 1))
     agreed = package(price="1000.00", count=3, unit=100, schedule=ExplicitSchedule(book), release=Portion("0"))
     assert [(line.due_on, line.amount) for line in lines_of(agreed)] == list(book)
@@ -283,7 +275,7 @@ def test_portion_examples(fraction: str, shares: int, expected: list[int]) -> No
 
 @given(numbers=st.lists(st.integers(0, 10**6), min_size=1, max_size=12), rest=st.integers(0, 10**6))
 def test_an_explicit_release_is_as_listed(numbers: list[int], rest: int) -> None:
-    """Each installment releases its own number, and what they leave of the package may be nothing."""
+    """Each installment releases its own number, and the rest of the package may be nothing."""
     shares = max(1, sum(numbers) + rest)
     agreed = package(shares=shares, count=len(numbers), release=ExplicitRelease(tuple(numbers)))
     assert [line.shares for line in lines_of(agreed)] == numbers
@@ -384,8 +376,8 @@ BOOK = ((OPENED_ON, 100_000), (OPENED_ON + DAY, 200_000))
         ),
     ],
 )
-def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason: str, remedy: str) -> None:
-    """The refusal carries the plan, what was wrong and what would be right, and says it in one sentence."""
+def test_contradictory_terms_are_refused(agreed: PlanTerms, reason: str, remedy: str) -> None:
+    """The refusal carries the plan, the reason and the remedy, in one sentence."""
     with pytest.raises(TermsRefused) as refused:
         lines_of(agreed)
     error = refused.value
@@ -394,7 +386,7 @@ def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason:
     assert isinstance(error, CommandRefused)
     opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
     with pytest.raises(TermsRefused):
-        decide((), opening, Metadata(recorded_at=datetime(2035, 1, 1, tzinfo=UTC)))
+        decide((), opening, METADATA)
 
 
 @pytest.mark.parametrize(
@@ -407,8 +399,8 @@ def test_terms_that_contradict_each_other_are_refused(agreed: PlanTerms, reason:
         package(count=2, schedule=ExplicitSchedule(BOOK), release=Portion("1"), first_due_on=OPENED_ON),
     ],
 )
-def test_terms_that_only_just_agree_are_taken(agreed: PlanTerms) -> None:
-    """One share, one cent, one day on the right side of a boundary makes a plan."""
+def test_terms_at_the_boundary_are_accepted(agreed: PlanTerms) -> None:
+    """One share, one cent, one day on the right side of a boundary is accepted."""
     assert len(lines_of(agreed)) == agreed.installments
 
 
@@ -426,7 +418,7 @@ def test_the_last_day_of_grace_and_the_day_after_it_are_in_the_calendar() -> Non
 # ---- values that no terms can have
 
 
-WELL: Mapping[str, object] = {
+VALID: Mapping[str, object] = {
     "price": Money(100, "USD"),
     "shares": 10,
     "installments": 2,
@@ -470,10 +462,10 @@ WELL: Mapping[str, object] = {
     ],
 )
 def test_a_value_that_no_plan_can_have_is_refused(argument: str, value: object, expected: str) -> None:
-    """The refusal names the argument, what it was and what it has to be."""
+    """The refusal names the argument, its value and the expected one."""
     make: Callable[..., PlanTerms] = PlanTerms
     with pytest.raises(InvalidArgument) as refused:
-        make(**{**WELL, argument: value})
+        make(**{**VALID, argument: value})
     assert refused.value.argument == argument
     assert expected in refused.value.expected
     assert str(refused.value).startswith(f"{argument} is ")
@@ -493,10 +485,10 @@ def test_a_value_that_no_plan_can_have_is_refused(argument: str, value: object, 
         ("grace_days", 3_650),
     ],
 )
-def test_the_first_and_the_last_value_of_a_range_are_taken(argument: str, value: object) -> None:
+def test_the_first_and_the_last_value_of_a_range_are_accepted(argument: str, value: object) -> None:
     """Both ends of a range belong to it."""
     make: Callable[..., PlanTerms] = PlanTerms
-    assert getattr(make(**{**WELL, argument: value}), argument) == value
+    assert getattr(make(**{**VALID, argument: value}), argument) == value
 
 
 PART: Mapping[str, object] = {"code": "a", "rate_bp": 500}
@@ -568,22 +560,22 @@ def test_a_rate_is_kept_in_lowest_terms(numerator: int, denominator: int, factor
     assert Fraction(PerUnit(written).rate) == Fraction(numerator, denominator)
 
 
-def test_terms_have_the_defaults_that_the_rules_state() -> None:
+def test_terms_have_the_defaults_of_the_rules() -> None:
     """Rounding unit 1, monthly, 19 days of grace, no promotions, additive, no reinstatement."""
     make: Callable[..., PlanTerms] = PlanTerms
-    agreed = make(**WELL)
+    agreed = make(**VALID)
     assert (agreed.rounding_unit, agreed.schedule, agreed.grace_days) == (1, Monthly(), 19)
     assert (agreed.promos, agreed.stacking, agreed.reinstatement) == ((), "additive", Closed())
-    assert make(**WELL, reinstatement="closed") == agreed
+    assert make(**VALID, reinstatement="closed") == agreed
 
 
 def test_promotions_may_not_promise_more_shares_than_can_be_counted() -> None:
     """Bonuses that together pass 2⁶² shares are refused, with the promotions that do."""
     promos: tuple[Promo, ...] = tuple(PackageBonus(code=f"p{i}", rate_bp=1_000_000) for i in range(2))
     make: Callable[..., PlanTerms] = PlanTerms
-    assert make(**{**WELL, "shares": 10**14, "promos": promos})
+    assert make(**{**VALID, "shares": 10**14, "promos": promos})
     with pytest.raises(InvalidArgument, match="4,611,686,018,427,387,904") as refused:
-        make(**{**WELL, "shares": 10**15, "promos": promos})
+        make(**{**VALID, "shares": 10**15, "promos": promos})
     assert refused.value.given == ["p0", "p1"]
 
 
@@ -610,72 +602,3 @@ def test_an_opening_refuses_lines_that_no_terms_produce(lines: tuple[Installment
     agreed = package(count=3, price="300.00", shares=30_000)
     with pytest.raises(InvalidArgument, match=problem):
         PlanOpened(effective_on=OPENED_ON, investor="I-1", partner=None, terms=agreed, lines=lines, opened_at=None)
-
-
-# ---- re-dated
-
-
-@given(made=schedules(), data=st.data())
-def test_redated_lines_start_thirty_days_on_and_keep_all_else(
-    made: tuple[PlanTerms, tuple[Installment, ...]], data: st.DataObject
-) -> None:
-    """The first unsettled line falls due 30 days later, dates increase; numbers, amounts and shares stay."""
-    agreed, lines = made
-    left = lines[data.draw(st.integers(0, len(lines) - 1)) :]
-    on = data.draw(OPENINGS)
-    again = redated(left, agreed.schedule, reinstated_on=on)
-    assert again[0].due_on == on + 30 * DAY
-    assert all(before.due_on < after.due_on for before, after in pairwise(again))
-    assert [attrs.evolve(line, due_on=OPENED_ON) for line in again] == [
-        attrs.evolve(line, due_on=OPENED_ON) for line in left
-    ]
-
-
-@given(made=schedules(), on=OPENINGS)
-def test_redated_lines_keep_the_spacing_of_the_schedule(
-    made: tuple[PlanTerms, tuple[Installment, ...]], on: date
-) -> None:
-    """Monthly lines follow by months from the new anchor, every n days by n days, explicit ones by their distances."""
-    agreed, lines = made
-    again = [line.due_on for line in redated(lines, agreed.schedule, reinstated_on=on)]
-    anchor = on + 30 * DAY
-    if isinstance(agreed.schedule, EveryDays):
-        assert again == [anchor + i * agreed.schedule.days * DAY for i in range(len(lines))]
-    elif isinstance(agreed.schedule, ExplicitSchedule):
-        assert [due - anchor for due in again] == [line.due_on - lines[0].due_on for line in lines]
-    else:
-        assert again == [months_from(anchor, i) for i in range(len(lines))]
-
-
-def test_redated_example() -> None:
-    """Reinstated on 1 January 2024 the lines fall due on 31 January, 29 February, 31 March."""
-    lines = lines_of(package(count=5, release=Portion("0")))[2:]
-    again = redated(lines, Monthly(), reinstated_on=date(2024, 1, 1))
-    assert [(line.number, line.due_on.isoformat()) for line in again] == [
-        (3, "2024-01-31"),
-        (4, "2024-02-29"),
-        (5, "2024-03-31"),
-    ]
-
-
-def test_a_reinstatement_beyond_the_calendar_is_refused() -> None:
-    """A decision whose new due dates would lie beyond the year 9999 is refused like every other bad one."""
-    far = ExplicitSchedule(((OPENED_ON, 100), (OPENED_ON + 20 * DAY, 100), (date(9999, 11, 1), 100)))
-    agreed = package(price="3.00", count=3, schedule=far, release=Portion("0"))
-    agreed = attrs.evolve(agreed, reinstatement=PartialCover(1))
-    metadata = Metadata(recorded_at=datetime(2035, 1, 1, tzinfo=UTC))
-    opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=agreed, opened_at=OPENED_ON)
-    history = decide((), opening, metadata)
-    history += decide(history, CancelPlan(plan_id="P-1", reference="crm-1", on=OPENED_ON, reason="asked"), metadata)
-    decision = ReinstatePlan(
-        plan_id="P-1",
-        reference="bank-1",
-        on=OPENED_ON + 30 * DAY,
-        amount=Money(100, "USD"),
-        approved_by="head of sales",
-        reason="asked",
-        revised_shares=351_000,
-    )
-    assert decide(history, attrs.evolve(decision, on=OPENED_ON + 21 * DAY), metadata)
-    with pytest.raises(LedgerError):
-        decide(history, attrs.evolve(decision, on=OPENED_ON + 100 * DAY), metadata)

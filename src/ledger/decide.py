@@ -105,7 +105,7 @@ class Decider:
         )
 
     def _change(self, plan: Plan, command: Change, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-        fact = _fact(command, plan)
+        fact = fact_of(command, plan)
         if (recorded := _recorded_fact(command, plan)) is not None:
             dated = "paid_at" if isinstance(command, RecordPayment) else "on"
             _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
@@ -196,7 +196,7 @@ def opening(command: OpenPlan) -> PlanOpened:
     )
 
 
-def _fact(command: Change, plan: Plan) -> Fact:
+def fact_of(command: Change, plan: Plan) -> Fact:
     """Return the fact that the command adds to the plan. Raises `PaymentNotFound`."""
     match command:
         case RecordPayment():
