@@ -256,8 +256,8 @@ class Runner:
     def _promote(self, fresh: Generation, *, over: Generation | None) -> Generation:
         """Make a generation live; the one before it, which goes on reading meanwhile, must not have read further."""
         while True:
-            last = self._store.last_sequence()
-            generation = self._build(fresh, last)
+            generation = self._build(fresh, self._store.last_sequence())
+            last = self._store.last_sequence()  # now, or the live one could have read further
             if not generation.live and self._views.promote(generation, over=over, last=last):
                 _log.info("%s has been promoted", generation.name)
                 if over is not None:
