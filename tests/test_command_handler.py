@@ -1,7 +1,7 @@
 """The command handler: batches and groups of commands, with deciders kept, decide as one command at a time does."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -13,7 +13,7 @@ from ledger import Ledger, LedgerError, Overpayment, PlanIsCompleted, PlanNotFou
 from ledger.command_handler import CommandHandler, Decided, DecidedGroup, Group
 from ledger.commands import ClosePlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.decide import decide
-from ledger.events import PaymentMade, PlanOpened, RecordedEvent
+from ledger.events import PaymentMade, PaymentMissed, PlanCancelled, PlanOpened, RecordedEvent
 from tests.examples import OPENED_ON, open_plan, pay, usd
 from tests.strategies import RECORDED_AT, changes, openings
 
@@ -257,7 +257,8 @@ class _Meddling:
         return self._store.history(plan_id)
 
 
-def test_a_plan_that_others_change_under_a_refused_group_is_decided_again(ledger: Ledger) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_plan_that_others_change_under_a_refused_group_is_decided_again(ledger: Ledger, *, dry_run: bool) -> None:
     """After a refused group its plan is read again; if others wrote meanwhile, the whole batch is."""
     open_plan(ledger)
     store = _Meddling(ledger, at={2})
@@ -267,13 +268,47 @@ def test_a_plan_that_others_change_under_a_refused_group_is_decided_again(ledger
         [_payment("bank-2"), _payment("bank-3", "9000.00")],
         [_payment("bank-4")],
     ]
-    first, refused, last = handler.execute_groups(batch)
+    first, refused, last = handler.execute_groups(batch, dry_run=dry_run)
     assert isinstance(refused, Overpayment)
     assert not isinstance(first, LedgerError)
     assert not isinstance(last, LedgerError)
+    assert [events[0].version for events in (*first, *last)] == [4, 6]
     paid = [event.key for event in ledger.history("P-1") if isinstance(event.event, PaymentMade)]
-    assert paid == ["other-2", "bank-1", "bank-4"]
+    assert paid == ["other-2", *([] if dry_run else ["bank-1", "bank-4"])]
     assert store.readings == 4
+
+
+def test_a_group_is_not_refused_by_a_kept_decider_that_others_have_overtaken(ledger: Ledger) -> None:
+    """Even if it has decided an event before its refusal: with the group refused, no append would tell."""
+    handler = ledger.command_handler(keep=5)
+    open_plan(ledger)
+    handler.execute([_payment("bank-1", "2850.00")])
+    ledger.reverse_payment("P-1", reference="bank-1", cause="error", recorded_at=RECORDED_AT)
+    (decided,) = handler.execute_groups([[_payment("bank-2"), _payment("bank-3", "2850.00")]])
+    assert not isinstance(decided, LedgerError)
+    assert ledger.position("P-1", as_of=OPENED_ON).status == "completed"
+
+
+def test_a_kept_decider_that_finds_nothing_is_not_believed(ledger: Ledger) -> None:
+    """A closing by itself or in a group: a plan that others charged back since its completion is read again."""
+    handler = ledger.command_handler(keep=5)
+    for plan_id in ("P-1", "P-2", "P-3"):
+        open_plan(ledger, plan_id)
+        handler.execute([_payment("bank-1", "3000.00", plan_id=plan_id)])
+        if plan_id != "P-3":
+            ledger.reverse_payment(
+                plan_id, reference="bank-1", cause="chargeback", on=OPENED_ON, recorded_at=RECORDED_AT
+            )
+    through = OPENED_ON + timedelta(days=20)
+    closings = {plan_id: (ClosePlan(plan_id=plan_id, through=through), NOTE) for plan_id in ("P-1", "P-2", "P-3")}
+    single, grouped = handler.execute_groups([[closings["P-1"]], [closings["P-2"], closings["P-3"]]])
+    assert not isinstance(single, LedgerError)
+    assert not isinstance(grouped, LedgerError)
+    assert [[type(event.event) for event in events] for events in (*single, *grouped)] == [
+        [PaymentMissed, PlanCancelled],
+        [PaymentMissed, PlanCancelled],
+        [],
+    ]
 
 
 def test_atomic_commands_are_recorded_together_or_not_at_all(ledger: Ledger) -> None:
