@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import (
-    Metadata,
-)
+from ledger.commands import Metadata
 from ledger.decide import decide
 from ledger.errors import CorruptHistory, InvalidArgument
 from ledger.events import OutcomeVoided, PaymentMade, PlanOpened, RecordedEvent
