@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import (
-    Metadata,
-)
+from ledger.commands import Metadata
 from ledger.decide import decide
-from ledger.errors import CorruptHistory, WrittenByNewerVersion, InvalidArgument
+from ledger.errors import CorruptHistory, InvalidArgument, WrittenByNewerVersion
 from ledger.events import OutcomeVoided, PaymentMade, PlanOpened, RecordedEvent
 from ledger.events.codec import CURRENT, Codec
 from ledger.events.upcasters import Retired
