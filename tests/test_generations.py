@@ -64,7 +64,7 @@ def test_answers_go_on_during_rebuilds(location: Location, books: Ledger) -> Non
                 assert _generations(books) == [(f"periods_{generation}", True)]
         finally:
             stop.set()
-        assert all(one.result(timeout=60) > 1 for one in asking)
+        assert all(one.result(timeout=60) >= 1 for one in asking)
 
 
 def test_payments_go_on_during_a_rebuild(location: Location, books: Ledger) -> None:
@@ -105,7 +105,7 @@ def test_what_was_to_be_read_stays_to_be_read(location: Location, books: Ledger)
                 assert books.rebuild().differences == ()
         finally:
             stop.set()
-        assert paying.result(timeout=60) > 1
+        assert paying.result(timeout=60) >= 1
     assert books.verify().differences == ()
 
 
