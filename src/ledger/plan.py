@@ -28,7 +28,7 @@ _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
 
 class Plan:
-    """A plan as recorded: its opening, its facts in recorded order, and its outcomes with what was voided."""
+    """A plan as recorded: its opening, its facts in recorded order, and its outcomes with their voidings."""
 
     def __init__(self, history: Iterable[RecordedEvent]) -> None:
         """Fold a plan's events, oldest first. Raises `CorruptHistory` where they cannot have been recorded so."""
@@ -137,12 +137,12 @@ class Plan:
             raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(departure))
 
     def position(self, as_of: date) -> Position:
-        """Return what the plan comes to on a date. Raises `PlanNotFound` before the opening."""
+        """Return the plan's position on a date. Raises `PlanNotFound` before the opening."""
         return position(self.plan_id, self.opened, self.timeline(as_of).state, as_of)
 
 
 def known(history: Iterable[RecordedEvent], known_at: datetime | None) -> list[RecordedEvent]:
-    """Return what was known of a plan at an instant, inclusive: a prefix of its stream. None: all of it."""
+    """Return the events known at an instant, inclusive: a prefix of a plan's stream; all of them for None."""
     return [recorded for recorded in history if known_at is None or recorded.recorded_at <= known_at]
 
 
