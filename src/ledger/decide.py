@@ -4,7 +4,7 @@ A command's fact is added to the recorded ones, the outcomes are derived again, 
 corrects the record: first the fact, then voidings, then outcomes (RULES.md section 1).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 import attrs
@@ -115,16 +115,16 @@ class Decider:
         derivation = self._derived(plan, through=fact.effective_on)
         never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
         if derivation.on > fact.effective_on or never_made:
-            brings = self._derive_again(plan, command, fact, metadata.actor)
+            outcomes = self._derive_again(plan, command, fact, metadata.actor)
         else:
-            brings = _step(derivation, plan, command, fact, metadata.actor)
-        events = (fact, *brings)
+            outcomes = _step(derivation, plan, command, fact, metadata.actor)
+        events = (fact, *outcomes)
         return _recorded(command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at)
 
     def _derive_again(
         self, plan: Plan, command: Change, fact: Fact, actor: str | None
     ) -> Sequence[Outcome | OutcomeVoided]:
-        """Return the events that a fact brings which is recorded late: all outcomes are derived again."""
+        """Return the voidings and outcomes of a fact that is recorded late: everything is derived again."""
         before = Derivation.run(plan.opened, plan.facts, through=fact.effective_on)
         _refuse(command, fact, plan, before.snapshot(), actor)
         derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, fact.effective_on))
@@ -133,8 +133,7 @@ class Decider:
             _refuse_overpayment(command, fact, plan, held=derived.most_held, on=derived.most_held_on)
         derivation.latest()  # all of it is recorded with the fact
         self._derivation = derivation
-        found = departures(plan.outcomes, derived.outcomes, derived.ended)
-        return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
+        return _corrections(departures(plan.outcomes, derived.outcomes, derived.ended), plan)
 
     def _derived(self, plan: Plan, *, through: date) -> Derivation:
         """Return the derivation at the end of a day, or of a later one up to which outcomes are recorded already.
@@ -155,17 +154,15 @@ class Decider:
 def _step(
     derivation: Derivation, plan: Plan, command: Change, fact: Fact, actor: str | None
 ) -> Sequence[Outcome | OutcomeVoided]:
-    """Return the events that a fact brings in the order of the days: the derivation goes one step further."""
+    """Return the voidings and outcomes of a fact in the order of the days: the derivation goes one step further."""
     before = derivation.snapshot()
     _refuse(command, fact, plan, before, actor)
     if isinstance(fact, (PaymentMade, PlanReinstated)):
         _refuse_overpayment(command, fact, plan, held=before.held + fact.amount.minor, on=fact.effective_on)
     derivation.apply(fact)
     outcomes, ended = derivation.latest()
-    if not (changed := plan.changed(outcomes, ended)):
-        return outcomes
-    found = departures(changed, outcomes, ended)
-    return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
+    changed = plan.changed(outcomes, ended)
+    return _corrections(departures(changed, outcomes, ended), plan) if changed else outcomes
 
 
 # ---- the fact of a command
@@ -390,19 +387,16 @@ def _cost(before: Snapshot, lines: int) -> int:
 # ---- events
 
 
-def _corrections(
-    found: Iterable[Departure], *, because: int, chargebacks: Mapping[str, int]
-) -> tuple[Outcome | OutcomeVoided, ...]:
-    """Return the events that bring the record in line with the facts: voidings, then outcomes.
+def _corrections(found: Iterable[Departure], plan: Plan) -> tuple[Outcome | OutcomeVoided, ...]:
+    """Return the events that correct the record after a new fact, the plan's next event: voidings, then outcomes.
 
-    `because` is the version of the newly known fact, the last one recorded before these events; `chargebacks` are the
-    versions of those recorded earlier, by their payment's reference. A new outcome that has ended already is followed,
-    after all others, by its own voiding.
+    A new outcome that has ended already is followed, after all others, by its own voiding.
     """
+    fact = plan.version + 1
 
     def void(version: int, on: date, shares: int, by: PaymentReversed | None = None) -> OutcomeVoided:
-        cause = because if by is None else chargebacks.get(by.reference, because)
-        return OutcomeVoided(on, version, shares, cause)
+        because = fact if by is None else plan.reversal_versions.get(by.reference, fact)
+        return OutcomeVoided(on, version, shares, because)
 
     events: list[Outcome | OutcomeVoided] = []
     endings: list[OutcomeVoided] = []
@@ -411,7 +405,7 @@ def _corrections(
         if item is None:
             events.append(departure.outcome)
             if until is not None:
-                endings.append(void(because + len(events), until, shares, departure.ended_by))
+                endings.append(void(fact + len(events), until, shares, departure.ended_by))
             continue
         if item.void is not None:
             events.append(void(item.void.version, item.void.event.effective_on, -shares))

@@ -39,9 +39,7 @@ class Funds:
 
     def apply_waiting(self) -> Iterator[str]:
         """Apply the unapplied payments in order of arrival, yielding each one's reference once it is applied."""
-        while self._waiting:
-            reference = next(iter(self._waiting))
-            amount = self._waiting.pop(reference)
-            self._applied[reference] = amount
+        for reference in tuple(self._waiting):
+            self._applied[reference] = amount = self._waiting.pop(reference)
             self.paid, self.unapplied = self.paid + amount, self.unapplied - amount
             yield reference

@@ -29,7 +29,7 @@ _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
 
 class Plan:
-    """A plan as recorded: its opening, its facts in recorded order, and its outcomes with what was voided."""
+    """A plan as recorded: its opening, its facts in recorded order, and its outcomes with their voidings."""
 
     def __init__(self, history: Iterable[RecordedEvent]) -> None:
         """Fold a plan's events, oldest first. Raises `CorruptHistory` where they cannot have been recorded so."""
@@ -138,7 +138,7 @@ class Plan:
             raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(departure))
 
     def position(self, as_of: date) -> Position:
-        """Return what the plan comes to on a date. Raises `PlanNotFound` before the opening."""
+        """Return the plan's position on a date. Raises `PlanNotFound` before the opening."""
         return position(self.plan_id, self.opened, self.timeline(as_of).state, as_of)
 
 
