@@ -354,12 +354,13 @@ def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: Snap
         raise _refusal(command, f"{actor!r} cannot approve what {actor!r} records", "let somebody else approve it")
     if before.cancelled_on is None:
         raise _refusal(command, f"it is not cancelled on {command.on}", "record the money as an ordinary payment")
-    overdue = sum(line.due_on < command.on for line in unsettled)
-    demanded = min(policy.minimum, overdue) if isinstance(policy, PartialCover) else overdue
-    if command.amount.minor < (needed := _cost(before, demanded)):
+    overdue = [count for count, line in enumerate(unsettled, 1) if line.due_on < command.on]
+    demanded = min(policy.minimum, len(overdue)) if isinstance(policy, PartialCover) else len(overdue)
+    if demanded and command.amount.minor < (needed := _cost(before, overdue[demanded - 1])):
         reason = f"{command.amount} do not cover {demanded} overdue installments"
         raise _refusal(command, reason, f"pay at least {Money(needed, terms.price.currency)}")
-    _refuse_revision(command, before, covered=command.amount.minor >= _cost(before, overdue))
+    covered = not overdue or command.amount.minor >= _cost(before, overdue[-1])
+    _refuse_revision(command, before, covered=covered)
     try:
         redated(unsettled, terms.schedule, reinstated_on=command.on)
     except OverflowError:
@@ -379,9 +380,9 @@ def _refuse_revision(command: ReinstatePlan, before: Snapshot, *, covered: bool)
 
 
 def _cost(before: Snapshot, lines: int) -> int:
-    """Return the money that settles this many of the oldest unsettled lines, in minor units."""
+    """Return the money that settles this many of the oldest unsettled lines, at least one, in minor units."""
     later = before.lines[before.settled + 1 : before.settled + lines]
-    return before.missing + sum(line.amount for line in later) if lines else 0
+    return before.missing + sum(line.amount for line in later)
 
 
 # ---- events

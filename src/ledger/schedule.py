@@ -56,11 +56,13 @@ def installments(plan_id: str, terms: PlanTerms, *, opened_on: date) -> tuple[In
 def redated(lines: Sequence[Installment], schedule: Schedule, *, reinstated_on: date) -> tuple[Installment, ...]:
     """Return the unsettled `lines` with the due dates that they have after a reinstatement.
 
-    The first falls due 30 days later, the others at the schedule's own spacing. Source: RULES.md section 9.
+    The first falls due 30 days later, the others at the schedule's own spacing: explicit lines keep the distances that
+    the terms produced, however often they are re-dated, so none falls due before the first. Source: RULES.md section 9.
     """
     anchor = reinstated_on + REINSTATED_DUE_AFTER
     if isinstance(schedule, ExplicitSchedule):
-        due = [anchor + (line.due_on - lines[0].due_on) for line in lines]
+        agreed = [schedule.lines[line.number - 1][0] for line in lines]
+        due = [anchor + (due_on - agreed[0]) for due_on in agreed]
     else:
         due = _due_dates(schedule, anchor, len(lines))
     return tuple(

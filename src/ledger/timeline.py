@@ -221,7 +221,7 @@ class Derivation:
 
     def _charge_back(self, fact: PaymentReversed) -> None:
         """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
-        if not self._funds.return_payment(fact.reference):
+        if not self._funds.return_payment(fact.reference, fact.effective_on):
             return
         self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
         self._end(self._at_once.pop(fact.reference, ()), by=fact)
@@ -244,7 +244,7 @@ class Derivation:
         on = fact.effective_on
         self._status, self._cancelled_on = "active", None
         self._bonuses_wait, self._promised = False, None
-        self._package = self._package if fact.revised_shares is None else fact.revised_shares
+        self._package = min(self._package, fact.revised_shares or self._package)  # never larger than it is by then
         self._funds.receive(fact.reference, fact.amount.minor, on, applied=True)
         self._settle(on, fact.reference)
         last = fact.reference
@@ -276,7 +276,7 @@ class Derivation:
 
     def timeline(self) -> Timeline:
         """Return all outcomes, and the state at the end of the day."""
-        return Timeline(self.state(), *self._log.held(), self._funds.most, self._funds.most_on)
+        return Timeline(self.state(), *self._log.held(), *self._funds.most_held())
 
     def snapshot(self) -> Snapshot:
         """Return the part of the state on which commands are refused."""
