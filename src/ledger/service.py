@@ -141,6 +141,17 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def within(self, connection: object) -> Self:
+        """Return this ledger inside a transaction of the caller's: its events are recorded if that is committed.
+
+        `connection` is a `sqlite3` or `psycopg` connection to the ledger's database, or a SQLAlchemy session or
+        connection over one. Commands, positions, statements and histories see what the transaction has recorded so far;
+        lists are answered by the ledger itself, after the commit. An error leaves the transaction as it was before the
+        call. In PostgreSQL the first command locks the ledger for other writers until the transaction ends: keep it
+        short. Raises `InvalidArgument` for another kind of connection.
+        """
+        return type(self)(self._store.within(connection), catch_up=self._catch_up, clock=self._clock)
+
     # ---- commands
 
     def open_plan(

@@ -9,6 +9,7 @@ from eventsourcing.persistence import IntegrityError
 from ledger.errors import ConcurrentChange, InvalidArgument
 from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
+from ledger.store.caller import NoViews
 from ledger.store.errors import unavailable
 from ledger.store.port import WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
 from ledger.store.sql import LAST, StoredRow
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 class Recorder(Protocol):
     """The rows of a ledger's events, in whatever database. See `SqlRecorder` for what each method returns."""
+
+    def within(self, connection: object) -> "Recorder":
+        """Return a recorder that works in the transaction of a connection of the caller's."""
+        ...
 
     def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
         """Insert events, all or none, and return their sequences."""
@@ -176,6 +181,12 @@ class RecorderStore(RecorderEvents):
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
         return tuple(event.at(sequence) for event, sequence in zip(events, sequences, strict=True))
+
+    def within(self, connection: object) -> "RecorderStore":
+        """Return a store of the same ledger in the caller's transaction; it has no views."""
+        label = f"{self.label}, in a caller's transaction"
+        recorder, views = self._recorder.within(connection), NoViews(label, self.views.prefix)
+        return RecorderStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
 
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""

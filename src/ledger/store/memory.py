@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
+from ledger.errors import InvalidArgument
 from ledger.store.port import Partition, RawEvent
 from ledger.store.sql import StoredRow, poller
 
@@ -21,6 +22,11 @@ class MemoryRecorder(POPOApplicationRecorder):
         """Insert events, all or none, and return their sequences. Raises `IntegrityError` if a version is taken."""
         stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in events]
         return self.insert_events(stored) or ()
+
+    def within(self, connection: object) -> "MemoryRecorder":
+        """Refuse: memory has no transactions of a caller's."""
+        expected = "no transaction: a ledger in memory has none"
+        raise InvalidArgument(argument="connection", given=type(connection).__qualname__, expected=expected)
 
     def stream(self, kind: str, stream_id: str, *, through: int) -> list[StoredRow]:
         """Return a stream's rows in the order of version."""

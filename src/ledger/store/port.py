@@ -286,6 +286,13 @@ class Store(EventReader, EventWriter, Protocol):
 
     views: ViewStore
 
+    def within(self, connection: object) -> "Store":
+        """Return a store of the same ledger in the transaction of a connection of the caller's; it has no views.
+
+        Raises `InvalidArgument` for a connection to another kind of database.
+        """
+        ...
+
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""
         ...

@@ -10,11 +10,13 @@ import psycopg
 from eventsourcing.persistence import IntegrityError
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import ConnectionPool
 
 from ledger.errors import InvalidArgument
+from ledger.store.caller import checked
 from ledger.store.errors import unavailable, without_password
 from ledger.store.port import RawEvent
 from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, library_errors
@@ -154,6 +156,26 @@ def _answers(connection: Connection[Any]) -> bool:
     return True
 
 
+class CallersPostgres(PostgresDatabase):
+    """A connection of the caller's, who ends the transaction."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._callers = connection
+
+    def run(self, task: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
+        """Run a task in a savepoint: an error leaves the caller's transaction as it was. Nothing is repeated."""
+        with library_errors(psycopg.Error):
+            if self._callers.info.transaction_status == TransactionStatus.IDLE:
+                if self._callers.autocommit:
+                    raise psycopg.ProgrammingError("the connection commits by itself: begin a transaction first")
+                self._callers.execute("SELECT 1")  # begins one: the block below would commit its own
+            with self._callers.transaction():
+                return task(self._callers.cursor(binary=True, row_factory=tuple_row))
+
+    def close(self) -> None:
+        """The caller closes the connection."""
+
+
 class PostgresRecorder(SqlRecorder):
     """Events in PostgreSQL.
 
@@ -181,6 +203,10 @@ class PostgresRecorder(SqlRecorder):
         ).encode()
         self._copy = f"COPY {events} (sequence, {columns}) FROM STDIN (FORMAT BINARY)".encode()
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
+
+    def within(self, connection: object) -> "PostgresRecorder":
+        callers = checked(connection, Connection, "a psycopg.Connection to the ledger's database")
+        return PostgresRecorder(CallersPostgres(callers), self.prefix)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         cut_off: list[None] = []

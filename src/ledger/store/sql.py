@@ -112,6 +112,7 @@ class SqlRecorder(ABC):
 
     def __init__(self, database: Database, prefix: str) -> None:
         self.database = database
+        self.prefix = prefix
         self.events_table = table = f"{prefix}_events"
         select = f"SELECT {_COLUMNS} FROM {table} WHERE"
         among = database.among("stream_id")
@@ -169,6 +170,10 @@ class SqlRecorder(ABC):
         return int(highest or 0)
 
     # ---- writing
+
+    @abstractmethod
+    def within(self, connection: object) -> "SqlRecorder":
+        """Return a recorder of the same ledger that works in the transaction of a connection of the caller's."""
 
     @abstractmethod
     def insert(self, events: Sequence[RawEvent]) -> list[int]:

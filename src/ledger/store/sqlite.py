@@ -13,6 +13,7 @@ from uuid import uuid4
 from eventsourcing.persistence import InterfaceError
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
+from ledger.store.caller import checked
 from ledger.store.errors import unavailable
 from ledger.store.port import RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
@@ -138,6 +139,40 @@ class SqliteDatabase:
             self._pool.close()
 
 
+class CallersSqlite(SqliteDatabase):
+    """A connection of the caller's, who ends the transaction; one is begun where there is none."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with library_errors(sqlite3.Error):
+            return self._plain_cursor().execute(sql, parameters).fetchall()
+
+    def write(self, change: Callable[[Cursor], T]) -> T:
+        """Make a change in a savepoint: an error leaves the caller's transaction as it was."""
+        with library_errors(sqlite3.Error):
+            cursor = self._plain_cursor()
+            if not self._connection.in_transaction:
+                cursor.execute("BEGIN IMMEDIATE")  # a savepoint alone would commit when it is released
+            cursor.execute("SAVEPOINT installment_ledger")
+            try:
+                return change(cursor)
+            except BaseException:
+                cursor.execute("ROLLBACK TO installment_ledger")
+                raise
+            finally:
+                cursor.execute("RELEASE installment_ledger")
+
+    def _plain_cursor(self) -> sqlite3.Cursor:
+        cursor = self._connection.cursor()
+        cursor.row_factory = None  # tuples, whatever the caller reads
+        return cursor
+
+    def close(self) -> None:
+        """The caller closes the connection."""
+
+
 class SqliteRecorder(SqlRecorder):
     """Events in SQLite. Sequences are never used again, not even those of a row that was deleted by hand."""
 
@@ -150,6 +185,10 @@ class SqliteRecorder(SqlRecorder):
         super().__init__(database, prefix)
         columns = "kind, stream_id, version, tag, state"
         self._insert = f"INSERT INTO {self.events_table} ({columns}) VALUES (?, ?, ?, ?, ?)"
+
+    def within(self, connection: object) -> "SqliteRecorder":
+        callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
+        return SqliteRecorder(CallersSqlite(callers), self.prefix)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         return self.database.write(lambda cursor: self.insert_within(cursor, events))
