@@ -9,7 +9,9 @@ from typing import Any
 import attrs
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData, create_engine, text
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -201,4 +203,26 @@ def test_a_sqlalchemy_session_lends_its_connection(shared_url: str, name: str) -
         with Session(engine) as session:
             assert session.execute(text(f"SELECT * FROM {name}_orders")).fetchall() == [("order-1",)]
         assert [event.key for event in ledger.history("P-1")] == ["P-1", "bank-1", "bank-1"]
+    engine.dispose()
+
+
+def test_alembic_leaves_the_ledgers_tables_alone(shared_url: str, name: str) -> None:
+    """With the recipe of the documentation, autogenerate proposes nothing about them; without it, to drop them."""
+    engine = create_engine(shared_url.replace("postgresql://", "postgresql+psycopg://"))
+
+    def include_name(table: str | None, kind: str, _: Any) -> bool:
+        return kind != "table" or not str(table).startswith((f"{name}_", "installment_ledger_"))
+
+    with Ledger.open(shared_url, name=name) as ledger:
+        open_plan(ledger)
+        ledger.overdue()
+        proposals = []
+        for options in ({"include_name": include_name}, {}):
+            with engine.connect() as connection:
+                context = MigrationContext.configure(connection, opts=options)
+                changes = compare_metadata(context, MetaData())
+            proposals.append({change[1].name for change in changes if change[0] == "remove_table"})
+    kept_out, all_tables = ({table for table in found if table.startswith(name)} for found in proposals)
+    assert kept_out == set()
+    assert f"{name}_events" in all_tables
     engine.dispose()

@@ -187,3 +187,18 @@ def test_a_question_that_meets_a_promotion_is_asked_again(ledger: Ledger, monkey
     assert ledger.portfolio(as_of=OPENED_ON) == expected
     assert stale == []
     assert ledger.verify().generation == "periods_2"
+
+
+def test_a_rebuild_does_not_bless_an_edited_event(books: Ledger) -> None:
+    """An outcome that was edited into another that can be read: the plan is named, and nothing is promoted."""
+    where = "WHERE stream_id = 'P-3' AND version = 3"
+    assert type(books.history("P-3")[2].event).__name__ == "InstallmentSettled"
+    edited = "replace({state}, '\"shares\":7350', '\"shares\":7351')"
+    if "SQLite" in books._store.label:
+        state = f"CAST({edited.format(state='CAST(state AS TEXT)')} AS BLOB)"
+    else:
+        state = f"convert_to({edited.format(state=chr(39).join(['convert_from(state, ', 'UTF8', ')']))}, 'UTF8')"
+    change(books, f"UPDATE books_events SET state = {state} {where}")
+    for found in (books.verify(), books.rebuild()):
+        assert any("plan P-3: version 3 records InstallmentSettled" in one for one in found.differences)
+    assert _generations(books) == [("periods_1", True)]
