@@ -70,7 +70,7 @@ def test_timeline_agrees_with_the_reference_model(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-def test_a_timeline_seen_later_tells_the_same_of_every_earlier_date(data: st.DataObject) -> None:
+def test_a_later_timeline_agrees_about_every_earlier_date(data: st.DataObject) -> None:
     """Cutting the spans of the whole history at a date gives the outcomes that held on it."""
     history = data.draw(histories())
     plan = Plan(history.events)
@@ -92,11 +92,11 @@ def test_between_two_steps_only_the_distance_to_the_date_changes(data: st.DataOb
 
 
 @given(history=histories())
-def test_the_steps_bring_and_end_what_the_timeline_holds(history: History) -> None:
-    """Everything that the steps brought, less what they ended, is what the timeline says still holds."""
+def test_the_steps_begin_and_end_the_outcomes_that_the_timeline_holds(history: History) -> None:
+    """The outcomes that began in the steps, less those that ended, are those that the timeline holds."""
     plan = Plan(history.events)
-    walked = list(steps(plan.opened, plan.facts, plan.horizon))
-    standing = [outcome for step in walked for outcome in step.outcomes]
-    for outcome in (outcome for step in walked for outcome in step.ended):
-        standing.remove(outcome)
-    assert standing == plan.timeline(plan.horizon).holding()
+    taken = list(steps(plan.opened, plan.facts, plan.horizon))
+    held = [outcome for step in taken for outcome in step.outcomes]
+    for outcome in (outcome for step in taken for outcome in step.ended):
+        held.remove(outcome)
+    assert held == plan.timeline(plan.horizon).holding()

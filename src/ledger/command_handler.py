@@ -79,7 +79,7 @@ class CommandHandler:
             decided = work.decide(groups)
             recorded = decided if dry_run else self._append(decided)
         except BaseException:
-            self._kept.clear()  # they know of what was not recorded
+            self._kept.clear()  # they know of events that are not recorded
             raise
         if not dry_run:
             self._keep_deciders(work)
@@ -113,7 +113,7 @@ class UnitOfWork:
     def __init__(self, store: Store, kept: OrderedDict[str, Decider]) -> None:
         self._store = store
         self._kept = kept
-        self._unproven = set[str]()  # plans of the group at hand whose kept decider may not know what others wrote
+        self._unproven = set[str]()  # plans of the current group whose kept decider others may have overtaken
         self._histories: dict[str, list[RecordedEvent]] = {}
         self._accepted: dict[str, list[RecordedEvent]] = {}
         self.deciders: dict[str, Decider] = {}
@@ -147,7 +147,7 @@ class UnitOfWork:
         return decided
 
     def _try(self, group: Group) -> tuple[DecidedGroup, dict[str, list[RecordedEvent]]]:
-        """Return what comes of a group, and the events by plan that were decided, before a refusal too."""
+        """Return the outcome for a group, and its events by plan, those decided before a refusal included."""
         decided: list[tuple[RecordedEvent, ...]] = []
         by_plan: dict[str, list[RecordedEvent]] = {}
         for command, metadata in group:

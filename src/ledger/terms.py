@@ -1,4 +1,4 @@
-"""The terms of a plan: what was agreed at opening, frozen. Data only; `schedule` and `promos` compute with it.
+"""The terms of a plan: the agreement at its opening, frozen. Data only; `schedule` and `promos` compute with it.
 
 Source: RULES.md sections 2, 4, 7 and 9. Every class carries a `kind`: the word under which it is stored.
 """
@@ -294,7 +294,7 @@ class PlanTerms:
     `rounding_unit` is in minor units and says nothing about explicit lines. `first_due_on` None means the opening
     date, or the first explicit line. `grace_days` are calendar days after a due date that still count.
 
-    Raises `InvalidArgument` for a value that no plan can have. What the terms produce together (a schedule, a release
+    Raises `InvalidArgument` for a value that no plan can have. The results of the terms together (a schedule, a release
     of shares) is checked at opening, which raises `TermsRefused`.
     """
 

@@ -184,7 +184,7 @@ class Derivation:
         return i
 
     def _award(self, fact: PaymentMade | PlanReinstated, settled: Sequence[Installment]) -> None:
-        """Award what a payment earns that settled these lines. Source: RULES.md section 7."""
+        """Award the promotions of a payment that settled these lines. Source: RULES.md section 7."""
         awards = earned(
             self._terms.promos,
             payment=fact.reference,
@@ -220,7 +220,7 @@ class Derivation:
         self._log.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
-        """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
+        """Take the money back from this day on, with all that rested on it. Source: RULES.md section 10."""
         if not self._funds.return_payment(fact.reference):
             return
         self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
@@ -240,7 +240,7 @@ class Derivation:
             self._bonus -= outcome.shares if isinstance(outcome, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
-        """Apply its payment, then what was unapplied; re-date what is still unsettled. Source: RULES.md section 9."""
+        """Apply its payment, then the unapplied ones; re-date the lines still unsettled. Source: RULES.md section 9."""
         on = fact.effective_on
         self._status, self._cancelled_on = "active", None
         self._bonuses_wait, self._promised = False, None
@@ -271,7 +271,7 @@ class Derivation:
         return self._log.latest()
 
     def step(self, fact: Fact | None) -> Step:
-        """Return the outcomes since the last step, which the fact or the day has brought, and the state after it."""
+        """Return the step that a fact or, without one, the day has made since the last one."""
         return Step(fact, *self._log.latest(), self.state())
 
     def timeline(self) -> Timeline:
