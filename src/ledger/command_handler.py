@@ -33,8 +33,8 @@ class CommandHandler:
     """Executes commands on a store, many in one transaction.
 
     A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once. Plans may be written by others meanwhile: a kept decider that refuses, or finds
-    nothing new, is asked again after loading, and a version that is taken drops all deciders.
+    import, is loaded and derived once. Others may write to a plan meanwhile: a group that a kept decider refuses, or to
+    which it adds no event, is decided again after loading, and a version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
@@ -42,7 +42,7 @@ class CommandHandler:
         self._keep = keep
         self._kept: OrderedDict[str, Decider] = OrderedDict()
 
-    def execute(self, commands: Group, *, dry_run: bool = False) -> list[Decided]:
+    def execute(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
