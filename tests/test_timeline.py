@@ -1,14 +1,19 @@
 """The timeline against the day-stepping reference model, and its own promises, on random histories."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import reference_model
+from ledger.commands import Metadata, OpenPlan
+from ledger.decide import decide
 from ledger.plan import Plan
 from ledger.state import State
+from ledger.terms import Portion
 from ledger.timeline import steps
+from tests.examples import TERMS
 from tests.reference_words import fact_of, outcome_of, terms_of
 from tests.strategies import History, histories
 
@@ -100,3 +105,15 @@ def test_the_steps_begin_and_end_the_outcomes_that_the_timeline_holds(history: H
     for outcome in (outcome for step in taken for outcome in step.ended):
         held.remove(outcome)
     assert held == plan.timeline(plan.horizon).holding()
+
+
+def test_a_plan_may_be_cancelled_on_the_last_day_of_all() -> None:
+    """The last day that a date can have ends the steps, in grace the day before and cancelled on it."""
+    due_on = date.max - timedelta(days=TERMS.grace_days + 1)
+    terms = attrs.evolve(TERMS, installments=1, release=Portion("0"), first_due_on=due_on)
+    opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=due_on)
+    plan = Plan(decide((), opening, Metadata(recorded_at=datetime(9999, 12, 31, tzinfo=UTC))))
+    *_, missed, last = plan.steps(date.max)
+    assert (missed.state.on, missed.state.status) == (due_on + timedelta(days=1), "in_grace")
+    assert (last.state.on, last.state.status) == (date.max, "cancelled")
+    assert [plan.position(date.max - timedelta(days=days)).status for days in (1, 0)] == ["in_grace", "cancelled"]

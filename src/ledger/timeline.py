@@ -5,7 +5,7 @@ were recorded (RULES.md section 6). It comes to a state, and to every outcome wi
 where a chargeback ended it, until when. Every command, query, dry run and audit goes through it.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
@@ -114,7 +114,7 @@ class Derivation:
         if self._on_schedule:
             self._on_schedule, self._promised = False, None
         cancelled_on = self._cancellation_day()
-        for since, i in self._clocks_between(passed, min(through, cancelled_on)):
+        for since, i in self._clocks_between(passed, min(through, cancelled_on) - DAY):
             self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self._clocks[0][1] + 1)
@@ -132,12 +132,13 @@ class Derivation:
             return []
         days = {cancelled_on := self._cancellation_day()}
         last = min(through, cancelled_on)
-        for since, i in self._clocks_between(first, last + DAY):
+        for since, i in self._clocks_between(first, last):
             days |= {since + DAY, self._lines[i].due_on}
         return sorted(day for day in days if max(self.on, first) < day <= last)
 
-    def _clocks_between(self, first: date, before: date) -> list[tuple[date, int]]:
-        return self._clocks[bisect_left(self._clocks, (first, 0)) : bisect_left(self._clocks, (before, 0))]
+    def _clocks_between(self, first: date, last: date) -> list[tuple[date, int]]:
+        end = bisect_right(self._clocks, (last, len(self._lines)))
+        return self._clocks[bisect_left(self._clocks, (first, 0)) : end]
 
     def _cancellation_day(self) -> date:
         """Return the day on which an active plan is cancelled if nothing more is paid."""
