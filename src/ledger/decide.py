@@ -1,7 +1,7 @@
 """The decision: a command on a recorded plan becomes events, or is refused. Pure, like everything below it.
 
-A command's fact is added to the recorded ones, the outcomes are derived again, and the fact is returned with what
-corrects the record: first the fact, then voidings, then outcomes (RULES.md section 1).
+A command's fact is added to the recorded ones, the outcomes are derived again, and the fact is returned with the
+corrections of the record: first the fact, then voidings, then outcomes (RULES.md section 1).
 """
 
 from collections.abc import Iterable, Sequence
@@ -61,7 +61,7 @@ def decide(history: Sequence[RecordedEvent], command: Command, metadata: Metadat
     """Return the events that the command records; none if this very command was recorded before.
 
     `history` is the plan as recorded. Raises `CommandRefused`, `ReferenceConflict`, `NotFound`, and `CorruptHistory` if
-    what is recorded does not follow from its own facts.
+    the recorded outcomes do not follow from the recorded facts.
     """
     return Decider(history).decide(command, metadata)
 
@@ -272,10 +272,10 @@ def _refusal(command: Change, reason: str, remedy: str) -> CommandRefused:
     return refused(plan_id=command.plan_id, reference=command.reference, reason=reason, remedy=remedy)
 
 
-def _refuse_ahead(command: Command, what: str, on: date, zone: str, recorded_at: datetime) -> None:
+def _refuse_ahead(command: Command, act: str, on: date, zone: str, recorded_at: datetime) -> None:
     """Refuse an opening or a closing dated after the day of its recording. Source: RULES.md section 1."""
     if on > (today := day_in(zone, recorded_at)):
-        reason = f"the {what} is dated {on}, after {today}, the day of its recording in {zone}"
+        reason = f"the {act} is dated {on}, after {today}, the day of its recording in {zone}"
         raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="date it by then")
 
 
@@ -313,14 +313,14 @@ def _refuse_currency(command: Change, amount: Money, terms: PlanTerms) -> None:
         raise _refusal(command, reason, f"pay in {expected}")
 
 
-def _refuse_ended(command: Change, what: str, on: date, before: Snapshot) -> None:
+def _refuse_ended(command: Change, act: str, on: date, before: Snapshot) -> None:
     """Refuse a fact on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
     remedy = "only what is dated before that day can be recorded"
     if before.cancelled_on is not None:
-        reason = f"{what} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
+        reason = f"{act} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
         raise PlanIsCancelled(plan_id=command.plan_id, reason=reason, remedy=remedy, cancelled_on=before.cancelled_on)
     if before.completed_on is not None:
-        reason = f"{what} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
+        reason = f"{act} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
         raise PlanIsCompleted(plan_id=command.plan_id, reason=reason, remedy=remedy, completed_on=before.completed_on)
 
 

@@ -71,7 +71,7 @@ def redated(lines: Sequence[Installment], schedule: Schedule, *, reinstated_on: 
 
 
 def _contradiction(terms: PlanTerms) -> tuple[str, str] | None:
-    """Return what the terms get wrong before anything is computed from them, and what would be right."""
+    """Return the contradiction in the terms, if any, and its remedy, before anything is computed from them."""
     schedule, release, count = terms.schedule, terms.release, terms.installments
     if isinstance(release, ExplicitRelease) and len(release.shares) != count:
         return f"the release names {len(release.shares)} installments of {count}", "give one number per installment"
@@ -120,7 +120,7 @@ def _released(terms: PlanTerms, amounts: Sequence[int]) -> tuple[int, ...]:
 
 
 def problems(lines: Sequence[Installment], terms: PlanTerms) -> Iterator[str]:
-    """Yield what is wrong with recorded lines: what no terms can have produced."""
+    """Yield the faults of recorded lines that no terms can have produced."""
     amount = shares = 0
     last = date.min
     for number, line in enumerate(lines, 1):

@@ -1,4 +1,4 @@
-"""The terms of a plan: what was agreed at opening, frozen. Data only; `schedule` and `promos` compute with it.
+"""The terms of a plan: the agreement at its opening, frozen. Data only; `schedule` and `promos` compute with it.
 
 Source: RULES.md sections 2, 4, 7 and 9. Every class carries a `kind`: the word under which it is stored.
 """
@@ -192,10 +192,7 @@ class PackageBonus(Promo):
 
 @attrs.frozen
 class EarnedPromo(Promo):
-    """A promotion that a payment earns: `DoublePayment` or `EarlyRepayment`.
-
-    Their rate is taken of the shares that `base` names, and credited `at_once` or `on_completion`, as `credit` says.
-    """
+    """A promotion that a payment earns: its rate is taken of the shares that `base` names."""
 
     code: str
     rate_bp: int = attrs.field(kw_only=True)
@@ -294,8 +291,8 @@ class PlanTerms:
     `rounding_unit` is in minor units and says nothing about explicit lines. `first_due_on` None means the opening
     date, or the first explicit line. `grace_days` are calendar days after a due date that still count.
 
-    Raises `InvalidArgument` for a value that no plan can have. What the terms produce together (a schedule, a release
-    of shares) is checked at opening, which raises `TermsRefused`.
+    Raises `InvalidArgument` for a value that no plan can have. The schedule and the release of shares, which the terms
+    produce together, are checked at opening, which raises `TermsRefused`.
     """
 
     price: Money

@@ -47,7 +47,7 @@ E = TypeVar("E")
 
 
 class Stored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
-    """The stored form: what the envelope adds, and the event. Plan, version, sequence and tag have columns."""
+    """The stored form: the envelope and the event. Plan, version, sequence and tag have columns."""
 
     recorded_at: datetime
     actor: str | None
