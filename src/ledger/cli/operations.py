@@ -87,7 +87,7 @@ def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:
 
 
 def status(*, max_lag: int | None = None, json: AsJson = False, location: Location) -> int:
-    """Show the schema version, the last sequence, and the checkpoint of each generation of the read model.
+    """Show the schema version, the last sequence, the version of the time zones, and the checkpoint of each generation.
 
     Exit code 1 if there is a problem.
 
@@ -104,6 +104,7 @@ def status(*, max_lag: int | None = None, json: AsJson = False, location: Locati
         print(rendering.to_json(health))
     else:
         print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
+        print(f"Time zones: tzdata {health.tzdata}.")
         for one in health.read_models:
             print(f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}.")
         for problem in health.problems:
