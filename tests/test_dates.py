@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -386,7 +387,7 @@ def test_a_repeated_instant_is_the_same_whatever_day_it_was_recorded_on(argument
     assert decide(shifted, command, METADATA) == ()
     for other in (at + DAY, (at + DAY).date()):
         with pytest.raises(ReferenceConflict) as conflict:
-            decide(shifted, attrs.evolve(command, **{argument: other}), METADATA)
+            decide(shifted, attrs.evolve(command, **{argument: cast(Any, other)}), METADATA)
         assert conflict.value.field == argument
 
 
