@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger.__main__ import main as entry
+from ledger.__main__ import run as entry
 from ledger.books.reader import EXAMPLE
 from ledger.cli.app import main
 
@@ -205,5 +205,5 @@ def test_without_its_libraries_the_command_names_the_extra(
     """The command line is an extra; where it is not installed, the command names it."""
     monkeypatch.delitem(sys.modules, "ledger.cli.app")
     monkeypatch.setitem(sys.modules, "cyclopts", None)
-    assert entry() == 1
-    assert capsys.readouterr().err == "error: the command line is not installed; install installment-ledger[cli]\n"
+    assert entry(["overdue"]) == 1
+    assert capsys.readouterr().err == "error: 'overdue' is not installed; install installment-ledger[cli]\n"

@@ -169,7 +169,7 @@ def _step(
 
 
 def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-    opened = opening(command)
+    opened = opening(command, repeats=None if plan is None else plan.opened)
     if plan is not None:
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
@@ -179,9 +179,9 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
     return _recorded(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
 
 
-def opening(command: OpenPlan) -> PlanOpened:
+def opening(command: OpenPlan, *, repeats: PlanOpened | None = None) -> PlanOpened:
     """Return the opening, with the schedule that the terms produce. Raises `TermsRefused`."""
-    opened_on, opened_at = _day_and_instant(command.terms.timezone, command.opened_at)
+    opened_on, opened_at = _day_and_instant(command.terms.timezone, command.opened_at, repeats)
     lines = installments(command.plan_id, command.terms, opened_on=opened_on)
     return PlanOpened(
         effective_on=opened_on,
@@ -197,7 +197,8 @@ def fact_of(command: Change, plan: Plan) -> Fact:
     """Return the fact that the command adds to the plan. Raises `PaymentNotFound`."""
     match command:
         case RecordPayment():
-            paid_on, paid_at = _day_and_instant(plan.opened.terms.timezone, command.paid_at)
+            zone, repeats = plan.opened.terms.timezone, plan.payments.get(command.reference)
+            paid_on, paid_at = _day_and_instant(zone, command.paid_at, repeats)
             return PaymentMade(
                 effective_on=paid_on,
                 reference=command.reference,
@@ -225,8 +226,20 @@ def fact_of(command: Change, plan: Plan) -> Fact:
     raise AssertionError(command)
 
 
-def _day_and_instant(zone: str, given: date | datetime) -> tuple[date, datetime | None]:
-    return (day_in(zone, given), given) if isinstance(given, datetime) else (given, None)
+def _day_and_instant(
+    zone: str, given: date | datetime, recorded: PlanOpened | PaymentMade | PlanReinstated | None
+) -> tuple[date, datetime | None]:
+    """Return the civil date and the instant, if any, that a caller gave.
+
+    The instant of the fact that is `recorded` under the same key has the date recorded with it: a newer time zone
+    database may disagree about the date, and a repetition is none the less the same.
+    """
+    if not isinstance(given, datetime):
+        return given, None
+    match recorded:
+        case PlanOpened(opened_at=at) | PaymentMade(paid_at=at) if at == given:
+            return recorded.effective_on, given
+    return day_in(zone, given), given
 
 
 # ---- repetitions

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from ledger.dates import tzdata_version
 from ledger.projections.projection import Projection
 from ledger.store import Generation, Quarantined, Store
 
@@ -32,12 +33,14 @@ class ReadModelHealth:
 class Health:
     """A ledger: its database in words, the version of its tables, its last sequence (0: it is empty), its read models.
 
+    `tzdata` is the version of the time zone database that decides the days of instants in this process.
     `problems` has a sentence for each thing that somebody should look at; none: it is healthy.
     """
 
     store: str
     schema: int
     last_sequence: int
+    tzdata: str
     read_models: tuple[ReadModelHealth, ...]
     problems: tuple[str, ...]
 
@@ -62,6 +65,7 @@ def health(store: Store, projections: Sequence[Projection], *, max_lag: int | No
         store=store.label,
         schema=store.schema_version(),
         last_sequence=last,
+        tzdata=tzdata_version(),
         read_models=read_models,
         problems=tuple(problems),
     )

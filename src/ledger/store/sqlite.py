@@ -1,7 +1,9 @@
 """The store in an SQLite file, and the read-model tables of the ledger in memory."""
 
 import json
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -92,6 +94,9 @@ class SqliteDatabase:
     def leader_lock(self, name: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
         path = ":memory:" if self._pool.is_sqlite_memory_mode else f"{self._db_name}-{name}"
+        if path != ":memory:":
+            with library_errors(OSError):
+                _create_file(path, mode=stat.S_IMODE(Path(self._db_name).stat().st_mode))
         with library_errors(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
@@ -211,6 +216,7 @@ def connect(path: str, *, create: bool) -> Connected:
     with unavailable(label):
         _check_path(path, create=create)
         if create:
+            _create_file(path, mode=0o600)  # SQLite gives its other files the same
             _use_write_ahead_log(path)
         return Connected(label, SqliteDatabase(path), SqliteRecorder)
 
@@ -225,6 +231,16 @@ def _check_path(path: str, *, create: bool) -> None:
         raise FileNotFoundError("the file does not exist")
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"the folder {Path(path).parent} does not exist")
+
+
+def _create_file(path: str, *, mode: int) -> None:
+    """Create an empty file with these permissions, whatever the umask; leave an existing one as it is."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    os.close(descriptor)
+    Path(path).chmod(mode)
 
 
 def _use_write_ahead_log(path: str) -> None:
