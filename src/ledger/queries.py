@@ -11,7 +11,7 @@ from typing import TypeVar
 import attrs
 
 from ledger import arguments
-from ledger.dates import civil_date, day_in, instant
+from ledger.dates import EndOfDay, Known, civil_date, day_in, day_of, known_by
 from ledger.errors import CommandRefused, PlanNotFound
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, known
@@ -52,13 +52,14 @@ class Listing(tuple[T, ...]):  # noqa: SLOT001 - a tuple cannot have slots that 
 
 @attrs.frozen(kw_only=True)
 class Question:
-    """The plans that are asked about, and the dates: `as_of` None is today in each plan's own time zone.
+    """The plans that are asked about, and the dates: each plan has a date of its own where `as_of` is None.
 
-    `known_at` None asks for everything recorded. `now` is the instant of the question.
+    That is the day of `known_at` or, where that is None too and everything recorded is asked for, the day of `now`, the
+    instant of the question, in the plan's time zone. Source: RULES.md section 1.
     """
 
     as_of: date | None
-    known_at: datetime | None
+    known_at: Known | None
     now: datetime
     investor: str | None = None
     partner: str | None = None
@@ -74,7 +75,7 @@ class Question:
 
     def day(self, zone: str) -> date:
         """Return the date that is asked about in a time zone."""
-        return day_in(zone, self.now) if self.as_of is None else self.as_of
+        return day_of(self.known_at or self.now, zone) if self.as_of is None else self.as_of
 
     def days(self, tables: PeriodTables) -> list[Day]:
         """Return the dates that are asked about, with the time zones for whose plans each is the date."""
@@ -121,24 +122,23 @@ class Queries:
             return history
         raise PlanNotFound(plan_id=plan_id)
 
-    def position(self, plan_id: str, *, as_of: date | None, known_at: datetime | None) -> Position:
+    def position(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
-        plan = self._plan(plan_id, known_at)
-        return plan.position(self._day(plan, as_of))
+        plan, question = self._asked(plan_id, as_of=as_of, known_at=known_at)
+        return plan.position(question.day(plan.opened.terms.timezone))
 
-    def statement(self, plan_id: str, *, as_of: date | None, known_at: datetime | None) -> tuple[StatementLine, ...]:
+    def statement(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> tuple[StatementLine, ...]:
         """Return a plan's history in words, line by line. Raises `PlanNotFound`."""
-        plan = self._plan(plan_id, known_at)
-        return statement_lines(plan, self._day(plan, as_of))
+        plan, question = self._asked(plan_id, as_of=as_of, known_at=known_at)
+        return statement_lines(plan, question.day(plan.opened.terms.timezone))
 
-    def _plan(self, plan_id: str, known_at: datetime | None) -> Plan:
-        at = None if known_at is None else instant("known_at", known_at)
+    def _asked(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> tuple[Plan, Question]:
+        """Return a plan as it was known, and the question about it."""
+        question = self.question(as_of=as_of, known_at=known_at)
+        at = question.known_at
         if history := known(self.history(plan_id), at):
-            return Plan(history)
-        raise PlanNotFound(plan_id=plan_id, known_at=at)
-
-    def _day(self, plan: Plan, as_of: date | None) -> date:
-        return day_in(plan.opened.terms.timezone, self._clock()) if as_of is None else civil_date("as_of", as_of)
+            return Plan(history), question
+        raise PlanNotFound(plan_id=plan_id, known_at=at.day if isinstance(at, EndOfDay) else at)
 
     # ---- many plans
 
@@ -146,7 +146,7 @@ class Queries:
         self,
         *,
         as_of: date | None,
-        known_at: datetime | None,
+        known_at: Known | None,
         investor: str | None = None,
         partner: str | None = None,
         status: Status | None = None,
@@ -154,7 +154,7 @@ class Queries:
         """Return a question that is asked now. Raises `InvalidArgument`."""
         return Question(
             as_of=as_of,
-            known_at=None if known_at is None else instant("known_at", known_at),
+            known_at=None if known_at is None else known_by("known_at", known_at),
             now=self._clock(),
             investor=investor,
             partner=partner,
@@ -239,7 +239,7 @@ class Queries:
         periods = reading.on(question.days(reading), question.filters())
         return _Selected(tables.generation.reached, periods, self._quarantined(tables))
 
-    def _replay(self, question: Question, known_at: datetime) -> _Selected:
+    def _replay(self, question: Question, known_at: Known) -> _Selected:
         """Derive the plans from their events as they were known at an instant."""
         reader = self._store.at(self._store.last_sequence())
         periods: list[tuple[Period, date]] = []
@@ -255,7 +255,7 @@ class Queries:
                         periods.append((period, day))
         return _Selected(reader.through, periods, quarantined)
 
-    def _replayed(self, reader: EventReader, question: Question, known_at: datetime) -> Iterator[list[Replayed]]:
+    def _replayed(self, reader: EventReader, question: Question, known_at: Known) -> Iterator[list[Replayed]]:
         """Yield the plans that may be selected: those of one investor or partner are found in the read model."""
         of = {"investor": question.investor, "partner": question.partner}
         if not self._catch_up or not any(of.values()):
@@ -268,6 +268,6 @@ class Queries:
         return _pages(reader, self._ask(candidates), known_at)
 
 
-def _pages(reader: EventReader, plan_ids: Sequence[str], known_at: datetime | None) -> Iterator[list[Replayed]]:
+def _pages(reader: EventReader, plan_ids: Sequence[str], known_at: Known | None) -> Iterator[list[Replayed]]:
     for begin in range(0, len(plan_ids), PAGE):
         yield replay_plans(reader, plan_ids[begin : begin + PAGE], known_at=known_at)

@@ -19,7 +19,7 @@ from ledger.commands import (
     ReinstatePlan,
     ReversePayment,
 )
-from ledger.dates import civil_date, instant
+from ledger.dates import Known, civil_date, instant
 from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
@@ -75,8 +75,9 @@ class Ledger:
     """A ledger of installment plans. Open it with `Ledger.open`; it may be shared by threads.
 
     Every command takes `actor`, `correlation`, `recorded_at` (default: now) and `dry_run`, and returns the events that
-    it recorded, or would record; an empty tuple when this very command was recorded before. Every query takes `as_of`,
-    a date (default: today in the plan's time zone), and `known_at`, an instant (default: everything recorded so far).
+    it recorded, or would record; an empty tuple when this very command was recorded before. Every query takes
+    `known_at`, an instant or the `EndOfDay` of a date in the plan's time zone (default: everything recorded so far),
+    and `as_of`, a date (default: the day of `known_at`, else today, in the plan's time zone).
     """
 
     def __init__(
@@ -300,7 +301,7 @@ class Ledger:
 
     # ---- queries
 
-    def position(self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None) -> Position:
+    def position(self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
         return self._open_queries.position(plan_id, as_of=as_of, known_at=known_at)
 
@@ -311,7 +312,7 @@ class Ledger:
         partner: str | None = None,
         status: Status | None = None,
         as_of: date | None = None,
-        known_at: datetime | None = None,
+        known_at: Known | None = None,
     ) -> Listing[Position]:
         """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
         queries = self._open_queries
@@ -320,26 +321,26 @@ class Ledger:
         )
 
     def statement(
-        self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None
+        self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None
     ) -> tuple[StatementLine, ...]:
         """Return a plan's history up to the date, line by line, with running balances. Raises `PlanNotFound`."""
         return self._open_queries.statement(plan_id, as_of=as_of, known_at=known_at)
 
     def overdue(
-        self, *, partner: str | None = None, as_of: date | None = None, known_at: datetime | None = None
+        self, *, partner: str | None = None, as_of: date | None = None, known_at: Known | None = None
     ) -> Listing[OverdueRow]:
         """Return the plans in grace, the most urgent first: by end of grace, then plan id."""
         queries = self._open_queries
         return queries.overdue(queries.question(as_of=as_of, known_at=known_at, partner=partner, status="in_grace"))
 
     def balances(
-        self, *, investor: str | None = None, as_of: date | None = None, known_at: datetime | None = None
+        self, *, investor: str | None = None, as_of: date | None = None, known_at: Known | None = None
     ) -> Listing[BalanceRow]:
         """Return the share balances, one row per investor, by investor."""
         queries = self._open_queries
         return queries.balances(queries.question(as_of=as_of, known_at=known_at, investor=investor))
 
-    def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> Listing[PortfolioRow]:
+    def portfolio(self, *, as_of: date | None = None, known_at: Known | None = None) -> Listing[PortfolioRow]:
         """Return the portfolio, one row per currency, by currency."""
         queries = self._open_queries
         return queries.portfolio(queries.question(as_of=as_of, known_at=known_at))
