@@ -29,6 +29,7 @@ from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
 from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
+from ledger.listing import Listing as Listing
 from ledger.money import Money as Money
 from ledger.position import NextInstallment as NextInstallment
 from ledger.position import Position as Position
@@ -40,7 +41,6 @@ from ledger.projections.projection import PlanTable as PlanTable
 from ledger.projections.projection import Projection as Projection
 from ledger.projections.projection import TotalsTable as TotalsTable
 from ledger.projections.statement import StatementLine as StatementLine
-from ledger.queries import Listing as Listing
 from ledger.readmodel.health import Health as Health
 from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
 from ledger.readmodel.read_model import ReadModel as ReadModel

@@ -23,6 +23,7 @@ from ledger.dates import Known, civil_date, instant
 from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
+from ledger.listing import Listing
 from ledger.money import Money
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow
@@ -31,7 +32,7 @@ from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.projection import Projection
 from ledger.projections.statement import StatementLine
-from ledger.queries import Listing, Queries
+from ledger.queries import Queries
 from ledger.readmodel.follower import follow
 from ledger.readmodel.health import Health, health
 from ledger.readmodel.read_model import ReadModel
@@ -69,6 +70,15 @@ class CommandOptions(TypedDict, total=False):
     recorded_at: datetime | None
     correlation: str | None
     dry_run: bool
+
+
+class ListOptions(TypedDict, total=False):
+    """What every list takes besides its own arguments: the dates, and the page."""
+
+    as_of: date | None
+    known_at: Known | None
+    limit: int | None
+    after: str | None
 
 
 class Ledger:
@@ -299,7 +309,7 @@ class Ledger:
             raise errors[0]
         return tuple(recorded)
 
-    # ---- queries
+    # ---- queries: of a page, up to `limit` rows after the cursor `after`, the `next` of the page before it
 
     def position(self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
@@ -311,14 +321,11 @@ class Ledger:
         investor: str | None = None,
         partner: str | None = None,
         status: Status | None = None,
-        as_of: date | None = None,
-        known_at: Known | None = None,
+        **query: Unpack[ListOptions],
     ) -> Listing[Position]:
         """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
         queries = self._open_queries
-        return queries.positions(
-            queries.question(as_of=as_of, known_at=known_at, investor=investor, partner=partner, status=status)
-        )
+        return queries.positions(queries.question(investor=investor, partner=partner, status=status, **query))
 
     def statement(
         self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None
@@ -326,37 +333,40 @@ class Ledger:
         """Return a plan's history up to the date, line by line, with running balances. Raises `PlanNotFound`."""
         return self._open_queries.statement(plan_id, as_of=as_of, known_at=known_at)
 
-    def overdue(
-        self, *, partner: str | None = None, as_of: date | None = None, known_at: Known | None = None
-    ) -> Listing[OverdueRow]:
+    def overdue(self, *, partner: str | None = None, **query: Unpack[ListOptions]) -> Listing[OverdueRow]:
         """Return the plans in grace, the most urgent first: by end of grace, then plan id."""
         queries = self._open_queries
-        return queries.overdue(queries.question(as_of=as_of, known_at=known_at, partner=partner, status="in_grace"))
+        return queries.overdue(queries.question(partner=partner, status="in_grace", **query))
 
-    def balances(
-        self, *, investor: str | None = None, as_of: date | None = None, known_at: Known | None = None
-    ) -> Listing[BalanceRow]:
+    def balances(self, *, investor: str | None = None, **query: Unpack[ListOptions]) -> Listing[BalanceRow]:
         """Return the share balances, one row per investor, by investor."""
         queries = self._open_queries
-        return queries.balances(queries.question(as_of=as_of, known_at=known_at, investor=investor))
+        return queries.balances(queries.question(investor=investor, **query))
 
-    def portfolio(self, *, as_of: date | None = None, known_at: Known | None = None) -> Listing[PortfolioRow]:
+    def portfolio(self, **query: Unpack[ListOptions]) -> Listing[PortfolioRow]:
         """Return the portfolio, one row per currency, by currency."""
         queries = self._open_queries
-        return queries.portfolio(queries.question(as_of=as_of, known_at=known_at))
+        return queries.portfolio(queries.question(**query))
 
-    def history(self, plan_id: str) -> tuple[RecordedEvent, ...]:
-        """Return a plan's recorded events, oldest first. Raises `PlanNotFound`."""
-        return tuple(self._open_queries.history(plan_id))
+    def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> tuple[RecordedEvent, ...]:
+        """Return up to `limit` of a plan's recorded events with a version above `after`, oldest first.
 
-    def events(self, *, after: int = 0) -> Iterator[RecordedEvent]:
-        """Return an iterator over the recorded events with a sequence above `after`: for projections of your own."""
-        return self._pages(arguments.whole("after", after, minimum=0, maximum=_LAST))
+        Raises `PlanNotFound`.
+        """
+        return tuple(self._open_queries.history(plan_id, after=after, limit=limit))
 
-    def _pages(self, after: int) -> Iterator[RecordedEvent]:
-        while page := self._store.events(after=after, limit=_PAGE):
+    def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Return an iterator over up to `limit` recorded events with a sequence above `after`, in their order.
+
+        For projections of your own: `after` is the sequence of the last event that they have applied.
+        """
+        arguments.whole("after", after, minimum=0, maximum=_LAST)
+        return self._pages(after, _LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=_LAST))
+
+    def _pages(self, after: int, limit: int) -> Iterator[RecordedEvent]:
+        while limit and (page := self._store.events(after=after, limit=min(limit, _PAGE))):
             yield from page
-            after = page[-1].sequence
+            after, limit = page[-1].sequence, limit - len(page)
 
     def read_model(self, projection: str) -> ReadModel:
         """Return the read model of a projection that the ledger was opened with, for questions of your own."""

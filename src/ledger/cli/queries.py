@@ -11,7 +11,7 @@ from ledger.cli import rendering
 from ledger.cli.options import AsJson, AsOf, KnownAt, Location
 from ledger.cli.rendering import counted
 from ledger.dates import EndOfDay, Known
-from ledger.queries import Listing
+from ledger.listing import Listing
 
 T = TypeVar("T")
 
