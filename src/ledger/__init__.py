@@ -35,6 +35,7 @@ from ledger.position import NextInstallment as NextInstallment
 from ledger.position import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
 from ledger.projections.overdue import OverdueRow as OverdueRow
+from ledger.projections.payments import PaymentRow as PaymentRow
 from ledger.projections.portfolio import PortfolioRow as PortfolioRow
 from ledger.projections.projection import Index as Index
 from ledger.projections.projection import PlanTable as PlanTable

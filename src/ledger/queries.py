@@ -20,11 +20,13 @@ from ledger.plan import Plan, known
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.overdue import OverdueRow, overdue_rows
+from ledger.projections.payments import PaymentRow
 from ledger.projections.periods import Period, period_on
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.projections.totals import total
 from ledger.question import Question
+from ledger.readmodel.payments import payments
 from ledger.readmodel.periods import PeriodTables, Seek
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
@@ -56,9 +58,12 @@ class _Selected:
 class Queries:
     """Answers questions about the plans of a store."""
 
-    def __init__(self, store: Store, runner: Runner, *, catch_up: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, *, periods: Runner, payments: Runner, catch_up: bool, clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
-        self._runner = runner
+        self._runner = periods
+        self._payments = payments
         self._catch_up = catch_up
         self._clock = clock
 
@@ -74,6 +79,11 @@ class Queries:
             if history or (after and self._store.history(plan_id, limit=1)):
                 return history
         raise PlanNotFound(plan_id=plan_id)
+
+    def recorded(self, plan_id: str, key: str) -> list[RecordedEvent]:
+        """Return the events of a plan that were recorded under an idempotency key, oldest first."""
+        arguments.text("key", key)
+        return [recorded for recorded in self.history(plan_id) if recorded.key == key]
 
     def position(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
@@ -150,6 +160,21 @@ class Queries:
         pages = _pages(reader, list(days), question.known_at)
         found = [one.plan.position(days[one.plan_id]) for page in pages for one in page if one.plan]
         return Listing(found, quarantined=selected.quarantined, next=following)
+
+    def payments(
+        self, page: Page, *, reference: str | None, plan_id: str | None, investor: str | None
+    ) -> Listing[PaymentRow]:
+        """Return payments, whatever became of them, by reference, then plan id."""
+        of = {"reference": reference, "plan_id": plan_id, "investor": investor}
+        for column, value in of.items():
+            arguments.optional_text(column, value)
+        after = page.key(columns=2)
+
+        def find(tables: Tables) -> Listing[PaymentRow]:
+            rows = payments(tables, of, after=after, limit=page.read())
+            return _listing(page, rows, _reference, self._quarantined(tables))
+
+        return self._payments.ask(find, catch_up=self._catch_up)
 
     def due(self, through: date, *, recorded_at: datetime) -> Listing[str]:
         """Return the ids of the plans with an outcome to record by the end of a day, in their order.
@@ -262,6 +287,10 @@ def _urgency(row: OverdueRow) -> Key:
 
 def _investor(row: BalanceRow) -> Key:
     return (row.investor,)
+
+
+def _reference(row: PaymentRow) -> Key:
+    return row.reference, row.plan_id
 
 
 def _currency(row: PortfolioRow) -> Key:

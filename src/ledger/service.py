@@ -23,12 +23,13 @@ from ledger.dates import Known, civil_date, instant
 from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
-from ledger.listing import Listing
+from ledger.listing import Listing, Page
 from ledger.money import Money
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow
 from ledger.projections.builtin import PERIODS
 from ledger.projections.overdue import OverdueRow
+from ledger.projections.payments import PAYMENTS, PaymentRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.projection import Projection
 from ledger.projections.statement import StatementLine
@@ -103,12 +104,13 @@ class Ledger:
         self._clock = clock
         self._lock = Lock()
         self._runners: dict[str, Runner] = {}
-        for projection in (PERIODS, *projections):
+        for projection in (PERIODS, PAYMENTS, *projections):
             if projection.name in self._runners:
                 expected = "projections with names of their own"
                 raise InvalidArgument(argument="projections", given=projection.name, expected=expected)
             self._runners[projection.name] = Runner(store, projection)
-        self._queries = Queries(store, self._runners[PERIODS.name], catch_up=catch_up, clock=clock)
+        periods, payments = self._runners[PERIODS.name], self._runners[PAYMENTS.name]
+        self._queries = Queries(store, periods=periods, payments=payments, catch_up=catch_up, clock=clock)
 
     @classmethod
     def open(
@@ -348,12 +350,38 @@ class Ledger:
         queries = self._open_queries
         return queries.portfolio(queries.question(**query))
 
+    def payments(
+        self,
+        *,
+        reference: str | None = None,
+        plan_id: str | None = None,
+        investor: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Listing[PaymentRow]:
+        """Return the recorded payments with a reference, in whatever plan, by reference, then plan id.
+
+        Without a reference: all payments, or those of one plan or investor. They include payments that were reversed,
+        and those that found nothing to settle.
+        """
+        page = Page(limit, after)
+        return self._open_queries.payments(page, reference=reference, plan_id=plan_id, investor=investor)
+
     def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> tuple[RecordedEvent, ...]:
         """Return up to `limit` of a plan's recorded events with a version above `after`, oldest first.
 
         Raises `PlanNotFound`.
         """
         return tuple(self._open_queries.history(plan_id, after=after, limit=limit))
+
+    def recorded(self, plan_id: str, *, key: str) -> tuple[RecordedEvent, ...]:
+        """Return the events that a plan's commands with an idempotency key have recorded, oldest first.
+
+        So a repeat, which records nothing, learns what it repeats, and with `wait` up to the last sequence it reads
+        what was written. A payment and its reversal share a key. Empty if nothing was recorded under it. Raises
+        `PlanNotFound`.
+        """
+        return tuple(self._open_queries.recorded(plan_id, key))
 
     def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Return an iterator over up to `limit` recorded events with a sequence above `after`, in their order.
@@ -377,8 +405,8 @@ class Ledger:
     def wait(self, sequence: int, *, timeout: float = 10, projection: str = PERIODS.name) -> int:
         """Wait until a read model contains everything up to `sequence`, and return the sequence that it has reached.
 
-        So a service reads what it wrote, on any node: it passes on the last sequence that a command returned. Raises
-        `NotCaughtUp` after `timeout` seconds.
+        So a service reads what it wrote, on any node: it passes on the last sequence that a command returned, or, if it
+        returned nothing since it was a repeat, that of `recorded`. Raises `NotCaughtUp` after `timeout` seconds.
         """
         arguments.whole("sequence", sequence, minimum=0, maximum=_LAST)
         if not (isinstance(timeout, (int, float)) and timeout >= 0):
@@ -417,7 +445,8 @@ class Ledger:
         """Return the state of the ledger and its read models; a lag above `max_lag` counts as a problem."""
         if max_lag is not None:
             arguments.whole("max_lag", max_lag, minimum=0, maximum=_LAST)
-        return health(self._store, [runner.projection for runner in self._runners.values()], max_lag=max_lag)
+        projections = [runner.projection for runner in self._runners.values()]
+        return health(self._store, projections, max_lag=max_lag, optional=[PAYMENTS.name])
 
     # ---- open or closed
 
