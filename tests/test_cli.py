@@ -159,7 +159,7 @@ def test_closing_records_the_outcomes_that_have_come_due(capsys: pytest.CaptureF
     ("arguments", "code", "sentence"),
     [
         (["overdue", "--as-of", "2024-02-30", "--db", "DB"], 2, "--as-of: expected a date of the calendar"),
-        (["overdue", "--known-at", DAY, "--db", "DB"], 2, "--known-at: expected an instant with its offset"),
+        (["overdue", "--known-at", "yesterday", "--db", "DB"], 2, "--known-at: expected an instant with its offset"),
         (["overdue", "--as-off", DAY], 2, "--as-of"),
         (["overdu"], 2, "overdu"),
         (["statement", "--db", "DB"], 2, "plan"),

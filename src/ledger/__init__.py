@@ -8,6 +8,7 @@ The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py
 
 import logging as _logging
 
+from ledger.dates import EndOfDay as EndOfDay
 from ledger.errors import CommandRefused as CommandRefused
 from ledger.errors import ConcurrentChange as ConcurrentChange
 from ledger.errors import Conflict as Conflict
@@ -28,18 +29,19 @@ from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
 from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
+from ledger.listing import Listing as Listing
 from ledger.money import Money as Money
 from ledger.position import NextInstallment as NextInstallment
 from ledger.position import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
 from ledger.projections.overdue import OverdueRow as OverdueRow
+from ledger.projections.payments import PaymentRow as PaymentRow
 from ledger.projections.portfolio import PortfolioRow as PortfolioRow
 from ledger.projections.projection import Index as Index
 from ledger.projections.projection import PlanTable as PlanTable
 from ledger.projections.projection import Projection as Projection
 from ledger.projections.projection import TotalsTable as TotalsTable
 from ledger.projections.statement import StatementLine as StatementLine
-from ledger.queries import Listing as Listing
 from ledger.readmodel.health import Health as Health
 from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
 from ledger.readmodel.read_model import ReadModel as ReadModel

@@ -11,9 +11,29 @@ from io import BytesIO
 from pkgutil import get_data
 from zoneinfo import ZoneInfo
 
+import attrs
+
 from ledger.errors import InvalidArgument
 
 DAY = timedelta(days=1)
+
+
+def _day(given: date) -> date:
+    return civil_date("day", given)
+
+
+@attrs.frozen
+class EndOfDay:
+    """The end of a civil date, in whatever time zone it is read: `known_at=EndOfDay(date(2024, 3, 31))`."""
+
+    day: date = attrs.field(converter=_day)
+
+    def __str__(self) -> str:
+        return f"the end of {self.day}"
+
+
+Known = datetime | EndOfDay
+"""When something was known: at an instant, inclusive, or by the end of a day in the plan's own time zone."""
 
 
 @lru_cache(maxsize=10_000)  # plans of a day share their due dates, and pendulum is slow
@@ -95,6 +115,16 @@ def instant(name: str, value: object) -> datetime:
     return datetime(  # a plain datetime, whatever subclass the caller uses
         utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC
     )
+
+
+def known_by(name: str, value: object) -> Known:
+    """Return an `EndOfDay` as it is or an instant as UTC; raise `InvalidArgument` for anything else."""
+    return value if isinstance(value, EndOfDay) else instant(name, value)
+
+
+def day_of(known_at: Known, zone: str) -> date:
+    """Return the civil date in the time zone `zone` on which something was known. Source: RULES.md section 1."""
+    return known_at.day if isinstance(known_at, EndOfDay) else day_in(zone, known_at)
 
 
 def date_or_instant(name: str, value: object) -> date | datetime:

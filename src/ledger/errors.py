@@ -165,14 +165,15 @@ class PlanNotFound(NotFound):
 
     plan_id: str
     as_of: date | None = None
-    known_at: datetime | None = None
+    known_at: date | None = None  # an instant, or a date: the end of that day
     opened_on: date | None = None
 
     def __str__(self) -> str:
         if self.opened_on is not None:
             return f"Plan {self.plan_id} was opened on {self.opened_on}; ask as of that day or later, not {self.as_of}."
         if self.known_at is not None:
-            return f"Plan {self.plan_id} was not known at {self.known_at.isoformat()}; ask as known at a later instant."
+            at = self.known_at.isoformat() if isinstance(self.known_at, datetime) else f"the end of {self.known_at}"
+            return f"Plan {self.plan_id} was not known at {at}; ask as known at a later instant."
         return f"Plan {self.plan_id} is not in this ledger; check its id, or open it first."
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from itertools import takewhile
 
+from ledger.dates import EndOfDay, Known, day_in
 from ledger.departures import Departure, RecordedOutcome, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
@@ -142,9 +143,27 @@ class Plan:
         return position(self.plan_id, self.opened, self.timeline(as_of).state, as_of)
 
 
-def known(history: Iterable[RecordedEvent], known_at: datetime | None) -> list[RecordedEvent]:
-    """Return the events of a plan that were known at an instant, inclusive: a prefix of its stream; None: all."""
-    return list(history if known_at is None else takewhile(lambda recorded: recorded.recorded_at <= known_at, history))
+def known(history: Iterable[RecordedEvent], known_at: Known | None) -> list[RecordedEvent]:
+    """Return the events of a plan that were known by then, inclusive: a prefix of its stream; None: all.
+
+    Source: RULES.md section 1.
+    """
+    if known_at is None:
+        return list(history)
+    if isinstance(known_at, EndOfDay):
+        return list(_known_by_end_of(known_at.day, history))
+    return list(takewhile(lambda recorded: recorded.recorded_at <= known_at, history))
+
+
+def _known_by_end_of(day: date, history: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
+    """Yield the events recorded by the end of a day in the time zone of the opening, which comes first."""
+    zone = "UTC"
+    for recorded in history:
+        if isinstance(recorded.event, PlanOpened):
+            zone = recorded.event.terms.timezone
+        if day_in(zone, recorded.recorded_at) > day:
+            break
+        yield recorded
 
 
 def _corrupt(recorded: RecordedEvent, reason: str) -> CorruptHistory:

@@ -45,12 +45,17 @@ class Health:
     problems: tuple[str, ...]
 
 
-def health(store: Store, projections: Sequence[Projection], *, max_lag: int | None = None) -> Health:
-    """Examine a ledger. A projection whose read model lags by more than `max_lag` is a problem; None allows any lag."""
+def health(
+    store: Store, projections: Sequence[Projection], *, max_lag: int | None = None, optional: Sequence[str] = ()
+) -> Health:
+    """Examine a ledger. A projection whose read model lags by more than `max_lag` is a problem; None allows any lag.
+
+    Those named in `optional` are left out until they have been asked for, or followed.
+    """
     generations = store.views.generations()
     built = {one.projection for one in generations}
     for projection in projections:
-        if projection.name not in built:
+        if projection.name not in built and projection.name not in optional:
             generations.append(Generation(projection.name, 1, projection.version, projection.definition()))
     last = store.last_sequence()  # afterwards: it is never behind a read model of this ledger
     read_models = tuple(_read_model(store, generation, last) for generation in generations)

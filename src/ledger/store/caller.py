@@ -40,6 +40,9 @@ class NoViews:
     def query(self, sql: str, parameters: Values = ()) -> list[tuple[Value, ...]]:
         self._refuse()
 
+    def text(self, column: str) -> str:
+        self._refuse()
+
     @contextmanager
     def snapshot(self) -> Iterator[Query]:
         self._refuse()

@@ -28,8 +28,10 @@ class Recorder(Protocol):
         """Insert events, all or none, and return their sequences."""
         ...
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> Sequence[StoredRow]:
-        """Return a stream's rows in the order of version."""
+    def stream(
+        self, kind: str, stream_id: str, *, through: int, after: int = 0, limit: int = LAST
+    ) -> Sequence[StoredRow]:
+        """Return a stream's rows with a version above `after`, in the order of version."""
         ...
 
     def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> Sequence[StoredRow]:
@@ -87,10 +89,10 @@ class RecorderEvents:
         sequence, kind, stream_id, version, tag, state = raw
         return self._codec.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
 
-    def history(self, stream_id: str, *, kind: str = PLAN) -> list[RecordedEvent]:
-        """Return a stream's events, oldest first."""
+    def history(self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = LAST) -> list[RecordedEvent]:
+        """Return up to `limit` of a stream's events with a version above `after`, oldest first."""
         with unavailable(self.label):
-            rows = self._recorder.stream(kind, stream_id, through=self.through)
+            rows = self._recorder.stream(kind, stream_id, through=self.through, after=after, limit=limit)
         return list(map(self.decode, rows))
 
     def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:

@@ -48,6 +48,8 @@ def _in_their_marks(statement: str) -> bytes:
 class PostgresDatabase:
     """A PostgreSQL database, reached through a pool of connections; one that broke is replaced, and asked again."""
 
+    text = 'TEXT COLLATE "C"'
+
     def __init__(self, url: str) -> None:
         self._pool = ConnectionPool(
             url,

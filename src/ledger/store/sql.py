@@ -56,6 +56,9 @@ class Cursor(Protocol):
 class Database(Protocol):
     """Where the databases differ. Errors come as the library's own: `IntegrityError`, `OperationalError` and so on."""
 
+    text: str
+    """The type of text that is sorted by code points, as Python does it, whatever the locale of the database."""
+
     def sql(self, statement: str) -> Any:
         """Return a statement with `?` for its parameters in the driver's own form."""
         ...
@@ -116,7 +119,7 @@ class SqlRecorder(ABC):
         self.events_table = table = f"{prefix}_events"
         select = f"SELECT {_COLUMNS} FROM {table} WHERE"
         among = database.among("stream_id")
-        self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? ORDER BY version"
+        self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? AND version > ? ORDER BY version LIMIT ?"
         self._streams = f"{select} kind = ? AND {among} AND sequence <= ? ORDER BY stream_id, version"
         self._log = f"{select} sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
         ids = f"SELECT DISTINCT stream_id FROM {table} WHERE kind = ? AND stream_id > ?"
@@ -133,9 +136,9 @@ class SqlRecorder(ABC):
 
     # ---- reading
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> list[StoredRow]:
-        """Return a stream's rows in the order of version."""
-        return self.database.query(self._stream, (kind, stream_id, through))
+    def stream(self, kind: str, stream_id: str, *, through: int, after: int = 0, limit: int = LAST) -> list[StoredRow]:
+        """Return up to `limit` of a stream's rows with a version above `after`, in the order of version."""
+        return self.database.query(self._stream, (kind, stream_id, through, after, limit))
 
     def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[StoredRow]:
         """Return the rows of several streams, of each in the order of version."""

@@ -42,6 +42,8 @@ class _Pool(SQLiteConnectionPool):
 class SqliteDatabase:
     """An SQLite database, in a file or in memory."""
 
+    text = "TEXT"
+
     def __init__(self, db_name: str) -> None:
         self._db_name = db_name
         self._pool = _Pool(db_name=db_name, lock_timeout=_TIMEOUT, pool_timeout=_TIMEOUT)
