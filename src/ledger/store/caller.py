@@ -15,6 +15,7 @@ class NoViews:
     def __init__(self, label: str, prefix: str) -> None:
         self.label = label
         self.prefix = prefix
+        self.text = "TEXT"
 
     def generations(self, projection: str | None = None) -> list[Generation]:
         self._refuse()
@@ -38,9 +39,6 @@ class NoViews:
         self._refuse()
 
     def query(self, sql: str, parameters: Values = ()) -> list[tuple[Value, ...]]:
-        self._refuse()
-
-    def text(self, column: str) -> str:
         self._refuse()
 
     @contextmanager
