@@ -1,12 +1,19 @@
 """Errors for people and machines: codes, retries, sentences that stay short and never advise what is false."""
 
+import os
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import attrs
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from ledger import (
     Closed,
@@ -23,6 +30,7 @@ from ledger import (
     PlanTerms,
     Portion,
     ReferenceConflict,
+    StoreUnavailable,
     errors,
 )
 from ledger.excerpt import excerpt, named, sentence
@@ -236,3 +244,117 @@ def test_errors_travel_between_processes() -> None:
     error = _conflict(_explicit(), _explicit((*BOOK[:-1], (date(2026, 1, 1), 15_000))))
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.item, again.code) == (str(error), 20, "reference_conflict")
+
+
+# ---- opening
+
+
+@contextmanager
+def _ordinary_user() -> Iterator[None]:
+    """Be somebody whom permissions bind, also where the tests run as root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that every user can read."""
+    with TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def _refused(url: str, *, create: bool = True) -> str:
+    with pytest.raises(StoreUnavailable) as caught:
+        Ledger.open(url, create=create).close()
+    return str(caught.value).replace(url.removeprefix("sqlite:///"), "PATH")
+
+
+def test_an_sqlite_file_that_cannot_be_opened_says_why(shared_folder: Path) -> None:
+    """Each cause has its sentence: text, a folder, no permission, no folder, no file."""
+    text, locked, unwritable = (shared_folder / name for name in ("text.db", "locked.db", "unwritable.db"))
+    text.write_text("plan_id,investor\n" * 1_000)
+    locked.touch(mode=0o000)
+    Ledger.open(f"sqlite:///{unwritable}").close()
+    unwritable.chmod(0o444)
+    assert _refused(f"sqlite:///{text}") == "SQLite file PATH: it is not a database of SQLite; check the path."
+    assert "it is a folder; name a file in it." in _refused(f"sqlite:///{shared_folder}")
+    assert _refused(f"sqlite:///{shared_folder}/no/x.db").endswith(
+        f"the folder {shared_folder}/no does not exist; create the folder, or check the path."
+    )
+    assert "the file does not exist; check the path" in _refused(f"sqlite:///{shared_folder}/x.db", create=False)
+    with _ordinary_user():
+        assert "permission denied; give this user the permission" in _refused(f"sqlite:///{locked}")
+        assert "it may not be written; give this user the permission" in _refused(f"sqlite:///{unwritable}")
+
+
+def test_a_wrong_password_says_just_that(postgres_url: str) -> None:
+    """Not that the database may be missing; and the password is in no part of the error."""
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("DROP ROLE IF EXISTS locked_out")
+        server.execute("CREATE ROLE locked_out LOGIN PASSWORD 'right'")
+        ((hba,),) = server.execute("SHOW hba_file").fetchall()
+        rules = Path(hba).read_text()
+        Path(hba).write_text(f"local all locked_out scram-sha-256\nhost all locked_out all scram-sha-256\n{rules}")
+        server.execute("SELECT pg_reload_conf()")
+        try:
+            url = make_url(postgres_url, user="locked_out", password="w/r@ng")
+            with pytest.raises(StoreUnavailable) as caught:
+                Ledger.open(url).close()
+        finally:
+            Path(hba).write_text(rules)
+            server.execute("SELECT pg_reload_conf()")
+    assert "the password of user locked_out is wrong; correct the password." in str(caught.value)
+    assert "ng" not in caught.value.reason.replace("wrong", "")
+
+
+def make_url(url: str, *, user: str, password: str) -> str:
+    """Return a URL with another user and a password."""
+    given = conninfo_to_dict(url)
+    where = urlencode({key: value for key, value in given.items() if key in ("host", "port")})
+    return f"postgresql://{user}:{quote(password, safe='')}@/{given['dbname']}?{where}"
+
+
+SECRETS = (
+    "postgresql://u:s3/cret@host/db",
+    "postgresql://u:s3@cret@host/db",
+    "postgresql://u:s3cret%zz@host/db",
+    "postgresql://u:s3cret/db",
+    "postgresql://host/db?password=s3cret&nonsense=1",
+    "postgresql://s3:cret@[::1/db",
+    "postgres:/u:s3cret@host/db",
+    "host=h user=u password=s3cret",
+    "s3cret://h",
+    "mysql://u:s3cret@host/db",
+    "sqlite:books.db?password=s3cret",
+    "postgresql://u:s3cret\0@host/db",
+    "postgresql://u:s3cret\ud800@host/db",
+)
+
+
+@pytest.mark.parametrize("url", SECRETS, ids=range(len(SECRETS)))
+@pytest.mark.parametrize("argument", ["url", "views"])
+def test_a_url_that_cannot_be_parsed_is_never_shown(url: str, argument: str) -> None:
+    """Any of its characters may belong to a password: neither the message nor an attribute holds them."""
+    with pytest.raises(InvalidArgument) as caught:
+        location: dict[str, Any] = {"url": "memory://"} | {argument: url}
+        Ledger.open(**location).close()
+    assert caught.value.argument in ("url", argument)
+    shown = f"{caught.value} {caught.value.given} {caught.value!r} {caught.value.__cause__!r}"
+    assert "s3" not in shown
+    assert "cret" not in shown
+
+
+@pytest.mark.parametrize("path", ["a\0b.db", "a\ud800.db"], ids=["NUL", "surrogate"])
+def test_a_path_that_no_file_can_have_is_a_bad_argument(path: str, tmp_path: Path) -> None:
+    """No `ValueError` of the system, and no file of half the name."""
+    with pytest.raises(InvalidArgument, match="in characters of UTF-8"):
+        Ledger.open(f"sqlite:///{tmp_path}/{path}").close()
+    assert list(tmp_path.iterdir()) == []

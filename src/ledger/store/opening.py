@@ -6,11 +6,13 @@ from contextlib import contextmanager
 
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
-from ledger.store.errors import without_password
+from ledger.store.errors import check_characters, shown
 from ledger.store.events import RecorderEvents, RecorderStore
 from ledger.store.port import EventReader, ReaderAddress, Store
 from ledger.store.sql import Connected, SqlRecorder, views_ddl
 from ledger.store.views import SqlViewStore
+
+_URLS = "memory://, sqlite:///PATH or postgresql://user@host/database"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
@@ -69,6 +71,7 @@ def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Cal
 
 
 def _connect(argument: str, url: str, *, create: bool) -> Connected:
+    check_characters(argument, url, expected=_URLS)
     if isinstance(url, str) and re.fullmatch(r"sqlite:///(?!:memory:|file:).+", url, re.DOTALL):
         from ledger.store import sqlite
 
@@ -83,8 +86,7 @@ def _connect(argument: str, url: str, *, create: bool) -> Connected:
                 remedy="install installment-ledger[postgres]",
             ) from error
         return postgres.connect(url)
-    expected = "memory://, sqlite:///PATH or postgresql://user@host/database"
-    raise InvalidArgument(argument=argument, given=without_password(url), expected=expected)
+    raise InvalidArgument(argument=argument, given=shown(url), expected=_URLS)
 
 
 def _prepared(
