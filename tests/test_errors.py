@@ -343,8 +343,8 @@ SECRETS = (
 @pytest.mark.parametrize("argument", ["url", "views"])
 def test_a_url_that_cannot_be_parsed_is_never_shown(url: str, argument: str) -> None:
     """Any of its characters may belong to a password: neither the message nor an attribute holds them."""
+    location: dict[str, Any] = {"url": "memory://"} | {argument: url}
     with pytest.raises(InvalidArgument) as caught:
-        location: dict[str, Any] = {"url": "memory://"} | {argument: url}
         Ledger.open(**location).close()
     assert caught.value.argument in ("url", argument)
     shown = f"{caught.value} {caught.value.given} {caught.value!r} {caught.value.__cause__!r}"

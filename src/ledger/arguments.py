@@ -7,7 +7,6 @@ and a subclass of `int` is no whole number.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import isfinite
 from typing import TypeVar
 
 from ledger.errors import InvalidArgument
@@ -60,7 +59,12 @@ def make_plain(instance: object, *names: str) -> None:
     for name in names:
         value = getattr(instance, name)
         if isinstance(value, str) and type(value) is not str:
-            object.__setattr__(instance, name, str.__str__(value))
+            object.__setattr__(instance, name, plain(value))
+
+
+def plain(value: str) -> str:
+    """Return text as plain `str`, whatever subclass of it the caller uses."""
+    return value if type(value) is str else str.__str__(value)
 
 
 def text(name: str, value: object, *, limit: int = _TEXT_LIMIT) -> str:
@@ -111,8 +115,11 @@ def exactly(name: str, value: object, kind: type[T], expected: str) -> T:
     return value
 
 
-def seconds(name: str, value: object, *, maximum: float) -> float:
-    """Return `value` if it is a finite number of seconds from 0 to `maximum`; raise `InvalidArgument` otherwise."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= maximum and isfinite(value):
-        return value
-    raise InvalidArgument(argument=name, given=value, expected=f"a number of seconds from 0 to {maximum:,g}")
+def seconds(name: str, value: object) -> float:
+    """Return a number of seconds from 0, infinity included; raise `InvalidArgument` for what no clock can count."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        try:
+            return float(value)
+        except OverflowError:
+            pass
+    raise InvalidArgument(argument=name, given=value, expected="a number of seconds from 0")

@@ -3,12 +3,14 @@
 Nothing here knows a clock, a store or a rule: a command that can be made is well formed, and no more.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import attrs
 
 from ledger import arguments
 from ledger.dates import civil_date, date_or_instant, instant
+from ledger.errors import InvalidArgument
 from ledger.events.facts import REASON_LIMIT, PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.terms import PlanTerms
@@ -153,6 +155,25 @@ class ReinstatePlan(Change):
         arguments.text("reason", self.reason, limit=REASON_LIMIT)
         if self.revised_shares is not None:
             arguments.whole("revised_shares", self.revised_shares, minimum=1)
+
+
+KINDS = (OpenPlan, ClosePlan, RecordPayment, ReversePayment, CancelPlan, ReinstatePlan)
+"""Every command."""
+
+
+def check_commands(value: object) -> Sequence[tuple[Command, Metadata]]:
+    """Return `value` if it is a sequence of commands with their metadata; raise `InvalidArgument` otherwise."""
+    expected = "a sequence of pairs of a command and its Metadata"
+    pairs = arguments.instance("commands", value, (list, tuple), expected)
+    for pair in pairs:
+        if len(arguments.instance("commands", pair, (list, tuple), expected)) != 2:  # noqa: PLR2004 - a pair
+            raise InvalidArgument(argument="commands", given=pair, expected=expected)
+        command, metadata = pair
+        if type(command) not in KINDS:
+            named = ", ".join(kind.__name__ for kind in KINDS)
+            raise InvalidArgument(argument="command", given=command, expected=f"one of {named}")
+        arguments.exactly("metadata", metadata, Metadata, "Metadata")
+    return pairs
 
 
 def _check_amount(amount: object) -> None:

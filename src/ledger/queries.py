@@ -65,8 +65,9 @@ class Question:
     status: Status | None = None
 
     def __attrs_post_init__(self) -> None:
+        arguments.make_plain(self, "investor", "partner", "status")
         if self.as_of is not None:
-            civil_date("as_of", self.as_of)
+            object.__setattr__(self, "as_of", civil_date("as_of", self.as_of))
         arguments.optional_text("investor", self.investor)
         arguments.optional_text("partner", self.partner)
         if self.status is not None:
@@ -116,7 +117,7 @@ class Queries:
 
     def history(self, plan_id: str) -> list[RecordedEvent]:
         """Return a plan's events, oldest first. Raises `PlanNotFound`."""
-        arguments.instance("plan_id", plan_id, str, "a plan's id")
+        plan_id = arguments.plain(arguments.instance("plan_id", plan_id, str, "a plan's id"))
         if plan_id.isprintable() and (history := self._store.history(plan_id)):  # no id holds anything else
             return history
         raise PlanNotFound(plan_id=plan_id)

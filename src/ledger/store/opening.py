@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from ledger import arguments
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
 from ledger.store.errors import check_characters, shown
@@ -19,7 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 def open_at(url: str, name: str, *, create: bool, views: str | None) -> Store:
     """Open the ledger `name` at a URL, with its views there or in the database at another URL."""
-    _check_name(name)
+    name = _check_name(name)
     if url == "memory://":
         from ledger.store.memory import MemoryRecorder
 
@@ -52,10 +53,11 @@ def open_reader_at(address: ReaderAddress) -> Iterator[EventReader]:
         connected.database.close()
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         expected = "a lower-case word of at most 30 letters, digits and underscores"
         raise InvalidArgument(argument="name", given=name, expected=expected)
+    return arguments.plain(name)
 
 
 def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Callable[[], None]]:
