@@ -102,7 +102,7 @@ def test_a_payment_saves_the_plan_to_the_last_day(grace_days: int) -> None:
     assert error.cancelled_on == last + DAY
     assert str(error) == (
         f"Plan P-1: payment 'bank-1' is dated {last + DAY} and the plan was cancelled on {last + DAY}; "
-        "only what is dated before that day can be recorded."
+        "reinstate the plan, or return the money."
     )
 
 

@@ -172,7 +172,8 @@ def test_garbage_is_refused(amount: object) -> None:
         of(amount, "USD")
     assert refused.value.argument == "amount"
     assert refused.value.given is amount
-    assert refused.value.expected == "a plain amount with at most 2 decimals, such as '150.00'"
+    floats = "; floats are refused, as they are not exact" if isinstance(amount, float) else ""
+    assert refused.value.expected == f"a plain amount with at most 2 decimals, such as '150.00'{floats}"
     assert isinstance(refused.value, ValueError)
     assert isinstance(refused.value, LedgerError)
 

@@ -6,6 +6,7 @@ corrections of the record: first the fact, then voidings, then outcomes (RULES.m
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from itertools import zip_longest
 
 import attrs
 
@@ -50,7 +51,7 @@ from ledger.money import Money
 from ledger.plan import Plan
 from ledger.schedule import installments, redated
 from ledger.state import Snapshot
-from ledger.terms import Closed, PartialCover, PlanTerms
+from ledger.terms import Closed, ExplicitRelease, ExplicitSchedule, PartialCover, PlanTerms
 from ledger.timeline import Derivation
 
 _NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
@@ -271,7 +272,34 @@ def _compare(
         before, after = getattr(recorded, field.name), getattr(given, field.name)
         if before != after and field.name not in _NOT_COMPARED:
             name = dated if field.name == "effective_on" else prefix + field.name
-            raise ReferenceConflict(plan_id=plan_id, reference=reference, field=name, recorded=before, given=after)
+            conflict = ReferenceConflict(plan_id=plan_id, reference=reference, field=name, recorded=before, given=after)
+            if isinstance(given, (PlanOpened, PlanTerms)):
+                conflict.remedy = "a plan stays as it was opened: repeat the opening as it is recorded"
+            if isinstance(given, PlanTerms):
+                conflict.item, conflict.items = _first_difference(before, after, given.price.currency)
+            raise conflict
+
+
+def _first_difference(
+    recorded: object, given: object, currency: str
+) -> tuple[int, tuple[object, object]] | tuple[None, None]:
+    """Return the number of the first item in which two lists of the terms differ, and both items."""
+    before, after = _items(recorded, currency), _items(given, currency)
+    if before is None or after is None or type(recorded) is not type(given):
+        return None, None
+    pairs = enumerate(zip_longest(before, after, fillvalue="none"), 1)
+    return next((number, pair) for number, pair in pairs if pair[0] != pair[1])
+
+
+def _items(value: object, currency: str) -> Sequence[object] | None:
+    match value:
+        case ExplicitSchedule(lines=lines):
+            return [f"{due_on}: {Money(amount, currency)}" for due_on, amount in lines]
+        case ExplicitRelease(shares=shares):
+            return shares
+        case tuple():
+            return value
+    return None
 
 
 # ---- refusals
@@ -289,17 +317,17 @@ def _refuse_ahead(command: Command, act: str, on: date, zone: str, recorded_at: 
     """Refuse an opening or a closing dated after the day of its recording. Source: RULES.md section 1."""
     if on > (today := day_in(zone, recorded_at)):
         reason = f"the {act} is dated {on}, after {today}, the day of its recording in {zone}"
-        raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="date it by then")
+        raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="record it on that day or later")
 
 
 def _refuse_day(command: Change, on: date, opened: PlanOpened, recorded_at: datetime) -> None:
     """Refuse a fact dated after the day of its recording, or before the opening. Source: RULES.md sections 1 and 5."""
     if on > (today := day_in(opened.terms.timezone, recorded_at)):
         reason = f"{command.reference!r} is dated {on}, after {today}, the day of its recording"
-        raise _refusal(command, reason, "date it by then")
+        raise _refusal(command, reason, "record it on that day or later")
     if on < opened.effective_on:
         reason = f"{command.reference!r} is dated {on}, before the opening on {opened.effective_on}"
-        raise _refusal(command, reason, "date it on the opening day or later")
+        raise _refusal(command, reason, "check the plan and the date")
 
 
 def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: str | None) -> None:
@@ -307,14 +335,14 @@ def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: st
     match command:
         case RecordPayment():
             _refuse_currency(command, command.amount, plan.opened.terms)
-            _refuse_ended(command, "payment", fact.effective_on, before)
+            _refuse_ended(command, "payment", fact.effective_on, plan.opened.terms, before)
         case CancelPlan():
-            _refuse_ended(command, "request", fact.effective_on, before)
+            _refuse_ended(command, "request", fact.effective_on, plan.opened.terms, before)
         case ReversePayment():
             paid_on = plan.payments[command.reference].effective_on
             if fact.effective_on < paid_on:
                 reason = f"payment {command.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
-                raise _refusal(command, reason, f"date the chargeback on {paid_on} or later")
+                raise _refusal(command, reason, "check the payment and the date")
         case ReinstatePlan():
             _refuse_currency(command, command.amount, plan.opened.terms)
             _refuse_reinstatement(command, plan.opened.terms, before, actor)
@@ -326,14 +354,23 @@ def _refuse_currency(command: Change, amount: Money, terms: PlanTerms) -> None:
         raise _refusal(command, reason, f"pay in {expected}")
 
 
-def _refuse_ended(command: Change, act: str, on: date, before: Snapshot) -> None:
+def _refuse_ended(command: Change, act: str, on: date, terms: PlanTerms, before: Snapshot) -> None:
     """Refuse a fact on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
-    remedy = "only what is dated before that day can be recorded"
+    pays = isinstance(command, RecordPayment)
     if before.cancelled_on is not None:
         reason = f"{act} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
+        remedy = "nothing is left to cancel"
+        if pays:
+            closed = isinstance(terms.reinstatement, Closed)
+            remedy = (
+                "return the money: its terms allow no reinstatement"
+                if closed
+                else "reinstate the plan, or return the money"
+            )
         raise PlanIsCancelled(plan_id=command.plan_id, reason=reason, remedy=remedy, cancelled_on=before.cancelled_on)
     if before.completed_on is not None:
         reason = f"{act} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
+        remedy = "nothing is left to pay" if pays else "nothing is left to cancel"
         raise PlanIsCompleted(plan_id=command.plan_id, reason=reason, remedy=remedy, completed_on=before.completed_on)
 
 

@@ -71,7 +71,7 @@ class Queries:
 
     def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> list[RecordedEvent]:
         """Return up to `limit` of a plan's events with a version above `after`, oldest first. Raises `PlanNotFound`."""
-        arguments.instance("plan_id", plan_id, str, "a plan's id")
+        plan_id = arguments.plain(arguments.instance("plan_id", plan_id, str, "a plan's id"))
         arguments.whole("after", after, minimum=0, maximum=_LAST)
         limit = _LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=_LAST)
         if plan_id.isprintable():  # no id holds anything else

@@ -29,8 +29,9 @@ class Question:
     page: Page = attrs.field(factory=Page)
 
     def __attrs_post_init__(self) -> None:
+        arguments.make_plain(self, "investor", "partner", "status")
         if self.as_of is not None:
-            civil_date("as_of", self.as_of)
+            object.__setattr__(self, "as_of", civil_date("as_of", self.as_of))
         arguments.optional_text("investor", self.investor)
         arguments.optional_text("partner", self.partner)
         if self.status is not None:

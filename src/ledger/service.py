@@ -18,6 +18,7 @@ from ledger.commands import (
     RecordPayment,
     ReinstatePlan,
     ReversePayment,
+    check_commands,
 )
 from ledger.dates import Known, civil_date, instant
 from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
@@ -64,6 +65,13 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _checked(clock: Callable[[], datetime]) -> Callable[[], datetime]:
+    """Return a clock that refuses what is no aware instant. Raises `InvalidArgument`."""
+    if not callable(clock):
+        raise InvalidArgument(argument="clock", given=clock, expected="a function that returns an aware datetime")
+    return lambda: instant("clock", clock())
+
+
 class CommandOptions(TypedDict, total=False):
     """What every command takes besides its own arguments."""
 
@@ -101,16 +109,21 @@ class Ledger:
     ) -> None:
         self._open_store: Store | None = store
         self._catch_up = catch_up
-        self._clock = clock
+        self._clock = _checked(clock)
         self._lock = Lock()
         self._runners: dict[str, Runner] = {}
-        for projection in (PERIODS, PAYMENTS, *projections):
+        for projection in (
+            PERIODS,
+            PAYMENTS,
+            *arguments.instance("projections", projections, (list, tuple), "a sequence of them"),
+        ):
+            arguments.instance("projections", projection, Projection, "a Projection")
             if projection.name in self._runners:
                 expected = "projections with names of their own"
                 raise InvalidArgument(argument="projections", given=projection.name, expected=expected)
             self._runners[projection.name] = Runner(store, projection)
         periods, payments = self._runners[PERIODS.name], self._runners[PAYMENTS.name]
-        self._queries = Queries(store, periods=periods, payments=payments, catch_up=catch_up, clock=clock)
+        self._queries = Queries(store, periods=periods, payments=payments, catch_up=catch_up, clock=self._clock)
 
     @classmethod
     def open(
@@ -259,8 +272,9 @@ class Ledger:
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
         keep the others from being recorded, unless they are `atomic`: then none is recorded, and its error is raised.
-        Raises `ConcurrentChange`, `StoreUnavailable`.
+        Raises `InvalidArgument`, `ConcurrentChange`, `StoreUnavailable`.
         """
+        commands = check_commands(commands)
         if not atomic:
             return self.command_handler().execute(commands, dry_run=dry_run)
         (decided,) = self.command_handler().execute_groups([commands], dry_run=dry_run)
@@ -420,8 +434,7 @@ class Ledger:
         returned nothing since it was a repeat, that of `recorded`. Raises `NotCaughtUp` after `timeout` seconds.
         """
         arguments.whole("sequence", sequence, minimum=0, maximum=_LAST)
-        if not (isinstance(timeout, (int, float)) and timeout >= 0):
-            raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds from 0")
+        timeout = arguments.seconds("timeout", timeout)
         runner, ends = self._runner(projection), time.monotonic() + timeout
         while True:
             live = runner.catch_up() if self._catch_up else runner.live()
@@ -474,7 +487,7 @@ class Ledger:
 
     def _runner(self, projection: str) -> Runner:
         _ = self._store
-        if projection not in self._runners:
+        if not isinstance(projection, str) or projection not in self._runners:
             expected = f"a projection that the ledger was opened with: {', '.join(self._runners)}"
             raise InvalidArgument(argument="projection", given=projection, expected=expected)
         return self._runners[projection]

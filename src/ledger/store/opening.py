@@ -4,20 +4,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from ledger import arguments
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
-from ledger.store.errors import without_password
+from ledger.store.errors import check_characters, shown
 from ledger.store.events import RecorderEvents, RecorderStore
 from ledger.store.port import EventReader, ReaderAddress, Store
 from ledger.store.sql import Connected, SqlRecorder, views_ddl
 from ledger.store.views import SqlViewStore
+
+_URLS = "memory://, sqlite:///PATH or postgresql://user@host/database"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 
 def open_at(url: str, name: str, *, create: bool, views: str | None) -> Store:
     """Open the ledger `name` at a URL, with its views there or in the database at another URL."""
-    _check_name(name)
+    name = _check_name(name)
     if url == "memory://":
         from ledger.store.memory import MemoryRecorder
 
@@ -50,10 +53,11 @@ def open_reader_at(address: ReaderAddress) -> Iterator[EventReader]:
         connected.database.close()
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         expected = "a lower-case word of at most 30 letters, digits and underscores"
         raise InvalidArgument(argument="name", given=name, expected=expected)
+    return arguments.plain(name)
 
 
 def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Callable[[], None]]:
@@ -69,6 +73,7 @@ def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Cal
 
 
 def _connect(argument: str, url: str, *, create: bool) -> Connected:
+    check_characters(argument, url, expected=_URLS)
     if isinstance(url, str) and re.fullmatch(r"sqlite:///(?!:memory:|file:).+", url, re.DOTALL):
         from ledger.store import sqlite
 
@@ -83,8 +88,7 @@ def _connect(argument: str, url: str, *, create: bool) -> Connected:
                 remedy="install installment-ledger[postgres]",
             ) from error
         return postgres.connect(url)
-    expected = "memory://, sqlite:///PATH or postgresql://user@host/database"
-    raise InvalidArgument(argument=argument, given=without_password(url), expected=expected)
+    raise InvalidArgument(argument=argument, given=shown(url), expected=_URLS)
 
 
 def _prepared(

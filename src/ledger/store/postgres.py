@@ -1,7 +1,8 @@
 """The store in PostgreSQL."""
 
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from psycopg_pool import ConnectionPool
 
 from ledger.errors import InvalidArgument
 from ledger.store.caller import checked
-from ledger.store.errors import unavailable, without_password
+from ledger.store.errors import shown, unavailable
 from ledger.store.port import RawEvent
 from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, library_errors
 
@@ -273,16 +274,27 @@ class PostgresRecorder(SqlRecorder):
                     connection.execute("UNLISTEN *")
 
 
-def connect(url: str) -> Connected:
-    """Connect to the database that the URL names."""
+def _parsed(url: str) -> Mapping[str, Any] | None:
+    """Return the settings in a URL; None for one that cannot be read, or with an unescaped character in its password.
+
+    Then a part of the password would be taken for a host, a port or a database, and shown.
+    """
+    where = url.partition("://")[2].partition("?")[0]
+    if where.count("@") > 1 or where.count("/") > 1 or "@" in where.partition("/")[2]:
+        return None
     try:
         given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        shown = without_password(url)
-        reason = f" ({' '.join(str(error).split())})" if shown == url else ""  # it may quote the password
-        raise InvalidArgument(
-            argument="url", given=shown, expected=f"postgresql://user@host/database{reason}"
-        ) from None
+    except psycopg.ProgrammingError:  # its message may quote the password
+        return None
+    return given if re.fullmatch(r"[0-9,]*", str(given.get("port", ""))) else None
+
+
+def connect(url: str) -> Connected:
+    """Connect to the database that the URL names."""
+    given = _parsed(url)
+    if given is None:
+        escaped = "with / @ ? : and % in user and password written as %2F %40 %3F %3A and %25"
+        raise InvalidArgument(argument="url", given=shown(url), expected=f"postgresql://user@host/database, {escaped}")
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):
         psycopg.connect(url, connect_timeout=10).close()  # says at once, and why, if it cannot be reached

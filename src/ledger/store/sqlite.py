@@ -233,6 +233,10 @@ def _check_path(path: str, *, create: bool) -> None:
         raise FileNotFoundError("the file does not exist")
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"the folder {Path(path).parent} does not exist")
+    if Path(path).is_dir():
+        raise IsADirectoryError("Is a directory")
+    if Path(path).exists() and not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError("Permission denied")
 
 
 def _create_file(path: str, *, mode: int) -> None:
