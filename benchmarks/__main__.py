@@ -20,6 +20,8 @@ QUICK = Effort(
     plans_caught_up=100,
     plans_tracked_by_stock=2,
     queries=30,
+    plans_mixed=1_000,
+    seconds_mixed=0.3,
     largest_book=10_000,
 )
 FULL = Effort(
@@ -32,6 +34,8 @@ FULL = Effort(
     plans_caught_up=1_000,
     plans_tracked_by_stock=10,
     queries=200,
+    plans_mixed=4_000,
+    seconds_mixed=2,
     largest_book=1_000_000,
 )
 
