@@ -7,6 +7,7 @@ from benchmarks.databases import Databases
 from benchmarks.measure import Work, interleaved
 from benchmarks.stock_projection import PREFIX, StockProjection
 from benchmarks.workload import LINES, plan_id, recorded
+from ledger.projections.builtin import PERIODS
 
 
 def catch_up(databases: Databases, effort: Effort, *, database: str, late: int = 0) -> Result:
@@ -56,7 +57,7 @@ def catch_up(databases: Databases, effort: Effort, *, database: str, late: int =
             }
             rates = interleaved(turns, rounds=effort.long_rounds, before=before)
             equal(step, "events tracked by stock", tracked * per_plan, stock.read(), projection.reached())
-            for name in ("", "_plans"):
+            for name in (f"_{table.name}" for table in PERIODS.tables):
                 both = {plan_id(plan) for plan in range(min(tracked, effort.plans_caught_up))}
                 by_both = (
                     [row for row in rows if row[0] in both]
