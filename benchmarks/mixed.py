@@ -10,7 +10,7 @@ from threading import Barrier, Lock
 from time import perf_counter
 
 from benchmarks import workload
-from benchmarks.common import Effort, Result
+from benchmarks.common import Effort, Result, equal
 from benchmarks.databases import Databases
 from benchmarks.measure import interleaved
 from benchmarks.workload import LINES, PARTNER
@@ -42,7 +42,7 @@ class _Measured:
 
 def mixed(databases: Databases, effort: Effort, *, database: str) -> Result:
     """Payments and overdue lists at once; the floor is the mean of both rates when each has all threads alone."""
-    plans = effort.plans_mixed
+    step, plans = f"mixed/{database}", effort.plans_mixed
     with closing(databases.open(database, "mixed").ours()) as ours:
         ours.seed([workload.paid_before(plan) for plan in range(plans)])
         payments, lock = _payments(plans), Lock()
@@ -72,8 +72,9 @@ def mixed(databases: Databases, effort: Effort, *, database: str) -> Result:
             },
             rounds=effort.long_rounds,
         )
+        equal(step, "lists without a row", False, ask() == 0)
     alone = together.weighted_mean(rates["payments"], rates["lists"])
-    return Result(f"mixed/{database}", rates["mixed"], floor=alone, tail=together.tail())
+    return Result(step, rates["mixed"], floor=alone, tail=together.tail())
 
 
 def _payments(plans: int) -> Iterator[tuple[int, int]]:
