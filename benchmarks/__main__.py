@@ -65,7 +65,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours against stock and the floor.")
-    parser.add_argument("--quick", action="store_true", help="about a minute: less steady, without the large books")
+    parser.add_argument("--quick", action="store_true", help="about two minutes: less steady, without the large books")
     parser.add_argument("--json", action="store_true", help="print only a JSON list, in operations per second")
     parser.add_argument("--step", action="append", choices=steps(FULL), help="run only this step; may be repeated")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write results and environment for a picture")
