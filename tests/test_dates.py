@@ -124,6 +124,19 @@ def test_months_from_a_pendulum_date_are_plain_dates() -> None:
     assert type(months_from(pendulum.date(2023, 1, 31), 1)) is date
 
 
+def test_pendulum_is_imported_when_months_are_first_counted() -> None:
+    """Importing the library does without it, and without time zones; the first months need it."""
+    program = (
+        "import sys, datetime, ledger\n"
+        "from ledger.dates import months_from\n"
+        "print({'pendulum', 'dateutil', 'tzdata'} & sys.modules.keys())\n"
+        "months_from(datetime.date(2024, 1, 31), 1)\n"
+        "print('pendulum' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["set()", "True"]
+
+
 # ---- the day of an instant
 
 

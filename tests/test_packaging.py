@@ -92,8 +92,8 @@ def _install(folder: Path, requirement: str) -> Path:
 
 
 @long
-def test_the_wheel_runs_in_fresh_environments(tmp_path: Path) -> None:
-    """Without extras it imports, keeps a ledger and migrates; with `cli` it runs the demonstration."""
+def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str, name: str) -> None:
+    """Without extras it migrates, with `postgres` there too, and with `cli` it runs the demonstration."""
     built = _run("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, folder=ROOT)
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")
@@ -110,6 +110,11 @@ def test_the_wheel_runs_in_fresh_environments(tmp_path: Path) -> None:
     asked = _run(plain / "python", "-m", "ledger", "demo", folder=tmp_path)
     assert (asked.returncode, asked.stdout) == (1, "")
     assert "install installment-ledger[cli]" in asked.stderr
+    with_driver = _install(tmp_path / "with_driver", f"installment-ledger[postgres] @ {wheel.as_uri()}")
+    location = ("--db", postgres_url, "--name", name)
+    migrated = _run(with_driver / "installment-ledger", "migrate", *location, folder=tmp_path)
+    assert (migrated.returncode, migrated.stderr) == (0, "")
+    assert f"the ledger '{name}' has schema version" in migrated.stdout
     with_cli = _install(tmp_path / "with_cli", f"installment-ledger[cli] @ {wheel.as_uri()}")
     demo = _run(with_cli / "installment-ledger", "demo", folder=tmp_path)
     assert (demo.returncode, demo.stderr) == (0, "")
