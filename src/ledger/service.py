@@ -142,10 +142,12 @@ class Ledger:
         A ledger that is not there is created, empty, unless `create` is False. `views` is the URL of another database
         for the read models. They are caught up with the ledger when they are asked; without `catch_up` they answer as
         far as a follower has brought them, and `wait` waits until that is far enough. `projections` are read models of
-        your own, beside the one that the lists are read from. Raises `InvalidArgument` for another URL or name,
+        your own, beside the one that the lists are read from. A database that may only be read, as
+        `sqlite:///PATH?mode=ro` or by a PostgreSQL role, answers every query and is not changed: without `views` its
+        read models are derived in memory. Raises `InvalidArgument` for another URL or name,
         `StoreUnavailable` if the store cannot be opened or the ledger is not there.
         """
-        store = open_store(url, name, create=create, views=views)
+        store = open_store(url, name, create=create, views=views, catch_up=catch_up)
         try:
             return cls(store, projections=projections, catch_up=catch_up, clock=clock)
         except BaseException:
@@ -462,7 +464,10 @@ class Ledger:
         return self._runner(projection).rebuild(progress)
 
     def verify(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
-        """Compare every row of a read model with a replay of the events, as far as it has applied them."""
+        """Compare every row of a read model with a replay of the events, as far as it has applied them.
+
+        It compares read models only: whether the events are those that were recorded, it cannot tell.
+        """
         return self._runner(projection).verify(progress, catch_up=self._catch_up)
 
     def status(self, *, max_lag: int | None = None) -> Health:

@@ -62,6 +62,12 @@ class PostgresDatabase:
             open=True,
         )
 
+    def read_only(self, prefix: str) -> bool:
+        views = "has_table_privilege(to_regclass(?), 'UPDATE')"
+        create = "has_schema_privilege(current_schema(), 'CREATE')"  # where there are none yet
+        sql = f"SELECT current_setting('transaction_read_only') = 'on' OR NOT COALESCE({views}, {create})"
+        return self.query(sql, (f"{prefix}_checkpoints",)) == [(True,)]
+
     def sql(self, statement: str) -> Any:
         return _in_their_marks(statement)
 

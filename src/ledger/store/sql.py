@@ -59,6 +59,10 @@ class Database(Protocol):
     text: str
     """The type of text that is sorted by code points, as Python does it, whatever the locale of the database."""
 
+    def read_only(self, prefix: str) -> bool:
+        """Return whether the views of the ledger with this prefix cannot be written, as by a role that reads."""
+        ...
+
     def sql(self, statement: str) -> Any:
         """Return a statement with `?` for its parameters in the driver's own form."""
         ...
