@@ -70,7 +70,7 @@ def test_the_demo_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(demo) == ["import", "overdue", "balances", "portfolio", "statement"]
     assert (demo["import"]["recorded"], demo["import"]["repeated"], demo["import"]["refused"]) == (4_050, 16, 300)
     assert demo["portfolio"][0]["cancelled_share_of_plans"] == "39/100"
-    assert demo["statement"][1]["money"] == {"minor": 15_000, "currency": "USD"}
+    assert demo["statement"][1]["money"] == {"minor": 15_000, "currency": "USD", "amount": "150.00"}
 
 
 def test_tables_fit_a_terminal_of_80_columns(
@@ -115,7 +115,7 @@ def test_the_overdue_list(capsys: pytest.CaptureFixture[str], books: str) -> Non
         "days_past_due": 17,
         "days_left": 2,
         "grace_ends_on": "2024-07-02",
-        "amount_due": {"minor": 5_000, "currency": "USD"},
+        "amount_due": {"minor": 5_000, "currency": "USD", "amount": "50.00"},
         "shares_at_stake": 51_150,
     }
 

@@ -29,6 +29,8 @@ from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
 from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
+from ledger.frames import column_types as column_types
+from ledger.frames import to_columns as to_columns
 from ledger.listing import Listing as Listing
 from ledger.money import Money as Money
 from ledger.position import NextInstallment as NextInstallment
@@ -62,5 +64,10 @@ from ledger.terms import PartialCover as PartialCover
 from ledger.terms import PerUnit as PerUnit
 from ledger.terms import PlanTerms as PlanTerms
 from ledger.terms import Portion as Portion
+from ledger.value_schemas import json_schema as json_schema
+from ledger.values import from_dict as from_dict
+from ledger.values import to_dict as to_dict
+
+__version__ = "0.1.0"
 
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())  # nothing is printed unless somebody asks

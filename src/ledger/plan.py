@@ -37,6 +37,7 @@ class Plan:
         self.version = 0
         self.recorded_at: datetime
         self.facts: list[Fact] = []
+        self.fact_versions: list[int] = []
         self.outcomes: list[RecordedOutcome] = []
         self.payments: dict[str, PaymentMade | PlanReinstated] = {}
         self.reversals: dict[str, PaymentReversed] = {}
@@ -86,6 +87,7 @@ class Plan:
         else:
             self.payments[fact.reference] = fact
         self.facts.append(fact)
+        self.fact_versions.append(recorded.version)
 
     def _void(self, recorded: RecordedEvent, event: OutcomeVoided) -> None:
         item = self._by_version.get(event.voids)

@@ -161,6 +161,11 @@ class Ledger:
         if store is not None:
             store.close()
 
+    def __repr__(self) -> str:
+        """Name the ledger and its database in words; the URL may hold a password."""
+        store = self._open_store
+        return "<Ledger: closed>" if store is None else f"<Ledger {store.views.prefix}: {store.label}>"
+
     def __enter__(self) -> Self:
         return self
 
