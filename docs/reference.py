@@ -49,6 +49,8 @@ def render() -> str:
         *(line for value in terms.values() for line in _class(value)),
         "\n## Query results\n\nIn `ledger`. Read-only rows.\n",
         *(line for value in rows.values() for line in _row(value)),
+        "\n## Values as data\n\nIn `ledger`.\n",
+        *_functions(),
         _EVENTS,
         *(line for tag, shape in CURRENT.items() for line in _event(tag, shape)),
         "\nTheir parts:\n",
@@ -57,7 +59,7 @@ def render() -> str:
         "```text",
         *_tree(ledger.LedgerError),
         "```\n",
-        *(line for error in _below(ledger.LedgerError) for line in _row(error)),
+        *(line for error in _below(ledger.LedgerError) for line in _error(error)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -74,6 +76,19 @@ def _ledger() -> Iterator[str]:
         if not name.startswith("_"):
             function = inspect.unwrap(getattr(ledger.Ledger, name))
             yield f"* `{name}{_signature(function)}` → `{_returned(function)}`: {_first(method.__doc__)}"
+
+
+def _functions() -> Iterator[str]:
+    """Yield the public functions."""
+    for name, function in sorted(vars(ledger).items()):
+        if inspect.isfunction(function):
+            yield f"* `{name}{_signature(function)}` → `{_returned(function)}`: {_first(function.__doc__)}"
+
+
+def _error(error: Any) -> Iterator[str]:
+    """Yield an error with its code."""
+    for line in _row(error):
+        yield f"{line} Code `{error.code}`{', retryable' if error.retryable else ''}."
 
 
 def _class(value: type[Any]) -> Iterator[str]:
