@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from itertools import count
 from typing import Literal, Self, TypeVar
 
 import attrs
@@ -33,6 +34,11 @@ from ledger.terms import (
 
 T = TypeVar("T")
 
+_MOST_PROMOS = 100
+
+_LONGEST_SHOWN = 200
+"""Characters of a cell that an error shows."""
+
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -43,7 +49,8 @@ class Malformed(Exception):
     @classmethod
     def cell(cls, column: str, given: str, expected: str) -> Self:
         """Return the error for a cell: its column, its text, and the expected form."""
-        return cls(f"column {column} is {given!r}; expected {expected}")
+        shown = given if len(given) <= _LONGEST_SHOWN else f"{given[:_LONGEST_SHOWN]}…"
+        return cls(f"column {column} is {shown!r}; expected {expected}")
 
 
 @attrs.frozen
@@ -192,7 +199,10 @@ def reinstatement(given: str) -> Reinstatement:
 def promos(given: str) -> tuple[Promo, ...]:
     """Read promotions separated by `;`. The code of each is its name; a repeated name gets a number: `campaign_2`."""
     found: list[Promo] = []
-    for item in given.split(";") if given else ():
+    items = given.split(";", _MOST_PROMOS) if given else []
+    if len(items) > _MOST_PROMOS:
+        raise _refuse(given, f"at most {_MOST_PROMOS} promotions")
+    for item in items:
         name = item.partition(":")[0].strip()
         taken = {promo.code for promo in found}
         codes = (code for code in _codes(name) if code not in taken)
@@ -202,7 +212,7 @@ def promos(given: str) -> tuple[Promo, ...]:
 
 def _codes(name: str) -> Iterator[str]:
     yield name
-    yield from (f"{name}_{number}" for number in range(2, 1_000))
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 def _promo(given: str, code: str) -> Promo:

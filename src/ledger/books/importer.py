@@ -3,15 +3,14 @@
 Every row ends as recorded, repeated, or refused with a reason. A row that a rule refuses has the rule's sentence.
 """
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 
 import attrs
 
 from ledger.books.external_sort import ExternalSort
-from ledger.books.reader import Book, BookRow, RefusedRow, recording_order
+from ledger.books.reader import Book, BookRow, recording_order
+from ledger.books.rejections import RefusedRow
 from ledger.errors import LedgerError
 from ledger.service import Ledger
 from ledger.telemetry import Progress
@@ -28,7 +27,7 @@ class ImportReport:
 
     recorded: int
     repeated: int
-    refused: tuple[RefusedRow, ...]
+    refused: Collection[RefusedRow]
 
 
 def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None) -> ImportReport:
@@ -42,13 +41,13 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
     pending = book.rows
     while True:
         refused: ExternalSort[BookRow] = ExternalSort(recording_order)
-        reasons: list[RefusedRow] = []
+        reasons: ExternalSort[RefusedRow] = ExternalSort(_by_file_and_line)
         recorded_before = recorded
         for rows in _chunks(pending):
             for row, decided in zip(rows, handler.execute([(row.command, row.metadata) for row in rows]), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.add(row)
-                    reasons.append(RefusedRow(row.file, row.line, str(decided)))
+                    reasons.add(row.refused(decided))
                 elif decided:
                     recorded += 1
                 else:
@@ -60,19 +59,16 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
         pending = refused
         if recorded == recorded_before or not pending:
             break
-    in_order = sorted([*book.malformed, *reasons], key=lambda row: (row.file, row.line))
-    return ImportReport(recorded=recorded, repeated=repeated, refused=tuple(in_order))
+    for row_refused in book.malformed:
+        reasons.add(row_refused)
+    return ImportReport(recorded=recorded, repeated=repeated, refused=reasons)
+
+
+def _by_file_and_line(row: RefusedRow) -> tuple[str, int]:
+    return row.file, row.line
 
 
 def _chunks(rows: Iterable[BookRow]) -> Iterator[list[BookRow]]:
     remaining = iter(rows)
     while chunk := list(islice(remaining, _ROWS_PER_TRANSACTION)):
         yield chunk
-
-
-def write_refused(path: Path, refused: Sequence[RefusedRow]) -> None:
-    """Write the refused rows to a CSV file with file, line and reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "line", "reason"))
-        writer.writerows((row.file, row.line, row.reason) for row in refused)

@@ -24,9 +24,9 @@ def migrate(*, json: AsJson = False, location: Location) -> int:
     with location.create() as ledger:
         health = ledger.status()
     if json:
-        print(rendering.to_json({"store": health.store, "schema": health.schema}))
+        rendering.print_json({"store": health.store, "schema": health.schema})
     else:
-        print(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}.")
+        rendering.say(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}.")
     return 0
 
 
@@ -76,13 +76,13 @@ def verify(*, json: AsJson = False, location: Location) -> int:
 def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:
     """Print the result of a verification with its consequence, and return the exit code."""
     if json:
-        print(rendering.to_json(found))
+        rendering.print_json(found)
     else:
         for difference in found.differences:
-            print(difference)
+            rendering.say(str(difference))
         verified = f"{found.generation}: {counted(found.plans, 'plan')} verified up to sequence {found.reached:,}"
         differences = counted(len(found.differences), "difference") if found.differences else "no differences"
-        print(f"{verified}, {differences}{failed if found.differences else passed}.")
+        rendering.say(f"{verified}, {differences}{failed if found.differences else passed}.")
     return 1 if found.differences else 0
 
 
@@ -101,13 +101,15 @@ def status(*, max_lag: int | None = None, json: AsJson = False, location: Locati
     with location.open() as ledger:
         health = ledger.status(max_lag=max_lag)
     if json:
-        print(rendering.to_json(health))
+        rendering.print_json(health)
     else:
-        print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
+        rendering.say(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
         for one in health.read_models:
-            print(f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}.")
+            rendering.say(
+                f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}."
+            )
         for problem in health.problems:
-            print(problem)
+            rendering.say(str(problem))
     return 1 if health.problems else 0
 
 

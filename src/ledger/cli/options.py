@@ -12,9 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from ledger.books import columns
+from ledger.cli.tables import visible
 from ledger.errors import InvalidArgument
 from ledger.service import Ledger
 from ledger.telemetry import Progress
+
+
+class Interrupted(Exception):
+    """An interrupt during long work; says what is kept."""
+
+
+class UsageError(Exception):
+    """A command line that asks for what a command does not do."""
 
 
 @attrs.frozen
@@ -56,8 +65,10 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=Fals
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
     """Show progress on standard error, apart from the printed results."""
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Bar(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
+    with Bar(
+        *shown, console=console, transient=True, disable=not console.is_terminal or console.is_dumb_terminal
+    ) as bar:
+        task = bar.add_task(visible(title), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import TypeVar
 
-from rich.table import Table
-
 from ledger.cli import rendering
 from ledger.cli.options import AsJson, AsOf, KnownAt, Location
 from ledger.cli.rendering import counted
+from ledger.cli.tables import Table, print_table
 from ledger.queries import Listing
 
 T = TypeVar("T")
@@ -107,11 +106,12 @@ def statement(
 
 def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
     if json:
-        print(rendering.to_json(rows))
+        rendering.print_json(rows)
     else:
-        rendering.print_table(table(rows, title=title))
+        print_table(table(rows, title=title))
     for plan in rows.quarantined if isinstance(rows, Listing) else ():
-        print(f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}", file=sys.stderr)
+        left_out = f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}"
+        rendering.say(left_out, file=sys.stderr)
 
 
 def _when(as_of: date | None, known_at: datetime | None) -> str:
