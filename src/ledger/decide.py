@@ -77,6 +77,11 @@ class Decider:
         self._plan = Plan(history) if history else None
         self._derivation: Derivation | None = None
 
+    @property
+    def version(self) -> int:
+        """The number of the plan's events."""
+        return 0 if self._plan is None else self._plan.version
+
     def decide(self, command: Command, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         """Return the events that the command records. Raises as `decide` does, and then nothing has changed."""
         plan = self._plan

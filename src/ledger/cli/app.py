@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, operations, queries
+from ledger.cli import bookkeeping, changes, operations, queries
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.cli.tables import visible
 from ledger.errors import LedgerError
@@ -27,8 +27,18 @@ _WITHOUT_LEDGER = ("demo", "preview")
 
 COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
     "Bookkeeping": (bookkeeping.demo, bookkeeping.import_, bookkeeping.close),
-    "Queries": (queries.overdue, queries.balances, queries.portfolio, queries.statement),
-    "Operations": (operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
+    "Plans": (
+        *(changes.open_, changes.pay, changes.reverse, changes.cancel, changes.reinstate),
+        changes.preview,
+    ),
+    "Queries": (
+        *(queries.overdue, queries.balances, queries.portfolio),
+        *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
+    ),
+    "Operations": (
+        *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
+        operations.backup,
+    ),
 }
 """All commands, by the group under which `--help` lists them."""
 

@@ -1,16 +1,18 @@
-"""The commands that operate a ledger: migrate, follow, rebuild, verify, status."""
+"""The commands that operate a ledger: migrate, follow, rebuild, verify, status, backup."""
 
 import logging
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 from ledger.cli import rendering
 from ledger.cli.options import AsJson, Location, progress_bar
 from ledger.cli.rendering import counted
 from ledger.readmodel.verification import Verification
+from ledger.store import back_up
 
 
 def migrate(*, json: AsJson = False, location: Location) -> int:
@@ -111,6 +113,27 @@ def status(*, max_lag: int | None = None, json: AsJson = False, location: Locati
         for problem in health.problems:
             rendering.say(str(problem))
     return 1 if health.problems else 0
+
+
+def backup(file: Path, *, json: AsJson = False, location: Location) -> int:
+    """Copy an SQLite ledger, while it is in use, to a new file. A copy by other means may lack the latest events.
+
+    For PostgreSQL use pg_dump.
+
+    Parameters
+    ----------
+    file
+        The new file.
+    json
+        Print JSON instead of text.
+    """
+    with progress_bar(f"Copying to {file}") as progress:
+        copied = back_up(location.url, str(file), progress=progress)
+    if json:
+        rendering.print_json({"file": str(file), "bytes": copied})
+    else:
+        rendering.say(f"Copied {copied:,} bytes to {file}. To use it: --db sqlite:///{file}")
+    return 0
 
 
 @contextmanager

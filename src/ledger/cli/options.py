@@ -58,6 +58,8 @@ def _converter(read: Callable[[str], Any]) -> Callable[..., Any]:
 Location = Annotated[LedgerLocation, Parameter(parse=False)]
 Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
 AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
+DayOrInstant = Annotated[date | datetime, Parameter(converter=_converter(columns.date_or_instant))]
+Instant = Annotated[datetime | None, Parameter(converter=_converter(columns.instant))]
 KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_converter(columns.instant))]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 

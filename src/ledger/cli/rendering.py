@@ -216,7 +216,7 @@ def positions_table(rows: Sequence[Position], *, title: str) -> Table:
 def position_table(positions: Sequence[Position], *, headings: Sequence[str], title: str) -> Table:
     """Return the figures of one plan, a column per position: one, or the plan before and after a command."""
     figures = [_figures(position) for position in positions]
-    rows = [(name, *(one[name] for one in figures)) for name in figures[0]]
+    rows = [(name, *(one[name] for one in figures)) for name in figures[0] if any(one[name] for one in figures)]
     return Table(title, (Column(""), *(Column(heading, number=True) for heading in headings)), rows)
 
 
