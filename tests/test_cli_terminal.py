@@ -191,7 +191,7 @@ COLUMNS = (
 )
 
 
-@pytest.mark.parametrize("width", (1, 5, 16, 20, 24, 28, 30, 40, 44, 48, 56, 60))
+@pytest.mark.parametrize("width", [1, 5, 16, 20, 24, 28, 30, 40, 44, 48, 56, 60])
 def test_every_layout_holds_every_word(width: int) -> None:
     """However narrow it is, all words of all cells are there, and only a cell wider than the line exceeds it."""
     cells = ("P-" + "1" * 10, "some words that wrap", "1,000.00 USD", "351,000")

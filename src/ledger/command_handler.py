@@ -36,9 +36,9 @@ class CommandHandler:
     """Executes commands on a store, many in one transaction.
 
     A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once: those touched last. Plans may be written by others meanwhile. The ledger's last sequence
-    tells whether anybody did; then a kept decider that refuses, or finds nothing new, is asked again after loading. A
-    version that is taken drops all deciders.
+    import, is loaded and derived once: those touched last. Plans may be written by others meanwhile. The ledger's last
+    sequence tells whether anybody did; then a kept decider that refuses, or finds nothing new, is asked again after
+    loading. A version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
