@@ -24,6 +24,7 @@ from ledger.dates import day_in
 from ledger.departures import Departure, departures
 from ledger.errors import (
     CommandRefused,
+    LedgerError,
     Overpayment,
     PaymentNotFound,
     PaymentRefused,
@@ -64,6 +65,21 @@ def decide(history: Sequence[RecordedEvent], command: Command, metadata: Metadat
     what is recorded does not follow from its own facts.
     """
     return Decider(history).decide(command, metadata)
+
+
+def repeats(plan: Plan, command: Command) -> bool:
+    """Return whether this very command was recorded on the plan before, so that it would record nothing."""
+    try:
+        if isinstance(command, OpenPlan):
+            _open(plan, command, Metadata(recorded_at=plan.recorded_at))
+            return True
+        if not isinstance(command, Change) or (recorded := _recorded_fact(command, plan)) is None:
+            return False
+        dated = "paid_at" if isinstance(command, RecordPayment) else "on"
+        _compare(command.plan_id, command.reference, recorded, fact_of(command, plan), dated=dated)
+    except LedgerError:
+        return False
+    return True
 
 
 class Decider:
