@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 import ledger
-from ledger import errors
+from ledger import decide, errors, timeline
 from ledger.events.codec import CURRENT
 from ledger.events.outcomes import RevisedLine
 from ledger.schedule import Installment
@@ -17,6 +17,12 @@ from ledger.service import CommandOptions, ListOptions
 
 PAGE = Path(__file__).with_name("reference.md")
 _SCHEMAS = "../src/ledger/events/schemas"
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "ledger.schedule": ledger.schedule,
+    "ledger.timeline.timeline": timeline.timeline,
+    "ledger.decide.decide": decide.decide,
+}
 
 _HEAD = """\
 # Reference
@@ -47,6 +53,8 @@ def render() -> str:
         *_ledger(),
         "\n## Money and terms\n\nIn `ledger`.\n",
         *(line for value in terms.values() for line in _class(value)),
+        "\n## Functions of the rules\n\nPure: they know no store and no clock.\n",
+        *(f"* `{path}{_signature(function)}`: {_first(function.__doc__)}" for path, function in _FUNCTIONS.items()),
         "\n## Query results\n\nIn `ledger`. Read-only rows.\n",
         *(line for value in rows.values() for line in _row(value)),
         "\n## Values as data\n\nIn `ledger`.\n",

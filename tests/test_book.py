@@ -1,16 +1,19 @@
 """Books: the bundled one whole, and one with every kind of bad row."""
 
 import csv
+import re
 import shutil
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from ledger import InvalidArgument, Ledger, reference_model
-from ledger.books.importer import import_book, write_refused
-from ledger.books.reader import EXAMPLE, RefusedRow, read_book
+from ledger.books.files import UnusableFile
+from ledger.books.importer import import_book
+from ledger.books.reader import EXAMPLE, read_book
+from ledger.books.rejections import RefusedRow, remove_rejections, write_rejections
 from ledger.plan import Plan
 from tests.reference_words import facts_of, report_of, terms_of
 
@@ -42,14 +45,14 @@ def _import(folder: Path) -> tuple[Ledger, dict[tuple[str, int], str], tuple[int
 def test_the_bundled_book_is_imported_whole_and_only_once(ledger: Ledger) -> None:
     """Every row is recorded, repeated or refused with a reason; importing it again records nothing."""
     book = read_book(EXAMPLE)
-    assert (len(book.rows), book.malformed) == (4_366, ())
+    assert (len(book.rows), len(book.malformed)) == (4_366, 0)
     seen: list[tuple[int, int]] = []
     report = import_book(ledger, book, progress=lambda done, total: seen.append((done, total)))
     assert (report.recorded, report.repeated, len(report.refused)) == (4_050, 16, 300)
     assert seen[-1] == (4_366, 4_366)
     recorded = ledger._store.last_sequence()
     again = import_book(ledger, book)
-    assert (again.recorded, again.repeated, again.refused) == (0, 4_066, report.refused)
+    assert (again.recorded, again.repeated, list(again.refused)) == (0, 4_066, list(report.refused))
     assert ledger._store.last_sequence() == recorded
     (row,) = ledger.portfolio(as_of=date(2024, 6, 30))
     assert (row.plans, row.active, row.in_grace, row.cancelled, row.completed) == (400, 116, 9, 156, 119)
@@ -165,7 +168,7 @@ def test_every_kind_of_bad_row_is_refused_by_line_and_everything_good_is_recorde
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("opened_at", "2023-04-10", "column opened_at is '2023-04-10'; expected an instant with its offset"),
+        ("opened_at", "10.04.2023", "column opened_at is '10.04.2023'; expected an instant with its offset"),
         ("price", "3,000.00", "column price is '3,000.00'; expected a plain amount"),
         ("shares", "351000.5", "column shares is '351000.5'; expected a whole number"),
         ("shares", "0", "shares is 0; expected a whole number from 1."),
@@ -193,26 +196,43 @@ def test_a_bad_plan_is_refused_and_its_payments_with_it(tmp_path: Path, column: 
 
 
 @pytest.mark.parametrize(
-    ("header", "reason"),
+    ("content", "reason"),
     [
-        (PAYMENTS.replace("amount,", ""), "column amount is missing, so no line is read; expected the columns"),
-        (PAYMENTS + ",metadata", "column 'metadata' is unknown, so no line is read; expected the columns"),
-        (PAYMENTS + ",amount", "column 'amount' stands twice, so no line is read; expected the columns"),
-        ("", "the file is empty; expected the columns reference, plan_id"),
+        (PAYMENTS.replace("amount,", ""), "'without the column amount'; expected the columns reference, plan_id,"),
+        (f"{PAYMENTS},metadata", "\"with the unknown column 'metadata'\"; expected the columns reference"),
+        (f"{PAYMENTS},amount", "\"with the column 'amount' twice\"; expected the columns reference"),
+        (PAYMENTS.replace(",", ";"), "'separated by semicolons'; expected commas"),
+        (PAYMENTS.replace(",", "\t"), "'separated by tabs'; expected commas"),
+        ("", "'empty'; expected the columns reference"),
+        ("\n" + PAYMENTS, "'empty in its first line'; expected the columns reference"),
+        (f"{PAYMENTS}\n1,2,3\n".encode("utf-16"), "'in UTF-16'; expected UTF-8"),
+        (PAYMENTS.encode("utf-16-le"), "in UTF-8"),
     ],
 )
-def test_a_file_whose_columns_leave_doubt_is_not_read(tmp_path: Path, header: str, reason: str) -> None:
-    """A missing, unknown or repeated column refuses its file; the other files are recorded."""
-    content = f"{header}\n1,2,3\n" if header else ""
-    _, reasons, counts = _import(_book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", payments=content))
-    assert reasons["payments.csv", 1].startswith(reason)
-    assert counts == (1, 0, 1)
+def test_a_file_that_leaves_doubt_as_a_whole_refuses_the_book(
+    tmp_path: Path, content: str | bytes, reason: str
+) -> None:
+    """Another encoding, separator or column: the book is refused before any row of any file is read."""
+    folder = _book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", payments=content)
+    with pytest.raises(UnusableFile) as error:
+        read_book(folder)
+    assert error.value.argument == str(folder / "payments.csv")
+    assert reason in str(error.value)
 
 
-def test_a_file_in_another_encoding_is_not_read(tmp_path: Path) -> None:
-    """A file in UTF-16 has no column that is expected, and the reason names the encoding that is."""
-    _, reasons, _ = _import(_book(tmp_path, plans=f"{PLANS}\n{PLAN}\n".encode("utf-16")))
-    assert reasons["plans.csv", 1].endswith("in UTF-8")
+@pytest.mark.parametrize("name", ["payment", "Payments", "payments-2023", "plans (1)", "cancelations"])
+def test_a_misspelt_name_refuses_the_book(tmp_path: Path, name: str) -> None:
+    """A file whose name is nearly that of a file of a book is not left out silently."""
+    _book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", **{name: PAYMENTS})
+    with pytest.raises(UnusableFile, match=f"{re.escape(name)}.csv'; expected the name "):
+        read_book(tmp_path)
+
+
+def test_other_files_are_named_and_not_read(tmp_path: Path) -> None:
+    """CSV files with other names are reported; the rejected rows of an earlier import are not even that."""
+    _book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", notes="a,b\n", statements="a,b\n")
+    write_rejections(tmp_path / "rejected.csv", [])
+    assert read_book(tmp_path).not_read == ("notes.csv", "statements.csv")
 
 
 def test_a_folder_without_a_book_is_refused(tmp_path: Path) -> None:
@@ -278,13 +298,81 @@ def test_optional_files_and_columns(tmp_path: Path) -> None:
     assert ledger.history("P-1")[0].correlation == "plans.csv:2"
 
 
-def test_refused_rows_are_written_with_file_line_and_reason(tmp_path: Path) -> None:
-    """The rejected file is itself CSV, with any text in the reasons."""
-    rows = (RefusedRow("payments.csv", 7, 'a "quoted", reason'), RefusedRow("plans.csv", 2, "ö"))
-    write_refused(tmp_path / "rejected.csv", rows)
+REFUSED = (
+    RefusedRow(file="payments.csv", line=7, code="overpayment", plan="P-1", reason='a "quoted", reason', row='b,"1,0"'),
+    RefusedRow(file="plans.csv", line=2, code="malformed", plan="", reason="ö", row="\udce9"),
+)
+
+
+def test_refused_rows_are_written_with_code_plan_reason_and_the_row(tmp_path: Path) -> None:
+    """The rejected file is itself CSV, with any text in the reasons; the next one replaces it."""
+    for rows in (REFUSED, REFUSED[:1], REFUSED):
+        write_rejections(tmp_path / "rejected.csv", rows)
     with (tmp_path / "rejected.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [
-            ["file", "line", "reason"],
-            ["payments.csv", "7", 'a "quoted", reason'],
-            ["plans.csv", "2", "ö"],
+            ["file", "line", "code", "plan", "reason", "row"],
+            ["payments.csv", "7", "overpayment", "P-1", 'a "quoted", reason', 'b,"1,0"'],
+            ["plans.csv", "2", "malformed", "", "ö", r"\udce9"],
         ]
+    assert [path.name for path in tmp_path.iterdir()] == ["rejected.csv"]
+    remove_rejections(tmp_path / "rejected.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [PAYMENTS, "", "file,line,code,plan,reason,row,more\n", "file,line"])
+def test_refused_rows_are_written_over_no_other_file(tmp_path: Path, content: str) -> None:
+    """A file of somebody else stays as it is: it is neither replaced nor removed, whatever it holds."""
+    path = tmp_path / "payments.csv"
+    path.write_text(content)
+    with pytest.raises(FileExistsError):
+        write_rejections(path, REFUSED)
+    remove_rejections(path)
+    assert path.read_text() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["payments.csv"]
+
+
+# ---- migrations
+
+
+def test_rows_of_one_instant_go_by_effective_date(tmp_path: Path) -> None:
+    """A migration whose rows were all recorded at once, newest first, is recorded in one pass and voids nothing."""
+    newest_first = [
+        f"b-{number},P-1,150.00,USD,2023-{number:02}-10,regular,2024-01-01T00:00:00+00:00"
+        for number in range(12, 3, -1)
+    ]
+    _book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", payments="\n".join([PAYMENTS, *newest_first, ""]))
+    book, seen = read_book(tmp_path), list[tuple[int, int]]()
+    with Ledger.open("memory://") as ledger:
+        report = import_book(ledger, book, progress=lambda done, total: seen.append((done, total)))
+        assert (report.recorded, list(report.refused), seen) == (10, [], [(10, 10)])
+        kinds = [type(item.event).__name__ for item in ledger.history("P-1")]
+    assert kinds.count("OutcomeVoided") == 0
+    assert kinds.count("InstallmentSettled") == 9
+
+
+def test_the_effective_date_is_that_of_the_plans_zone(tmp_path: Path) -> None:
+    """22:30 UTC is the next day in Moscow: the payment comes after one of the day before, in spite of its line."""
+    end = "regular,2024-01-01T00:00:00+00:00\n"
+    rows = f"late,P-1,1.00,USD,2023-05-01T22:30:00Z,{end}early,P-1,1.00,USD,2023-05-01,{end}"
+    book = read_book(_book(tmp_path, plans=f"{PLANS}\n{PLAN}\n", payments=f"{PAYMENTS}\n{rows}"))
+    assert [(row.line, row.effective_on.day) for row in book.rows][1:] == [(3, 1), (2, 2)]
+
+
+def test_an_opening_may_be_a_date(tmp_path: Path) -> None:
+    """Such an opening is recorded at the beginning of that day in the plan's zone, and keeps no instant."""
+    plan = PLAN.replace("2023-04-10T12:00:00+03:00", "2023-04-10")
+    payment = "b-1,P-1,150.00,USD,2023-04-10,regular,2023-04-09T21:00:00+00:00"
+    ledger, reasons, _ = _import(_book(tmp_path, plans=f"{PLANS}\n{plan}\n", payments=f"{PAYMENTS}\n{payment}\n"))
+    assert reasons == {}
+    first = ledger.history("P-1")[0]
+    assert first.recorded_at == datetime(2023, 4, 9, 21, tzinfo=UTC)
+    opened = Plan([first]).opened
+    assert (opened.effective_on, opened.opened_at) == (date(2023, 4, 10), None)
+
+
+def test_promotions_without_end_are_refused(tmp_path: Path) -> None:
+    """A cell that names a promotion a thousand times is refused, with a message of bounded length."""
+    plan = PLAN.replace("on_time:500", ";".join(["campaign:1"] * 1_000))
+    _, reasons, _ = _import(_book(tmp_path, plans=f"{PLANS}\n{plan}\n"))
+    assert reasons["plans.csv", 2].endswith("expected at most 100 promotions")
+    assert len(reasons["plans.csv", 2]) < 300

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import Ledger, LedgerError, Overpayment, PlanIsCompleted, PlanNotFound, ReferenceConflict
-from ledger.command_handler import CommandHandler, Decided, DecidedGroup, Group
+from ledger.command_handler import CommandHandler, Decided, DecidedGroup, Group, UnitOfWork
 from ledger.commands import ClosePlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.decide import decide
 from ledger.events import PaymentMade, PaymentMissed, PlanCancelled, PlanOpened, RecordedEvent
@@ -128,6 +128,43 @@ def test_a_handler_keeps_no_more_plans_than_it_may(keep: int) -> None:
         assert list(handler._kept) == ["P-2", "P-0"][2 - keep :]
         handler.execute([_payment("bank-x")], dry_run=True)
         assert not handler._kept
+
+
+def test_a_repeated_batch_loads_a_plan_only_if_somebody_wrote(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept plans answer repetitions and refusals while the last sequence is ours, and are loaded after other writes."""
+    open_plan(ledger)
+    handler, loads = ledger.command_handler(keep=5), list[str]()
+    load = UnitOfWork._history
+
+    def counted(self: UnitOfWork, plan_id: str) -> Sequence[RecordedEvent]:
+        loads.append(plan_id)
+        return load(self, plan_id)
+
+    monkeypatch.setattr(UnitOfWork, "_history", counted)
+    other = attrs.evolve(_payment("bank-1")[0], amount=usd("1.00"))
+    for _ in range(3):
+        handler.execute([_payment("bank-1")])
+        (refused,) = handler.execute([(other, _payment("bank-1")[1])])
+        assert isinstance(refused, ReferenceConflict)
+    assert loads == ["P-1"]
+    open_plan(ledger, "P-2")
+    for _ in range(3):
+        assert handler.execute([_payment("bank-1")]) == [()]
+    assert loads == ["P-1", "P-2", "P-1"]
+
+
+def test_a_handler_keeps_no_more_events_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long histories leave the memory before the number of plans is reached; the latest stays."""
+    monkeypatch.setattr("ledger.command_handler._EVENTS_KEPT", 10)
+    with Ledger.open("memory://") as ledger:
+        handler = ledger.command_handler(keep=100)
+        for number in range(6):
+            open_plan(ledger, f"P-{number}")
+            for reference in ("bank-1", "bank-2"):
+                command, metadata = _payment(reference)
+                handler.execute([(attrs.evolve(command, plan_id=f"P-{number}"), metadata)])
+            assert sum(decider.version for decider in handler._kept.values()) <= 10
+            assert f"P-{number}" in handler._kept
 
 
 def test_a_plan_is_opened_and_paid_in_one_batch(ledger: Ledger) -> None:

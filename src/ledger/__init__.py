@@ -48,6 +48,8 @@ from ledger.readmodel.health import Health as Health
 from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
 from ledger.readmodel.read_model import ReadModel as ReadModel
 from ledger.readmodel.verification import Verification as Verification
+from ledger.schedule import Installment as Installment
+from ledger.schedule import schedule as schedule
 from ledger.service import Ledger as Ledger
 from ledger.store import Quarantined as Quarantined
 from ledger.terms import Closed as Closed

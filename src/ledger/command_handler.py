@@ -28,19 +28,26 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 30
 
+_EVENTS_KEPT = 150_000
+"""Events of the plans that a handler keeps, at most: some 100 MB."""
+
 
 class CommandHandler:
     """Executes commands on a store, many in one transaction.
 
     A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once. Others may write to a plan meanwhile: a group that a kept decider refuses, or to
-    which it adds no event, is decided again after loading, and a version that is taken drops all deciders.
+    import, is loaded and derived once: those touched last. Plans may be written by others meanwhile. The ledger's last
+    sequence tells whether anybody did; then a kept decider that refuses, or finds nothing new, is asked again after
+    loading. A version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
         self._store = store
         self._keep = keep
         self._kept: OrderedDict[str, Decider] = OrderedDict()
+        self._current = set[str]()  # the kept plans that nobody else has written to, up to the sequence `_through`
+        self._through = 0
+        self._held = 0
 
     def execute(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
@@ -74,15 +81,19 @@ class CommandHandler:
     def _attempt(self, groups: Sequence[Group], *, dry_run: bool) -> list[DecidedGroup]:
         if dry_run:
             self._kept.clear()  # no append would tell that others wrote meanwhile
-        work = UnitOfWork(self._store, self._kept)
+        if self._keep and (last := self._store.last_sequence()) != self._through:
+            self._current.clear()
+            self._through = last
+        work = UnitOfWork(self._store, self._kept, self._current)
         try:
             decided = work.decide(groups)
             recorded = decided if dry_run else self._append(decided)
         except BaseException:
             self._kept.clear()  # they know of events that are not recorded
+            self._current.clear()
             raise
-        if not dry_run:
-            self._keep_deciders(work)
+        if self._keep and not dry_run:
+            self._keep_deciders(work, recorded)
         return recorded
 
     def _append(self, decided: list[DecidedGroup]) -> list[DecidedGroup]:
@@ -97,22 +108,40 @@ class CommandHandler:
             for group in decided
         ]
 
-    def _keep_deciders(self, work: "UnitOfWork") -> None:
-        if not self._keep:
-            return
-        for plan_id, decider in work.deciders.items():
-            self._kept[plan_id] = decider
+    def _keep_deciders(self, work: "UnitOfWork", recorded: list[DecidedGroup]) -> None:
+        """Keep the deciders of a transaction, and note which of them know everything up to its last sequence."""
+        self._kept.update(work.deciders)
+        for plan_id in work.deciders:
             self._kept.move_to_end(plan_id)
+        events = [
+            one for group in recorded if not isinstance(group, LedgerError) for command in group for one in command
+        ]
+        if events and events[0].sequence != self._through + 1:
+            self._current.clear()  # somebody wrote meanwhile, or a sequence was left out
+        else:
+            self._current.update(work.deciders)
+        self._through = events[-1].sequence if events else self._through
         while len(self._kept) > self._keep:
-            self._kept.popitem(last=False)
+            self._drop_oldest()
+        self._held += sum(decider.version for decider in work.deciders.values())
+        if self._held > _EVENTS_KEPT:  # at most: those of plans that were kept before are counted again
+            self._held = sum(decider.version for decider in self._kept.values())
+            while self._held > _EVENTS_KEPT * 3 // 4:
+                self._held -= self._drop_oldest().version
+
+    def _drop_oldest(self) -> Decider:
+        plan_id, decider = self._kept.popitem(last=False)
+        self._current.discard(plan_id)
+        return decider
 
 
 class UnitOfWork:
     """The deciders of one transaction, and the events of the groups accepted so far."""
 
-    def __init__(self, store: Store, kept: OrderedDict[str, Decider]) -> None:
+    def __init__(self, store: Store, kept: OrderedDict[str, Decider], current: Collection[str]) -> None:
         self._store = store
         self._kept = kept
+        self._current = current
         self._unproven = set[str]()  # plans of the current group whose kept decider others may have overtaken
         self._histories: dict[str, list[RecordedEvent]] = {}
         self._accepted: dict[str, list[RecordedEvent]] = {}
@@ -174,7 +203,8 @@ class UnitOfWork:
             return self.deciders[plan_id]
         if plan_id in self._kept:
             decider = self._kept[plan_id]
-            self._unproven.add(plan_id)
+            if plan_id not in self._current:
+                self._unproven.add(plan_id)
         else:
             decider = Decider(self._history(plan_id))
         self.deciders[plan_id] = decider

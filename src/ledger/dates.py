@@ -96,6 +96,14 @@ def day_in(zone: str, instant: datetime) -> date:
         raise InvalidArgument(argument="instant", given=instant, expected=expected) from None
 
 
+def midnight(zone: str, day: date) -> datetime:
+    """Return the instant, UTC, at which a civil date begins in the time zone `zone`.
+
+    Raises `InvalidArgument` for one outside the years 1 to 9999 of UTC.
+    """
+    return instant("day", datetime(day.year, day.month, day.day, tzinfo=_zone(zone)))
+
+
 def civil_date(name: str, value: object) -> date:
     """Return `value` as a plain `datetime.date`; raise `InvalidArgument` for anything else, an instant included."""
     if not isinstance(value, date) or isinstance(value, datetime):

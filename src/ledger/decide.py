@@ -25,6 +25,7 @@ from ledger.dates import day_in
 from ledger.departures import Departure, departures
 from ledger.errors import (
     CommandRefused,
+    LedgerError,
     Overpayment,
     PaymentNotFound,
     PaymentRefused,
@@ -67,6 +68,21 @@ def decide(history: Sequence[RecordedEvent], command: Command, metadata: Metadat
     return Decider(history).decide(command, metadata)
 
 
+def repeats(plan: Plan, command: Command) -> bool:
+    """Return whether this very command was recorded on the plan before, so that it would record nothing."""
+    try:
+        if isinstance(command, OpenPlan):
+            _open(plan, command, Metadata(recorded_at=plan.recorded_at))
+            return True
+        if not isinstance(command, Change) or (recorded := _recorded_fact(command, plan)) is None:
+            return False
+        dated = "paid_at" if isinstance(command, RecordPayment) else "on"
+        _compare(command.plan_id, command.reference, recorded, fact_of(command, plan), dated=dated)
+    except LedgerError:
+        return False
+    return True
+
+
 class Decider:
     """Decides the commands on one plan, one after another, each as if the ones before it had been recorded.
 
@@ -77,6 +93,11 @@ class Decider:
     def __init__(self, history: Sequence[RecordedEvent]) -> None:
         self._plan = Plan(history) if history else None
         self._derivation: Derivation | None = None
+
+    @property
+    def version(self) -> int:
+        """The number of the plan's events."""
+        return 0 if self._plan is None else self._plan.version
 
     def decide(self, command: Command, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         """Return the events that the command records. Raises as `decide` does, and then nothing has changed."""

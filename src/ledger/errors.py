@@ -68,7 +68,14 @@ class CommandRefused(LedgerError):
 
 @attrs.define(kw_only=True)
 class TermsRefused(CommandRefused):
-    """The terms of a new plan give no valid schedule or release of shares. Source: RULES.md sections 2 to 4."""
+    """The terms of a new plan give no valid schedule or release of shares; `plan_id` is None where they are only tried.
+
+    Source: RULES.md sections 2 to 4.
+    """
+
+    def __str__(self) -> str:
+        subject = "These terms" if self.plan_id is None else f"Plan {self.plan_id}"
+        return f"{subject}: {self.reason}; {self.remedy}."
 
     code: ClassVar[str] = "terms_refused"
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import attrs
 
+from ledger import arguments
 from ledger.allocation import cumulative_floor, rounded_up_last_takes_rest
-from ledger.dates import DAY, months_from
+from ledger.dates import DAY, civil_date, months_from
 from ledger.errors import TermsRefused
 from ledger.money import EXPONENTS
 from ledger.terms import EveryDays, ExplicitRelease, ExplicitSchedule, PerUnit, PlanTerms, Portion, Schedule
@@ -26,7 +27,16 @@ class Installment:
     shares: int
 
 
-def installments(plan_id: str, terms: PlanTerms, *, opened_on: date) -> tuple[Installment, ...]:
+def schedule(terms: PlanTerms, opened_on: date) -> tuple[Installment, ...]:
+    """Return the schedule of a plan that is opened under the terms on a date, without opening it.
+
+    Equals the `lines` of the plan's `PlanOpened`. Raises `TermsRefused`. Source: RULES.md sections 3 and 4.
+    """
+    arguments.instance("terms", terms, PlanTerms, "PlanTerms")
+    return installments(None, terms, opened_on=civil_date("opened_on", opened_on))
+
+
+def installments(plan_id: str | None, terms: PlanTerms, *, opened_on: date) -> tuple[Installment, ...]:
     """Return the schedule that the terms produce for a plan opened on `opened_on`, numbered from 1.
 
     Raises `TermsRefused` where the terms contradict each other. Source: RULES.md sections 3 and 4.
@@ -139,5 +149,5 @@ def problems(lines: Sequence[Installment], terms: PlanTerms) -> Iterator[str]:
         yield "the installments release more shares than the package has"
 
 
-def _refused(plan_id: str, reason: str, remedy: str) -> TermsRefused:
+def _refused(plan_id: str | None, reason: str, remedy: str) -> TermsRefused:
     return TermsRefused(plan_id=plan_id, reason=reason, remedy=remedy)

@@ -37,6 +37,11 @@ from ledger.terms import (
 
 T = TypeVar("T")
 
+_MOST_PROMOS = 100
+
+_LONGEST_SHOWN = 200
+"""Characters of a cell that an error shows."""
+
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

@@ -8,7 +8,7 @@ from typing import IO, Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-_IN_MEMORY = 100_000
+_IN_MEMORY = 20_000
 """Items kept in memory; when there are so many, they are written to a file as a sorted run."""
 
 

@@ -3,22 +3,23 @@
 Every row ends as recorded, repeated, or refused with a reason. A row that a rule refuses has the rule's sentence.
 """
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby, islice
 
 import attrs
 
 from ledger.books.external_sort import ExternalSort
-from ledger.books.reader import Book, BookRow, RefusedRow, recording_order
-from ledger.errors import LedgerError
+from ledger.books.reader import Book, BookRow, recording_order
+from ledger.books.rejections import RefusedRow
+from ledger.decide import repeats
+from ledger.errors import CorruptHistory, LedgerError, NotFound
+from ledger.plan import Plan
 from ledger.service import Ledger
 from ledger.telemetry import Progress
 
 _ROWS_PER_TRANSACTION = 2_000
 
-_PLANS_IN_MEMORY = 20_000
+_PLANS_IN_MEMORY = 5_000
 """Each of these plans is loaded and derived once, however many rows it has."""
 
 
@@ -28,7 +29,7 @@ class ImportReport:
 
     recorded: int
     repeated: int
-    refused: tuple[RefusedRow, ...]
+    refused: Collection[RefusedRow]
 
 
 def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None) -> ImportReport:
@@ -38,17 +39,17 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
     none. Each transaction is complete in itself: an interrupted import is simply repeated.
     """
     handler = ledger.command_handler(keep=_PLANS_IN_MEMORY)
-    recorded = repeated = done = 0
-    pending = book.rows
+    pending, repeated = _without_repetitions(ledger, book.rows, progress)
+    recorded, done = 0, repeated
     while True:
         refused: ExternalSort[BookRow] = ExternalSort(recording_order)
-        reasons: list[RefusedRow] = []
+        reasons: ExternalSort[RefusedRow] = ExternalSort(_by_file_and_line)
         recorded_before = recorded
         for rows in _chunks(pending):
             for row, decided in zip(rows, handler.execute([(row.command, row.metadata) for row in rows]), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.add(row)
-                    reasons.append(RefusedRow(row.file, row.line, str(decided)))
+                    reasons.add(row.refused(decided))
                 elif decided:
                     recorded += 1
                 else:
@@ -60,19 +61,53 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
         pending = refused
         if recorded == recorded_before or not pending:
             break
-    in_order = sorted([*book.malformed, *reasons], key=lambda row: (row.file, row.line))
-    return ImportReport(recorded=recorded, repeated=repeated, refused=tuple(in_order))
+    for row_refused in book.malformed:
+        reasons.add(row_refused)
+    return ImportReport(recorded=recorded, repeated=repeated, refused=reasons)
+
+
+def _without_repetitions(
+    ledger: Ledger, rows: ExternalSort[BookRow], progress: Progress | None
+) -> tuple[ExternalSort[BookRow], int]:
+    """Return the rows that the ledger does not hold yet, in the order of recording, and the number of the others.
+
+    Each plan is read once, however its rows are spread over the book: a repeated import costs less than the first.
+    """
+    if next(ledger.events(), None) is None:
+        return rows, 0
+    by_plan: ExternalSort[BookRow] = ExternalSort(_plan_id)
+    for row in rows:
+        by_plan.add(row)
+    remaining: ExternalSort[BookRow] = ExternalSort(recording_order)
+    repeated = 0
+    for plan_id, of_plan in groupby(by_plan, _plan_id):
+        plan = _plan(ledger, plan_id)
+        for row in of_plan:
+            if plan is not None and repeats(plan, row.command):
+                repeated += 1
+            else:
+                remaining.add(row)
+        if progress is not None:
+            progress(repeated, len(rows))
+    return remaining, repeated
+
+
+def _plan(ledger: Ledger, plan_id: str) -> Plan | None:
+    try:
+        return Plan(ledger.history(plan_id))
+    except (NotFound, CorruptHistory):
+        return None  # its rows are decided, or refused, one by one
+
+
+def _plan_id(row: BookRow) -> str:
+    return row.command.plan_id
+
+
+def _by_file_and_line(row: RefusedRow) -> tuple[str, int]:
+    return row.file, row.line
 
 
 def _chunks(rows: Iterable[BookRow]) -> Iterator[list[BookRow]]:
     remaining = iter(rows)
     while chunk := list(islice(remaining, _ROWS_PER_TRANSACTION)):
         yield chunk
-
-
-def write_refused(path: Path, refused: Sequence[RefusedRow]) -> None:
-    """Write the refused rows to a CSV file with file, line and reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "line", "reason"))
-        writer.writerows((row.file, row.line, row.reason) for row in refused)

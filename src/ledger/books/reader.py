@@ -1,11 +1,11 @@
 """Reading a book: CSV files become commands in the order of recording, and malformed rows with the reason for each.
 
-A malformed row is reported with its file, line, column and the expected form. The rows of all files are merged.
+A malformed row is reported with its file, line, column and the expected form. The rows of all files are merged. A file
+that cannot be used at all refuses the whole book, before anything is recorded: see `files`.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,12 @@ import attrs
 from ledger.books import columns
 from ledger.books.columns import Cells, Malformed
 from ledger.books.external_sort import ExternalSort
+from ledger.books.files import Line, Reading, check_headers, lines_of
+from ledger.books.rejections import RefusedRow, code_of
 from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
-from ledger.errors import InvalidArgument, LedgerError
+from ledger.dates import day_in, midnight
+from ledger.errors import LedgerError
+from ledger.telemetry import Progress
 from ledger.terms import Closed, Monthly, PlanTerms, Reinstatement, Schedule
 
 EXAMPLE = Path(__file__).parent / "example"
@@ -24,86 +28,125 @@ EXAMPLE = Path(__file__).parent / "example"
 
 @attrs.frozen
 class BookRow:
-    """A well-formed row: the command that it gives, and the instant at which it was recorded."""
+    """A well-formed row: the command that it gives, its effective date, and the instant at which it was recorded.
+
+    `raw` is the line as it stands in the file.
+    """
 
     file: str
     line: int
     recorded_at: datetime
+    effective_on: date
     command: Command
+    raw: str
 
     @property
     def metadata(self) -> Metadata:
         """The metadata of the command; its correlation is the file and line."""
         return Metadata(recorded_at=self.recorded_at, correlation=f"{self.file}:{self.line}")
 
-
-@attrs.frozen
-class RefusedRow:
-    """A row that was not recorded, and the reason."""
-
-    file: str
-    line: int
-    reason: str
+    def refused(self, error: LedgerError) -> RefusedRow:
+        """Return the row as refused by a rule."""
+        return RefusedRow(
+            file=self.file,
+            line=self.line,
+            code=code_of(error),
+            plan=self.command.plan_id,
+            reason=str(error),
+            row=self.raw,
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Book:
-    """The contents of a folder: well-formed rows in the order of recording, and malformed ones.
+    """The contents of a folder: well-formed rows in the order of recording, and malformed ones by file and line.
 
-    Most rows of a large book are in temporary files, so it takes little memory.
+    Most rows of a large book are in temporary files, so it takes little memory. `not_read` are the CSV files of the
+    folder that belong to no book.
     """
 
     rows: ExternalSort[BookRow]
-    malformed: tuple[RefusedRow, ...]
+    malformed: ExternalSort[RefusedRow]
+    not_read: tuple[str, ...] = ()
 
 
 # ---- reading
 
 
-def read_book(folder: Path) -> Book:
-    """Read a folder. Raises `InvalidArgument` if it has no file of a book, or one that cannot be opened."""
-    names = [name for name in (*_FILES, _PARTNERS) if (folder / name).is_file()]
-    if not names:
-        expected = f"a folder with {', '.join(_FILES)} or {_PARTNERS}"
-        raise InvalidArgument(argument="folder", given=str(folder), expected=expected)
+def read_book(folder: Path, *, progress: Progress | None = None) -> Book:
+    """Read a folder.
+
+    Raises `UnusableFile` if it has no file of a book, or one that cannot be used at all: in another encoding, with
+    other columns, under a name that is nearly one of a book. `progress` counts bytes.
+    """
+    not_read = check_headers(folder, {name: (file.required, file.optional) for name, file in _FILES.items()})
+    reading = Reading.of(folder, [name for name in _FILES if (folder / name).is_file()], progress)
     rows: ExternalSort[BookRow] = ExternalSort(recording_order)
-    malformed: list[RefusedRow] = []
-    for name in names:
-        for row in _check_partners(folder) if name == _PARTNERS else _read_rows(folder, name):
-            if isinstance(row, BookRow):
-                rows.add(row)
+    malformed: ExternalSort[RefusedRow] = ExternalSort(lambda row: (row.file, row.line))
+    zones: dict[str, str] = {}  # of the plans in this book
+    for name in reading.names:
+        if name == _PARTNERS:
+            for row in _check_partners(reading):
+                malformed.add(row)
+            continue
+        for read in _read_rows(reading, name, zones):
+            if isinstance(read, BookRow):
+                rows.add(read)
             else:
-                malformed.append(row)
-    return Book(rows=rows, malformed=tuple(malformed))
+                malformed.add(read)
+    return Book(rows=rows, malformed=malformed, not_read=not_read)
 
 
-def recording_order(row: BookRow) -> tuple[datetime, int, int]:
-    """Return the key by which rows are sorted: the instant of recording, then the file, then the line."""
-    return row.recorded_at, _FILE_ORDER[row.file], row.line
+def recording_order(row: BookRow) -> tuple[datetime, date, int, int]:
+    """Return the key by which rows are sorted: the instant of recording, the effective date, the file, the line."""
+    return row.recorded_at, row.effective_on, _FILE_ORDER[row.file], row.line
 
 
-def _read_rows(folder: Path, name: str) -> Iterator[BookRow | RefusedRow]:
+def _read_rows(reading: Reading, name: str, zones: dict[str, str]) -> Iterator[BookRow | RefusedRow]:
     file = _FILES[name]
-    for line, cells in _lines(folder / name, file.required, file.optional):
+    assert file.command is not None, name
+    for line in lines_of(reading, name):
         try:
-            if isinstance(cells, Malformed):
-                raise cells
-            recorded_at, command = file.command(cells)
+            recorded_at, command = file.command(line.checked())
+            yield BookRow(name, line.number, recorded_at, _effective_on(command, zones), command, line.raw)
         except (Malformed, LedgerError) as error:
-            yield RefusedRow(name, line, str(error))
-        else:
-            yield BookRow(name, line, recorded_at, command)
+            yield _malformed(name, line, error)
 
 
-def _check_partners(folder: Path) -> Iterator[RefusedRow]:
+def _malformed(name: str, line: Line, error: Malformed | LedgerError) -> RefusedRow:
+    plan = line.cells.by_column.get("plan_id", "") if isinstance(line.cells, Cells) else ""
+    return RefusedRow(file=name, line=line.number, code=code_of(error), plan=plan, reason=str(error), row=line.raw)
+
+
+def _effective_on(command: Command, zones: dict[str, str]) -> date:
+    """Return the date from which a row counts, in the zone of its plan.
+
+    The zone of a plan that is not in this book is unknown here: then the date is that of UTC. It decides only the order
+    of rows recorded at the same instant.
+    """
+    match command:
+        case OpenPlan(plan_id=plan_id, terms=terms, opened_at=opened_at):
+            zones.setdefault(plan_id, terms.timezone)
+            return _day(opened_at, terms.timezone)
+        case RecordPayment(plan_id=plan_id, paid_at=paid_at):
+            return _day(paid_at, zones.get(plan_id, "UTC"))
+        case ReversePayment(on=date() as on) | CancelPlan(on=on) | ReinstatePlan(on=on):
+            return on
+    raise AssertionError(command)
+
+
+def _day(given: date | datetime, zone: str) -> date:
+    return day_in(zone, given) if isinstance(given, datetime) else given
+
+
+def _check_partners(reading: Reading) -> Iterator[RefusedRow]:
     """Yield the malformed rows of the partners. Partners are not events: a plan carries its partner's id."""
-    lines = list(_lines(folder / _PARTNERS, _PARTNER_COLUMNS, ()))
-    known = {cells.by_column["partner_id"] for _, cells in lines if isinstance(cells, Cells)}
+    lines = list(lines_of(reading, _PARTNERS))
+    known = {line.cells.by_column["partner_id"] for line in lines if isinstance(line.cells, Cells)}
     seen = set[str]()
-    for line, cells in lines:
+    for line in lines:
         try:
-            if isinstance(cells, Malformed):
-                raise cells
+            cells = line.checked()
             partner = cells.read("partner_id", columns.text)
             upline = cells.read("upline_id", columns.optional_text)
             if partner in seen:
@@ -112,67 +155,7 @@ def _check_partners(folder: Path) -> Iterator[RefusedRow]:
             if upline is not None and (upline not in known or upline == partner):
                 raise Malformed.cell("upline_id", upline, "another partner of this file")
         except Malformed as error:
-            yield RefusedRow(_PARTNERS, line, str(error))
-
-
-def _lines(path: Path, required: Sequence[str], optional: Sequence[str]) -> Iterator[tuple[int, Cells | Malformed]]:
-    """Yield the number of each line of a CSV file with its cells by column, or with the reason why it is malformed.
-
-    A line is a row, so a quote left open spoils only its own line.
-    """
-    header: list[str] | None = None
-    for line, raw in enumerate(_raw_lines(path), 1):
-        try:
-            (cells,) = csv.reader([raw], strict=True)
-            if header is None:
-                _check_header(cells, required, optional)
-                header = cells
-            elif cells:
-                yield line, _by_column(header, cells)
-        except (csv.Error, ValueError) as error:
-            yield line, Malformed(f"the line is not CSV in UTF-8 ({error})")
-        except Malformed as error:
-            yield line, error
-            if header is None:
-                return
-    if header is None:
-        yield 1, Malformed(f"the file is empty; expected the columns {', '.join(required)}")
-
-
-def _raw_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a text file, with surrogates for bytes that are not UTF-8."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            yield from file
-    except OSError as error:
-        expected = f"a file that can be read ({error.strerror})"
-        raise InvalidArgument(argument="folder", given=str(path), expected=expected) from None
-
-
-def _check_header(header: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> None:
-    """Raise `Malformed` for any doubt about the columns: a misspelt optional one would silently take its default."""
-    expected = f"the columns {', '.join(required)}" + (f" and perhaps {', '.join(optional)}" if optional else "")
-    for column in required:
-        if column not in header:
-            raise Malformed(f"column {column} is missing, so no line is read; expected {expected}, in UTF-8")
-    for column in header:
-        if column not in (*required, *optional) or header.count(column) > 1:
-            twice = "stands twice" if header.count(column) > 1 else "is unknown"
-            raise Malformed(f"column {column!r} {twice}, so no line is read; expected {expected}")
-
-
-def _by_column(header: Sequence[str], cells: Sequence[str]) -> Cells:
-    if len(cells) < len(header):
-        missing = ", ".join(header[len(cells) :])
-        raise Malformed(f"the line ends after {len(cells)} of {len(header)} columns; expected {missing} too")
-    if len(cells) > len(header):
-        raise Malformed(f"the line has {len(cells)} columns; expected {len(header)}")
-    by_column = {column: cell.strip() for column, cell in zip(header, cells, strict=True)}
-    for column, cell in by_column.items():
-        if not cell.isprintable():
-            given = cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            raise Malformed.cell(column, given, "printable text in UTF-8")
-    return Cells(by_column)
+            yield _malformed(_PARTNERS, line, error)
 
 
 # ---- the files and their commands
@@ -183,7 +166,7 @@ _CLOSED: Reinstatement = Closed()
 
 def _plan(cells: Cells) -> tuple[datetime, Command]:
     price = cells.money("price")
-    opened_at = cells.read("opened_at", columns.instant)
+    opened_at = cells.read("opened_at", columns.date_or_instant)
     terms = PlanTerms(
         price=price,
         shares=cells.read("shares", columns.whole),
@@ -198,7 +181,8 @@ def _plan(cells: Cells) -> tuple[datetime, Command]:
         stacking=cells.optional("stacking", columns.stacking, "additive"),
         reinstatement=cells.optional("reinstatement", columns.reinstatement, _CLOSED),
     )
-    return opened_at, OpenPlan(
+    recorded_at = opened_at if isinstance(opened_at, datetime) else midnight(terms.timezone, opened_at)
+    return recorded_at, OpenPlan(
         plan_id=cells.read("plan_id", columns.text),
         investor=cells.read("investor_id", columns.text),
         partner=cells.read("partner_id", columns.optional_text),
@@ -248,11 +232,14 @@ def _reinstatement(cells: Cells) -> tuple[datetime, Command]:
 
 
 class _File(NamedTuple):
-    """The columns of a file, and the reader that turns a row into its instant of recording and its command."""
+    """The columns of a file, and the reader that turns a row into its instant of recording and its command, if any."""
 
     required: Sequence[str]
     optional: Sequence[str]
-    command: Callable[[Cells], tuple[datetime, Command]]
+    command: Callable[[Cells], tuple[datetime, Command]] | None
+
+
+_PARTNERS = "partners.csv"
 
 
 _FILES: Mapping[str, _File] = {
@@ -276,10 +263,8 @@ _FILES: Mapping[str, _File] = {
         ["revised_shares"],
         _reinstatement,
     ),
+    _PARTNERS: _File(["partner_id", "upline_id"], [], None),
 }
-"""The files of a book; rows recorded at the same instant are applied in this order."""
+"""The files of a book. Rows recorded at the same instant and effective on the same date are applied in this order."""
 
 _FILE_ORDER = {name: number for number, name in enumerate(_FILES)}
-
-_PARTNERS = "partners.csv"
-_PARTNER_COLUMNS = ("partner_id", "upline_id")

@@ -3,6 +3,7 @@
 A new command is a function in `bookkeeping`, `queries` or `operations`, and its name in `COMMANDS`.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +12,33 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from ledger.cli import bookkeeping, operations, queries
-from ledger.cli.options import LedgerLocation
+from ledger.books.files import UnusableFile
+from ledger.cli import bookkeeping, changes, operations, queries
+from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
+from ledger.excerpt import visible
+
+_LONGEST_ERROR = 2_000
+"""Characters of an error that are printed."""
+
+_LOCATION = ("--db", "--name", "--views")
+_WITHOUT_LEDGER = ("demo", "preview")
+"""Commands that use no ledger of the caller."""
 
 COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
     "Bookkeeping": (bookkeeping.demo, bookkeeping.import_, bookkeeping.close),
-    "Queries": (queries.overdue, queries.balances, queries.portfolio, queries.statement),
-    "Operations": (operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
+    "Plans": (
+        *(changes.open_, changes.pay, changes.reverse, changes.cancel, changes.reinstate),
+        changes.preview,
+    ),
+    "Queries": (
+        *(queries.overdue, queries.balances, queries.portfolio),
+        *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
+    ),
+    "Operations": (
+        *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
+        operations.backup,
+    ),
 }
 """All commands, by the group under which `--help` lists them."""
 
@@ -55,20 +75,26 @@ def _launch(
         Another database for the tables of the read model; default: the ledger's own.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    location = {"location": LedgerLocation(db, name, views)} if "location" in ignored else {}
-    return command(*bound.args, **bound.kwargs, **location)
+    if "location" not in ignored:
+        return command(*bound.args, **bound.kwargs)
+    return command(*bound.args, **bound.kwargs, location=LedgerLocation(db, name, views))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: an error is one sentence on standard error, never a traceback."""
+    given = sys.argv[1:] if arguments is None else [*arguments]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters
     try:
-        code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        return 2
+        _refuse_location(given)
+        code = app.meta(given, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, UsageError, UnusableFile) as error:
+        return _failed(error, 2)
     except LedgerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _failed(error, 1)
+    except Interrupted as interrupted:
+        print(f"interrupted: {interrupted}", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
         print("interrupted: confirmed work is recorded; run the command again to continue", file=sys.stderr)
         return 130
@@ -78,5 +104,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _sentence(error: CycloptsError) -> str:
-    return " ".join(str(error).split())
+def _refuse_location(arguments: Sequence[str]) -> None:
+    """Refuse the options of the database for a command that has none: it would seem to work in it."""
+    command = next((word for word in arguments if word in _WITHOUT_LEDGER), None)
+    located = next((word for word in arguments if word.partition("=")[0] in _LOCATION), None)
+    if command is not None and located is not None and _command(arguments) == command:
+        raise UsageError(f"{command} takes no {located.partition('=')[0]}: it uses no database of yours")
+
+
+def _command(arguments: Sequence[str]) -> str | None:
+    """Return the command: the first word that is neither an option of the database nor its value."""
+    words = iter(arguments)
+    for word in words:
+        if word in _LOCATION:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def _failed(error: Exception, code: int) -> int:
+    """Print an error as one line of bounded length, and return the exit code."""
+    words = visible(" ".join(str(error)[: 2 * _LONGEST_ERROR].split()))
+    print(f"error: {words if len(words) <= _LONGEST_ERROR else words[:_LONGEST_ERROR] + '…'}", file=sys.stderr)
+    return code

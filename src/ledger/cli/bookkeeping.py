@@ -1,14 +1,19 @@
 """The commands that record: import a book and close the books; and the demo, which does so in a temporary database."""
 
+import os
+import sys
 import tempfile
 from datetime import date
 from pathlib import Path
 
-from ledger.books.importer import ImportReport, import_book, write_refused
-from ledger.books.reader import EXAMPLE, read_book
+from ledger.books.files import UnusableFile
+from ledger.books.importer import ImportReport, import_book
+from ledger.books.reader import EXAMPLE, Book, read_book
+from ledger.books.rejections import is_rejections, remove_rejections, write_rejections
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, Day, Location, progress_bar
+from ledger.cli.options import AsJson, Day, Interrupted, LedgerLocation, Location, progress_bar
 from ledger.cli.rendering import counted
+from ledger.cli.tables import print_table
 from ledger.errors import InvalidArgument
 from ledger.service import Ledger
 
@@ -36,44 +41,87 @@ def demo(*, json: AsJson = False) -> None:
     largest = sorted(balances, key=lambda row: (-row.shares_credited - row.bonus_credited, row.investor))[:_DEMO_ROWS]
     if json:
         shown = {"overdue": overdue, "balances": largest, "portfolio": portfolio, "statement": statement}
-        print(rendering.to_json({"import": _counts(report), **shown}))
+        rendering.print_json({"import": _counts(report), **shown})
         return
-    print(f"The bundled book, in a temporary database. {rendering.report_text(report)}")
-    first = report.refused[0]
-    print(f"The first refused row is {first.file}, line {first.line}: {first.reason}\n")
+    rendering.say(f"The bundled book, in a temporary database. {rendering.report_text(report)}")
+    first = next(iter(report.refused))
+    rendering.say(f"The first refused row is {first.file}, line {first.line}: {first.reason}\n")
     urgent = f"The most urgent of {len(overdue)} overdue plans on {_DEMO_DAY}"
-    rendering.print_table(rendering.overdue_table(overdue[:_DEMO_ROWS], title=urgent))
+    print_table(rendering.overdue_table(overdue[:_DEMO_ROWS], title=urgent))
     balances_title = f"The largest of {len(balances)} share balances on {_DEMO_DAY}"
-    rendering.print_table(rendering.balances_table(largest, title=balances_title))
-    rendering.print_table(rendering.portfolio_table(portfolio, title=f"Portfolio on {_DEMO_DAY}"))
-    rendering.print_table(rendering.statement_table(statement, title=f"Statement of plan {_DEMO_PLAN} on {_DEMO_DAY}"))
+    print_table(rendering.balances_table(largest, title=balances_title))
+    print_table(rendering.portfolio_table(portfolio, title=f"Portfolio on {_DEMO_DAY}"))
+    print_table(rendering.statement_table(statement, title=f"Statement of plan {_DEMO_PLAN} on {_DEMO_DAY}"))
 
 
-def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson = False, location: Location) -> None:
+def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson = False, location: Location) -> int:
     """Record a book, a folder of CSV files, in the order of recording.
 
-    Importing the same book again records nothing. Refused rows do not stop the others.
+    Importing the same book again records nothing. Refused rows do not stop the others. Exit code 1 if rows were
+    refused; 2 if a file cannot be used at all, and then nothing is recorded.
 
     Parameters
     ----------
     folder
         The folder with plans.csv, payments.csv, reversals.csv and so on.
     rejected
-        The file for refused rows, with file, line and reason; not created if there are none.
+        The file for refused rows, with code, plan, reason and the row itself: a new one, or that of an earlier import,
+        which is replaced, or removed if no row is refused.
     json
         Print JSON instead of text.
     """
-    book = read_book(folder)
-    with location.create() as ledger, progress_bar(f"Importing {folder}") as progress:
-        report = import_book(ledger, book, progress=progress)
-    if report.refused or rejected.exists():  # the rows of an earlier import are out of date
-        _write_rejected(rejected, report)
+    _check_rejected(rejected)
+    with progress_bar(f"Reading {folder}") as progress:
+        book = read_book(folder, progress=progress)
+    for name in book.not_read:
+        rendering.say(f"not read: {name}, which is no file of a book", file=sys.stderr)
+    report = _record(location, book, title=f"Recording {folder}")
+    _write_rejected(rejected, report)
     if json:
-        print(rendering.to_json(_counts(report)))
-        return
-    print(rendering.report_text(report))
-    if report.refused:
-        print(f"The refused rows are in {rejected}, with the reasons.")
+        rendering.print_json(_counts(report))
+    else:
+        rendering.say(rendering.report_text(report))
+        if report.refused:
+            rendering.say(f"The refused rows are in {rejected}, with the reasons.")
+    return 1 if report.refused else 0
+
+
+def _record(location: LedgerLocation, book: Book, *, title: str) -> ImportReport:
+    """Import a book with a progress bar; an interrupt says how much is kept."""
+    processed = 0
+    with location.create() as ledger, progress_bar(title) as show:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal processed
+            processed = max(processed, done)
+            show(done, total)
+
+        show(0, len(book.rows))
+        try:
+            return import_book(ledger, book, progress=progress)
+        except KeyboardInterrupt:
+            kept = f"{processed:,} of {counted(len(book.rows), 'row')} are processed and kept"
+            raise Interrupted(f"{kept}; run the same import again for the rest, it records nothing twice") from None
+
+
+def _check_rejected(path: Path) -> None:
+    """Refuse, before anything is recorded, a file that is not ours to replace."""
+    if not path.parent.is_dir():
+        raise UnusableFile(argument="--rejected", given=str(path), expected="a file in a folder that exists")
+    if os.path.lexists(path) and not is_rejections(path):
+        expected = "a new file, or one that an earlier import wrote; nothing was recorded"
+        raise UnusableFile(argument="--rejected", given=str(path), expected=expected)
+
+
+def _write_rejected(path: Path, report: ImportReport) -> None:
+    try:
+        if report.refused:
+            write_rejections(path, report.refused)
+        else:
+            remove_rejections(path)
+    except OSError as error:
+        expected = f"a new file that can be written ({error.strerror}); the rows that were not refused are recorded"
+        raise InvalidArgument(argument="--rejected", given=str(path), expected=expected) from None
 
 
 def close(*, through: Day, json: AsJson = False, location: Location) -> None:
@@ -90,9 +138,11 @@ def close(*, through: Day, json: AsJson = False, location: Location) -> None:
         events = ledger.close_books(through=through, progress=progress)
     plans = len({event.plan_id for event in events})
     if json:
-        print(rendering.to_json({"through": through, "outcomes": len(events), "plans": plans}))
+        rendering.print_json({"through": through, "outcomes": len(events), "plans": plans})
     else:
-        print(f"Closed through {through}: {counted(len(events), 'outcome')} recorded on {counted(plans, 'plan')}.")
+        rendering.say(
+            f"Closed through {through}: {counted(len(events), 'outcome')} recorded on {counted(plans, 'plan')}."
+        )
 
 
 def _counts(report: ImportReport) -> dict[str, object]:
@@ -100,13 +150,5 @@ def _counts(report: ImportReport) -> dict[str, object]:
         "recorded": report.recorded,
         "repeated": report.repeated,
         "refused": len(report.refused),
-        "rejected": report.refused,
+        "rejected": list(report.refused),
     }
-
-
-def _write_rejected(path: Path, report: ImportReport) -> None:
-    try:
-        write_refused(path, report.refused)
-    except OSError as error:
-        expected = f"a file that can be written ({error.strerror}); the rows that were not refused are recorded"
-        raise InvalidArgument(argument="--rejected", given=str(path), expected=expected) from None

@@ -1,10 +1,13 @@
-"""The commands that operate a ledger: migrate, follow, rebuild, verify, status."""
+"""The commands that operate a ledger: migrate, follow, rebuild, verify, status, backup."""
+
+from pathlib import Path
 
 from ledger.cli import rendering
 from ledger.cli.minimal import log_to_stderr, stopped_by_signals
 from ledger.cli.options import AsJson, Location, progress_bar
 from ledger.cli.rendering import counted
 from ledger.readmodel.verification import Verification
+from ledger.store import back_up
 
 
 def migrate(*, json: AsJson = False, location: Location) -> int:
@@ -18,9 +21,9 @@ def migrate(*, json: AsJson = False, location: Location) -> int:
     with location.create() as ledger:
         health = ledger.status()
     if json:
-        print(rendering.to_json({"store": health.store, "schema": health.schema}))
+        rendering.print_json({"store": health.store, "schema": health.schema})
     else:
-        print(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}.")
+        rendering.say(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}.")
     return 0
 
 
@@ -72,13 +75,13 @@ def verify(*, json: AsJson = False, location: Location) -> int:
 def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:
     """Print the result of a verification with its consequence, and return the exit code."""
     if json:
-        print(rendering.to_json(found))
+        rendering.print_json(found)
     else:
         for difference in found.differences:
-            print(difference)
+            rendering.say(str(difference))
         verified = f"{found.generation}: {counted(found.plans, 'plan')} verified up to sequence {found.reached:,}"
         differences = counted(len(found.differences), "difference") if found.differences else "no differences"
-        print(f"{verified}, {differences}{failed if found.differences else passed}.")
+        rendering.say(f"{verified}, {differences}{failed if found.differences else passed}.")
     return 1 if found.differences else 0
 
 
@@ -97,12 +100,35 @@ def status(*, max_lag: int | None = None, json: AsJson = False, location: Locati
     with location.open() as ledger:
         health = ledger.status(max_lag=max_lag)
     if json:
-        print(rendering.to_json(health))
+        rendering.print_json(health)
     else:
-        print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
-        print(f"Time zones: tzdata {health.tzdata}.")
+        rendering.say(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
+        rendering.say(f"Time zones: tzdata {health.tzdata}.")
         for one in health.read_models:
-            print(f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}.")
+            rendering.say(
+                f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}."
+            )
         for problem in health.problems:
-            print(problem)
+            rendering.say(str(problem))
     return 1 if health.problems else 0
+
+
+def backup(file: Path, *, json: AsJson = False, location: Location) -> int:
+    """Copy an SQLite ledger, while it is in use, to a new file. A copy by other means may lack the latest events.
+
+    For PostgreSQL use pg_dump.
+
+    Parameters
+    ----------
+    file
+        The new file.
+    json
+        Print JSON instead of text.
+    """
+    with progress_bar(f"Copying to {file}") as progress:
+        copied = back_up(location.url, str(file), progress=progress)
+    if json:
+        rendering.print_json({"file": str(file), "bytes": copied})
+    else:
+        rendering.say(f"Copied {copied:,} bytes to {file}. To use it: --db sqlite:///{file}")
+    return 0

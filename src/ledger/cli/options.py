@@ -14,8 +14,17 @@ from rich.progress import Progress as Bar
 from ledger.books import columns
 from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument
+from ledger.excerpt import visible
 from ledger.service import Ledger
 from ledger.telemetry import Progress
+
+
+class Interrupted(Exception):
+    """An interrupt during long work; says what is kept."""
+
+
+class UsageError(Exception):
+    """A command line that asks for what a command does not do."""
 
 
 @attrs.frozen
@@ -56,6 +65,8 @@ def _known_at(given: str) -> Known:
 Location = Annotated[LedgerLocation, Parameter(parse=False)]
 Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
 AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
+DayOrInstant = Annotated[date | datetime, Parameter(converter=_converter(columns.date_or_instant))]
+Instant = Annotated[datetime | None, Parameter(converter=_converter(columns.instant))]
 KnownAt = Annotated[Known | None, Parameter(name="--known-at", converter=_converter(_known_at))]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
@@ -63,8 +74,10 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=Fals
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
     """Show progress on standard error, apart from the printed results."""
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Bar(*shown, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
+    with Bar(
+        *shown, console=console, transient=True, disable=not console.is_terminal or console.is_dumb_terminal
+    ) as bar:
+        task = bar.add_task(visible(title), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,17 +1,21 @@
-"""The commands that ask: overdue list, balances, portfolio, statement; each as of a date and as known at an instant."""
+"""The commands that ask: lists, positions and statements, as of a date and as known at an instant; and the events."""
 
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
+from itertools import islice
 from typing import TypeVar
 
-from rich.table import Table
-
+from ledger.arguments import whole
 from ledger.cli import rendering
 from ledger.cli.options import AsJson, AsOf, KnownAt, Location
 from ledger.cli.rendering import counted
+from ledger.cli.tables import Table, print_table
 from ledger.dates import EndOfDay, Known
+from ledger.errors import InvalidArgument
 from ledger.listing import Listing
+from ledger.service import Ledger
+from ledger.state import Status
 
 T = TypeVar("T")
 
@@ -39,6 +43,7 @@ def overdue(
     """
     with location.open() as ledger:
         rows = ledger.overdue(partner=partner, as_of=as_of, known_at=known_at)
+        _check_known(ledger, rows, partner=partner)
     _show(rows, rendering.overdue_table, f"{counted(len(rows), 'overdue plan')}{_when(as_of, known_at)}", json=json)
 
 
@@ -65,6 +70,7 @@ def balances(
     """
     with location.open() as ledger:
         rows = ledger.balances(investor=investor, as_of=as_of, known_at=known_at)
+        _check_known(ledger, rows, investor=investor)
     _show(rows, rendering.balances_table, f"{counted(len(rows), 'share balance')}{_when(as_of, known_at)}", json=json)
 
 
@@ -106,13 +112,134 @@ def statement(
     _show(lines, rendering.statement_table, f"Statement of plan {plan}{_when(as_of, known_at)}", json=json)
 
 
+def position(
+    plan: str, *, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location
+) -> None:
+    """Show the position of a plan.
+
+    Parameters
+    ----------
+    plan
+        The plan's id.
+    as_of
+        The day, such as 2024-06-30; default: today in the plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+    json
+        Print JSON instead of a table.
+    """
+    with location.open() as ledger:
+        found = ledger.position(plan, as_of=as_of, known_at=known_at)
+    if json:
+        rendering.print_json(found)
+    else:
+        of = f"Plan {plan} of investor {found.investor}" + (f", partner {found.partner}" if found.partner else "")
+        print_table(rendering.position_table([found], headings=[str(found.price)], title=of))
+
+
+def positions(
+    *,
+    investor: str | None = None,
+    partner: str | None = None,
+    status: Status | None = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    json: AsJson = False,
+    location: Location,
+) -> None:
+    """Show the positions of all plans, or of one investor, partner or status.
+
+    Parameters
+    ----------
+    investor
+        Only the plans of this investor.
+    partner
+        Only the plans of this partner.
+    status
+        Only the plans that are active, in grace, cancelled or completed.
+    as_of
+        The day, such as 2024-06-30; default: today in each plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+    json
+        Print JSON instead of a table.
+    """
+    with location.open() as ledger:
+        rows = ledger.positions(investor=investor, partner=partner, status=status, as_of=as_of, known_at=known_at)
+        _check_known(ledger, rows, investor=investor, partner=partner)
+    _show(rows, rendering.positions_table, f"{counted(len(rows), 'plan')}{_when(as_of, known_at)}", json=json)
+
+
+def history(plan: str, *, json: AsJson = False, location: Location) -> None:
+    """List a plan's events, oldest first, with both times, actor, correlation and key.
+
+    Parameters
+    ----------
+    plan
+        The plan's id.
+    json
+        Print JSON instead of a table.
+    """
+    with location.open() as ledger:
+        found = ledger.history(plan)
+    if json:
+        rendering.print_json(found)
+    else:
+        title = f"{counted(len(found), 'event')} of plan {plan}"
+        print_table(rendering.events_table(found, title=title, plans=False))
+
+
+def events(*, after: int = 0, limit: int = 1_000, json: AsJson = False, location: Location) -> None:
+    """List the ledger's events in the order of their sequence, with both times, actor, correlation and key.
+
+    Parameters
+    ----------
+    after
+        Only events with a higher sequence.
+    limit
+        The largest number of events; standard error says how to continue.
+    json
+        Print JSON instead of a table.
+    """
+    whole("--limit", limit, minimum=1)
+    with location.open() as ledger:
+        found = list(islice(ledger.events(after=after), limit + 1))
+    shown = found[:limit]
+    if json:
+        rendering.print_json(shown)
+    else:
+        print_table(rendering.events_table(shown, title=counted(len(shown), "event"), plans=True))
+    if len(found) > limit:
+        rendering.say(f"there are more: continue with --after {shown[-1].sequence}", file=sys.stderr)
+
+
+_NO_DAY_IS_LATER = date.max
+
+
+def _check_known(
+    ledger: Ledger, rows: Sequence[object], *, investor: str | None = None, partner: str | None = None
+) -> None:
+    """Refuse an investor or partner that no plan names: an empty list would look like an answer."""
+    if rows or not (investor or partner):
+        return
+    for option, given in (("investor", investor), ("partner", partner)):
+        if given is None:
+            continue
+        names = (given, None) if option == "investor" else (None, given)
+        found = ledger.positions(as_of=_NO_DAY_IS_LATER, investor=names[0], partner=names[1])
+        if not found and not found.quarantined:
+            expected = f"the {option} of a plan in this ledger"
+            raise InvalidArgument(argument=f"--{option}", given=given, expected=expected)
+
+
 def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
     if json:
-        print(rendering.to_json(rows))
+        rendering.print_json(rows)
     else:
-        rendering.print_table(table(rows, title=title))
+        print_table(table(rows, title=title))
     for plan in rows.quarantined if isinstance(rows, Listing) else ():
-        print(f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}", file=sys.stderr)
+        left_out = f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}"
+        rendering.say(left_out, file=sys.stderr)
 
 
 def _when(as_of: date | None, known_at: Known | None) -> str:

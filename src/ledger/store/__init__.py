@@ -19,6 +19,7 @@ from ledger.store.port import Value as Value
 from ledger.store.port import Values as Values
 from ledger.store.port import ViewStore as ViewStore
 from ledger.store.port import dropped as dropped
+from ledger.telemetry import Progress
 
 
 def open_store(url: str, name: str, *, create: bool = True, views: str | None = None, catch_up: bool = True) -> Store:
@@ -42,3 +43,14 @@ def open_reader(address: ReaderAddress) -> AbstractContextManager[EventReader]:
     from ledger.store.opening import open_reader_at
 
     return open_reader_at(address)
+
+
+def back_up(url: str, to: str, *, progress: Progress | None = None) -> int:
+    """Copy the SQLite file that a URL names to a new file, while it is in use; return the size of the copy in bytes.
+
+    The copy is complete as of one instant. Raises `InvalidArgument` for another store and for a file that exists,
+    `StoreUnavailable` if a file cannot be read or written.
+    """
+    from ledger.store.backup import copy
+
+    return copy(url, to, progress=progress)
