@@ -371,8 +371,8 @@ def test_an_opening_may_be_a_date(tmp_path: Path) -> None:
 
 
 def test_promotions_without_end_are_refused(tmp_path: Path) -> None:
-    """A cell that names a promotion a thousand times is refused, with a message of bounded length."""
-    plan = PLAN.replace("on_time:500", ";".join(["campaign:1"] * 1_000))
+    """A cell that names more than a thousand promotions is refused, with a message of bounded length."""
+    plan = PLAN.replace("on_time:500", ";".join(["campaign:1"] * 1_001))
     _, reasons, _ = _import(_book(tmp_path, plans=f"{PLANS}\n{plan}\n"))
-    assert reasons["plans.csv", 2].endswith("expected at most 100 promotions")
+    assert reasons["plans.csv", 2].endswith("expected at most 1,000 promotions")
     assert len(reasons["plans.csv", 2]) < 300

@@ -58,6 +58,11 @@ class Run:
         return json.loads(self.out)
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # whoever runs the tests may have set another width
+
+
 def _kinds(url: str, plan_id: str = "P-1") -> Sequence[str]:
     with Ledger.open(url) as ledger:
         return [type(recorded.event).__name__ for recorded in ledger.history(plan_id)]
