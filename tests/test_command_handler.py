@@ -125,7 +125,7 @@ def test_a_handler_keeps_no_more_plans_than_it_may(keep: int) -> None:
         for number in (0, 1, 2, 0):
             command, metadata = _payment(f"bank-{number}-{len(handler._kept)}")
             handler.execute([(attrs.evolve(command, plan_id=f"P-{number}"), metadata)])
-        assert list(handler._kept) == ["P-2", "P-0"][2 - keep :]
+        assert [stream.id for stream in handler._kept] == ["P-2", "P-0"][2 - keep :]
         handler.execute([_payment("bank-x")], dry_run=True)
         assert not handler._kept
 
@@ -162,6 +162,7 @@ def _one_after_another(groups: Sequence[Group]) -> tuple[list[Any], dict[str, li
         after, decided = {plan_id: [*history] for plan_id, history in histories.items()}, []
         try:
             for command, metadata in group:
+                assert isinstance(command, Command)
                 history = after.setdefault(command.plan_id, [])
                 decided.append(decide(history, command, metadata))
                 history += decided[-1]
@@ -250,11 +251,11 @@ class _Meddling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def history(self, plan_id: str) -> list[RecordedEvent]:
+    def history(self, plan_id: str, *, kind: str) -> list[RecordedEvent]:
         self.readings += 1
         if self.readings in self._at:
             pay(self._ledger, OPENED_ON, f"other-{self.readings}", plan_id=plan_id)
-        return self._store.history(plan_id)
+        return self._store.history(plan_id, kind=kind)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -96,6 +96,11 @@ class Decider:
                 plan.apply(recorded)
         return events
 
+    def paid_on(self, reference: str) -> date:
+        """Return the date of a recorded payment."""
+        assert self._plan is not None
+        return self._plan.payments[reference].effective_on
+
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         recorded_at = max(metadata.recorded_at, plan.recorded_at)
         _refuse_ahead(command, "closing", command.through, plan.opened.terms.timezone, recorded_at)

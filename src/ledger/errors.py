@@ -7,15 +7,18 @@
     │   │   └── Overpayment
     │   ├── PlanIsCancelled
     │   ├── PlanIsCompleted
-    │   └── ReinstatementRefused
+    │   ├── ReinstatementRefused
+    │   └── ReceiptRefused
     ├── Conflict                  it conflicts with the record: load again
     │   ├── ReferenceConflict
+    │   │   └── ReceiptConflict
     │   └── ConcurrentChange
     ├── CorruptHistory            a stored event cannot have been written like this: stop
     │   └── WrittenByNewerVersion     a newer version of this library wrote it: upgrade
     ├── NotFound
     │   ├── PlanNotFound
-    │   └── PaymentNotFound
+    │   ├── PaymentNotFound
+    │   └── ReceiptNotFound
     ├── InvalidArgument           the call itself is wrong (also a ValueError)
     ├── StoreUnavailable          the database cannot be reached, read or written
     └── NotCaughtUp               the read model has not reached the sequence that the caller waits for
@@ -26,7 +29,7 @@ conflicts with the record or names something unknown has recorded nothing.
 
 from datetime import date, datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import attrs
 
@@ -99,6 +102,19 @@ class ReinstatementRefused(CommandRefused):
     reference: str
 
 
+@attrs.define(kw_only=True)
+class ReceiptRefused(CommandRefused):
+    """Money received and not applied cannot be kept, allocated or returned like this; `reference` is its receipt's."""
+
+    code: ClassVar[str] = "receipt_refused"
+
+    plan_id: str | None = None
+    reference: str
+
+    def __str__(self) -> str:
+        return f"Receipt {self.reference}: {self.reason}; {self.remedy}."
+
+
 class Conflict(LedgerError):
     """The command conflicts with recorded events: load again and decide again."""
 
@@ -116,6 +132,21 @@ class ReferenceConflict(Conflict):
     def __str__(self) -> str:
         return (
             f"Plan {self.plan_id}: {self.reference!r} is recorded with {self.field} {_rendered(self.recorded)}, not "
+            f"{_rendered(self.given)}; repeat it with the same content, or use a new reference."
+        )
+
+
+@attrs.define(kw_only=True)
+class ReceiptConflict(ReferenceConflict):
+    """The `reference` of a receipt, or of a return of its money, belongs to other content; `plan_id` is empty."""
+
+    code: ClassVar[str] = "receipt_conflict"
+
+    plan_id: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"Receipt {self.reference} is recorded with {self.field} {_rendered(self.recorded)}, not "
             f"{_rendered(self.given)}; repeat it with the same content, or use a new reference."
         )
 
@@ -185,6 +216,18 @@ class PaymentNotFound(NotFound):
 
     def __str__(self) -> str:
         return f"Plan {self.plan_id} has no payment {self.reference!r}; check the reference."
+
+
+@attrs.define(kw_only=True)
+class ReceiptNotFound(NotFound):
+    """No money was received under this reference and kept apart from the plans."""
+
+    code: ClassVar[str] = "receipt_not_found"
+
+    reference: str
+
+    def __str__(self) -> str:
+        return f"No unallocated money was received under {self.reference!r}; check the reference, or receive it first."
 
 
 @attrs.define(kw_only=True)

@@ -12,6 +12,9 @@ from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
     CancellationRequested,
     Fact,
+    MoneyAllocated,
+    MoneyReceived,
+    MoneyReturned,
     Outcome,
     OutcomeVoided,
     PaymentMade,
@@ -26,6 +29,7 @@ from ledger.state import Step, Timeline
 from ledger.timeline import steps, timeline
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
+_OF_RECEIPTS = (MoneyReceived, MoneyAllocated, MoneyReturned)
 
 
 class Plan:
@@ -63,6 +67,8 @@ class Plan:
             self._fact(recorded, event)
         elif isinstance(event, OutcomeVoided):
             self._void(recorded, event)
+        elif isinstance(event, _OF_RECEIPTS):
+            raise _corrupt(recorded, "it is an event of a receipt, not of a plan")
         else:
             self._by_version[version] = item = RecordedOutcome(version, event)
             self.outcomes.append(item)

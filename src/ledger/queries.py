@@ -13,7 +13,8 @@ import attrs
 from ledger import arguments
 from ledger.dates import civil_date, day_in, instant
 from ledger.errors import CommandRefused, PlanNotFound
-from ledger.events import RecordedEvent
+from ledger.events import RECEIPT, PlanOpened, RecordedEvent
+from ledger.money import Money
 from ledger.plan import Plan, known
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
@@ -25,7 +26,8 @@ from ledger.projections.totals import total
 from ledger.readmodel.periods import Day, PeriodTables
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
-from ledger.replay import PAGE, Replayed, replay, replay_plans
+from ledger.receipt import Receipt, ReceiptRow
+from ledger.replay import PAGE, Replayed, replay, replay_plans, replay_receipts
 from ledger.state import Status
 from ledger.store import EventReader, Quarantined, Store
 
@@ -140,6 +142,14 @@ class Queries:
     def _day(self, plan: Plan, as_of: date | None) -> date:
         return day_in(plan.opened.terms.timezone, self._clock()) if as_of is None else civil_date("as_of", as_of)
 
+    def timezone(self, plan_id: str | None) -> str:
+        """Return the time zone of a plan; UTC if there is none of this id."""
+        try:
+            opened = None if plan_id is None else self.history(plan_id)[0].event
+        except PlanNotFound:
+            return "UTC"
+        return opened.terms.timezone if isinstance(opened, PlanOpened) else "UTC"
+
     # ---- many plans
 
     def question(
@@ -176,15 +186,38 @@ class Queries:
         if question.known_at is not None:
             selected = self._select(question)
             totals = [(period.currency, day, total(period)) for period, day in selected.periods]
-            return Listing(portfolio_rows(totals), quarantined=selected.quarantined)
+            unallocated, unreadable = self._unallocated(question, selected.through)
+            return Listing(portfolio_rows(totals, unallocated), quarantined=[*selected.quarantined, *unreadable])
 
         def from_totals(tables: Tables) -> Listing[PortfolioRow]:
-            reading = PeriodTables(tables)
-            return Listing(
-                portfolio_rows(reading.totals(question.days(reading))), quarantined=self._quarantined(tables)
-            )
+            if not self._store.stream_ids(kind=RECEIPT, limit=1):
+                reading = PeriodTables(tables)
+                rows = portfolio_rows(reading.totals(question.days(reading)))
+                return Listing(rows, quarantined=self._quarantined(tables))
+            with self._store.views.snapshot() as query:  # plans and receipts as of one sequence
+                tables = tables.of(self._store.views.checkpoint(tables.generation, query), query)
+                reading = PeriodTables(tables)
+                totals, quarantined = reading.totals(question.days(reading)), self._quarantined(tables)
+            unallocated, unreadable = self._unallocated(question, tables.generation.reached)
+            return Listing(portfolio_rows(totals, unallocated), quarantined=[*quarantined, *unreadable])
 
         return self._ask(from_totals)
+
+    def receipts(self, question: Question) -> Listing[ReceiptRow]:
+        """Return money received and not applied at once, whatever became of it, by date and reference."""
+        found, unreadable = self._receipts(question, self._store.last_sequence())
+        rows = [row for receipt, day in found if (row := receipt.row(day)) is not None]
+        return Listing(sorted(rows, key=lambda row: (row.received_on, row.reference)), quarantined=unreadable)
+
+    def _unallocated(self, question: Question, through: int) -> tuple[list[tuple[Money, date]], list[Quarantined]]:
+        found, unreadable = self._receipts(question, through)
+        return [(row.remaining, day) for receipt, day in found if (row := receipt.row(day))], unreadable
+
+    def _receipts(self, question: Question, through: int) -> tuple[list[tuple[Receipt, date]], list[Quarantined]]:
+        """Return the receipts as of a sequence, each with the date that is asked about."""
+        receipts, errors = replay_receipts(self._store.at(through), known_at=question.known_at)
+        found = [(receipt, question.day(receipt.received.timezone)) for receipt in receipts]
+        return found, list(map(Quarantined.of, errors))
 
     def positions(self, question: Question) -> Listing[Position]:
         """Return the positions of the plans opened by then, by plan id."""

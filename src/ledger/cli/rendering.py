@@ -99,6 +99,7 @@ def portfolio_table(rows: Sequence[PortfolioRow], *, title: str) -> Table:
         ("  completed", *(f"{row.completed:,}" for row in rows)),
         ("Paid", *(f"{row.paid:,}" for row in rows)),
         ("  of which in cancelled plans", *(f"{row.paid_in_cancelled:,}" for row in rows)),
+        ("Received, not allocated", *(f"{row.unallocated:,}" for row in rows)),
         ("Cancelled plans hold", *("" for _ in rows)),
         ("  of the money paid", *(_percent(row.cancelled_share_of_paid) for row in rows)),
         ("  of the prices", *(_percent(row.cancelled_share_of_price) for row in rows)),

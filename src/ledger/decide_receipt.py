@@ -1,0 +1,198 @@
+"""The decision on receipts: a command on money received becomes events, or is refused. Pure.
+
+An allocation is decided on two streams, the receipt and the plan: what either refuses is refused as a whole.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import attrs
+
+from ledger.commands import (
+    AllocateUnallocated,
+    Metadata,
+    ReceiptCommand,
+    ReceiveUnallocated,
+    RecordPayment,
+    ReturnUnallocated,
+)
+from ledger.dates import day_in
+from ledger.decide import Decider
+from ledger.errors import Overpayment, ReceiptConflict, ReceiptNotFound, ReceiptRefused, ReferenceConflict
+from ledger.events import RECEIPT, MoneyAllocated, MoneyReceived, MoneyReturned, ReceiptEvent, RecordedEvent
+from ledger.money import Money
+from ledger.receipt import Receipt
+
+
+class ReceiptDecider:
+    """Decides the commands on one receipt, one after another, each as if the ones before it had been recorded."""
+
+    def __init__(self, history: Sequence[RecordedEvent]) -> None:
+        self._receipt = Receipt(history) if history else None
+
+    def decide(self, command: ReceiptCommand, metadata: Metadata) -> tuple[RecordedEvent, ...]:
+        """Return the event that the command records; none if it was recorded before.
+
+        Raises `ReceiptRefused`, `ReceiptConflict`, `ReceiptNotFound`, and then nothing has changed. An allocation is
+        decided by `allocate`, with its plan.
+        """
+        if isinstance(command, ReceiveUnallocated):
+            return self._receive(command, metadata)
+        assert isinstance(command, ReturnUnallocated), command
+        return self._return(command, metadata)
+
+    def payment(self, command: AllocateUnallocated) -> RecordPayment:
+        """Return the payment that an allocation makes, before the plan has its say; of a repeated one, the same again.
+
+        Raises `ReceiptRefused`, `ReceiptNotFound`.
+        """
+        receipt = self._found(command)
+        recorded = receipt.allocations.get((command.plan_id, command.payment))
+        amount = command.amount or (receipt.money(receipt.remaining) if recorded is None else recorded.amount)
+        if recorded is None:
+            _refuse_amount(command, receipt, amount, "allocate")
+        received = receipt.received
+        return RecordPayment(
+            plan_id=command.plan_id,
+            reference=command.payment,
+            amount=amount,
+            paid_at=command.paid_at or received.received_at or received.effective_on,
+            kind=command.kind,
+        )
+
+    def allocated(
+        self, command: AllocateUnallocated, metadata: Metadata, *, amount: Money, paid_on: date, payment_is_new: bool
+    ) -> tuple[RecordedEvent, ...]:
+        """Return the event of an allocation that the plan has accepted; none if it was recorded before.
+
+        A payment that the plan had before is this money if it has the receipt's own reference. Raises
+        `ReferenceConflict` if it has another.
+        """
+        receipt = self._found(command)
+        if (command.plan_id, command.payment) in receipt.allocations:
+            return ()
+        if not payment_is_new and command.payment != command.reference:
+            raise ReferenceConflict(
+                plan_id=command.plan_id,
+                reference=command.payment,
+                field="receipt",
+                recorded=None,
+                given=command.reference,
+            )
+        event = MoneyAllocated(effective_on=paid_on, plan_id=command.plan_id, payment=command.payment, amount=amount)
+        return self._recorded(command, event, metadata, key=command.payment)
+
+    def _receive(self, command: ReceiveUnallocated, metadata: Metadata) -> tuple[RecordedEvent, ...]:
+        receipt, at = self._receipt, command.received_at
+        zone = command.timezone if receipt is None else receipt.received.timezone
+        received = MoneyReceived(
+            effective_on=day_in(zone, at) if isinstance(at, datetime) else at,
+            reference=command.reference,
+            amount=command.amount,
+            timezone=zone,
+            received_at=at if isinstance(at, datetime) else None,
+            plan_id=command.plan_id,
+            code=command.code,
+            reason=command.reason,
+        )
+        if receipt is not None:
+            _compare(command, receipt.received, received, {"amount": "amount", "plan_id": "plan_id", **_DATED})
+            return ()
+        _refuse_ahead(command, received.effective_on, zone, metadata.recorded_at)
+        return self._recorded(command, received, metadata, key=command.reference)
+
+    def _return(self, command: ReturnUnallocated, metadata: Metadata) -> tuple[RecordedEvent, ...]:
+        receipt, key = self._found(command), command.return_reference
+        event = MoneyReturned(effective_on=command.on, reference=key, amount=command.amount, reason=command.reason)
+        if key in receipt.returns:
+            _compare(command, receipt.returns[key], event, {"amount": "amount", "reason": "reason", **_RETURNED})
+            return ()
+        received = receipt.received
+        if command.on < received.effective_on:
+            reason = f"a return is dated {command.on}, and the money was received on {received.effective_on}"
+            raise ReceiptRefused(reference=command.reference, reason=reason, remedy="date it on that day or later")
+        _refuse_ahead(command, command.on, received.timezone, max(metadata.recorded_at, receipt.recorded_at))
+        _refuse_amount(command, receipt, command.amount, "return")
+        return self._recorded(command, event, metadata, key=key)
+
+    def _found(self, command: ReceiptCommand) -> Receipt:
+        if self._receipt is None:
+            raise ReceiptNotFound(reference=command.reference)
+        return self._receipt
+
+    def _recorded(
+        self, command: ReceiptCommand, event: ReceiptEvent, metadata: Metadata, *, key: str
+    ) -> tuple[RecordedEvent, ...]:
+        """Return the event in its envelope, and apply it."""
+        receipt = self._receipt
+        recorded = RecordedEvent(
+            kind=RECEIPT,
+            stream_id=command.reference,
+            version=1 if receipt is None else receipt.version + 1,
+            recorded_at=metadata.recorded_at if receipt is None else max(metadata.recorded_at, receipt.recorded_at),
+            actor=metadata.actor,
+            correlation=metadata.correlation,
+            key=key,
+            event=event,
+        )
+        if receipt is None:
+            self._receipt = Receipt([recorded])
+        else:
+            receipt.apply(recorded)
+        return (recorded,)
+
+
+def allocate(
+    receipt: ReceiptDecider, plan: Decider, command: AllocateUnallocated, metadata: Metadata
+) -> list[tuple[RecordedEvent, ...]]:
+    """Return the events of an allocation: the receipt's, then the plan's; none if it was recorded before.
+
+    Raises what either decider raises, and then nothing has changed on either.
+    """
+    payment = receipt.payment(command)
+    try:
+        paid = plan.decide(payment, metadata)
+    except Overpayment as error:
+        most = payment.amount.minor - (error.standing - error.price)
+        if command.amount is not None or most < 1:
+            raise
+        payment = attrs.evolve(payment, amount=Money(most, error.currency))
+        paid = plan.decide(payment, metadata)
+    paid_on = plan.paid_on(payment.reference)
+    event = receipt.allocated(command, metadata, amount=payment.amount, paid_on=paid_on, payment_is_new=bool(paid))
+    return [event, paid]
+
+
+# ---- repetitions and refusals
+
+_DATED = {"effective_on": "received_at"}
+_RETURNED = {"effective_on": "on"}
+
+
+def _compare(command: ReceiptCommand, recorded: ReceiptEvent, given: ReceiptEvent, fields: dict[str, str]) -> None:
+    """Raise `ReceiptConflict` naming the first argument, by field of the event, in which a repeated command differs."""
+    for field, argument in fields.items():
+        before, after = getattr(recorded, field), getattr(given, field)
+        if before != after:
+            raise ReceiptConflict(reference=command.reference, field=argument, recorded=before, given=after)
+
+
+def _refuse_amount(command: ReceiptCommand, receipt: Receipt, amount: Money, verb: str) -> None:
+    """Refuse money that is not there."""
+    remaining = receipt.money(receipt.remaining)
+    if amount.currency != remaining.currency:
+        reason = f"{amount} are to be taken from {remaining}"
+        raise ReceiptRefused(reference=command.reference, reason=reason, remedy=f"state it in {remaining.currency}")
+    if not receipt.remaining:
+        reason = f"nothing of {receipt.received.amount} remains"
+        raise ReceiptRefused(reference=command.reference, reason=reason, remedy=f"there is nothing to {verb}")
+    if amount.minor > receipt.remaining:
+        reason = f"{remaining} remain, less than {amount}"
+        raise ReceiptRefused(reference=command.reference, reason=reason, remedy=f"{verb} at most {remaining}")
+
+
+def _refuse_ahead(command: ReceiptCommand, on: date, zone: str, recorded_at: datetime) -> None:
+    """Refuse a date after the day of the recording. Source: RULES.md section 1."""
+    if on > (today := day_in(zone, recorded_at)):
+        reason = f"it is dated {on}, after {today}, the day of its recording in {zone}"
+        raise ReceiptRefused(reference=command.reference, reason=reason, remedy="date it by then")
