@@ -13,7 +13,7 @@ import attrs
 from ledger import arguments
 from ledger.dates import civil_date, day_in, instant
 from ledger.errors import CommandRefused, PlanNotFound
-from ledger.events import RECEIPT, PlanOpened, RecordedEvent
+from ledger.events import RECEIPT, RecordedEvent
 from ledger.money import Money
 from ledger.plan import Plan, known
 from ledger.position import Position
@@ -26,7 +26,7 @@ from ledger.projections.totals import total
 from ledger.readmodel.periods import Day, PeriodTables
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
-from ledger.receipt import Receipt, ReceiptRow
+from ledger.receipt import Receipt, ReceiptRow, zone_of
 from ledger.replay import PAGE, Replayed, replay, replay_plans, replay_receipts
 from ledger.state import Status
 from ledger.store import EventReader, Quarantined, Store
@@ -145,10 +145,9 @@ class Queries:
     def timezone(self, plan_id: str | None) -> str:
         """Return the time zone of a plan; UTC if there is none of this id."""
         try:
-            opened = None if plan_id is None else self.history(plan_id)[0].event
+            return zone_of([] if plan_id is None else self.history(plan_id))
         except PlanNotFound:
-            return "UTC"
-        return opened.terms.timezone if isinstance(opened, PlanOpened) else "UTC"
+            return zone_of([])
 
     # ---- many plans
 

@@ -1,12 +1,12 @@
 """Receipt: the fold of recorded events into money received, and where it went. It never falls below zero."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 import attrs
 
 from ledger.errors import CorruptHistory
-from ledger.events import RECEIPT, MoneyAllocated, MoneyReceived, MoneyReturned, RecordedEvent
+from ledger.events import RECEIPT, MoneyAllocated, MoneyReceived, MoneyReturned, PlanOpened, RecordedEvent
 from ledger.money import Money
 
 
@@ -100,6 +100,12 @@ class ReceiptRow:
     remaining: Money
     code: str
     reason: str
+
+
+def zone_of(history: Sequence[RecordedEvent]) -> str:
+    """Return the time zone in which money for the plan with this history is dated: UTC if there is no such plan."""
+    opened = history[0].event if history else None
+    return opened.terms.timezone if isinstance(opened, PlanOpened) else "UTC"
 
 
 def _corrupt(recorded: RecordedEvent, reason: str) -> CorruptHistory:

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from ledger.books.external_sort import ExternalSort
+from ledger.books.kept import KeptPayments, keepable
 from ledger.books.reader import Book, BookRow, RefusedRow, recording_order
 from ledger.errors import LedgerError
 from ledger.service import Ledger
@@ -24,31 +25,43 @@ _PLANS_IN_MEMORY = 20_000
 
 @attrs.frozen(kw_only=True)
 class ImportReport:
-    """The numbers of rows recorded and repeated, and the refused rows by file and line."""
+    """The numbers of rows recorded and repeated, and the refused rows by file and line.
+
+    `kept` is the number of refused payments whose money was kept as received and not applied; they are not in
+    `refused`.
+    """
 
     recorded: int
     repeated: int
+    kept: int = 0
     refused: tuple[RefusedRow, ...]
 
 
-def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None) -> ImportReport:
+def import_book(
+    ledger: Ledger, book: Book, *, keep_refused: bool = False, progress: Progress | None = None
+) -> ImportReport:
     """Record every row of a book that the rules allow. Importing it again records nothing.
 
     A row that was recorded late can revive a plan, so refused rows are offered again, in order, until a pass records
-    none. Each transaction is complete in itself: an interrupted import is simply repeated.
+    none. With `keep_refused` the money of payments that are still refused then, since their plan is cancelled,
+    completed, unknown or would be overpaid, is kept as received and not applied. Each transaction is complete in
+    itself: an interrupted import is simply repeated.
     """
-    handler = ledger.command_handler(keep=_PLANS_IN_MEMORY)
-    recorded = repeated = done = 0
+    handler, kept_payments = ledger.command_handler(keep=_PLANS_IN_MEMORY), KeptPayments(ledger)
+    recorded = repeated = kept = done = 0
     pending = book.rows
     while True:
         refused: ExternalSort[BookRow] = ExternalSort(recording_order)
         reasons: list[RefusedRow] = []
+        codes: list[str | None] = []
         recorded_before = recorded
         for rows in _chunks(pending):
-            for row, decided in zip(rows, handler.execute([(row.command, row.metadata) for row in rows]), strict=True):
+            commands = [(kept_payments.command(row), row.metadata) for row in rows]
+            for row, decided in zip(rows, handler.execute(commands), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.add(row)
                     reasons.append(RefusedRow(row.file, row.line, str(decided)))
+                    codes.append(keepable(decided))
                 elif decided:
                     recorded += 1
                 else:
@@ -60,8 +73,14 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
         pending = refused
         if recorded == recorded_before or not pending:
             break
-    in_order = sorted([*book.malformed, *reasons], key=lambda row: (row.file, row.line))
-    return ImportReport(recorded=recorded, repeated=repeated, refused=tuple(in_order))
+    still_refused = [*book.malformed]
+    for reason, events in kept_payments.keep(handler, zip(pending, reasons, codes, strict=True), new=keep_refused):
+        if isinstance(events, tuple):
+            kept, repeated = (kept + 1, repeated) if events else (kept, repeated + 1)
+        else:
+            still_refused.append(reason if events is None else attrs.evolve(reason, reason=str(events)))
+    in_order = sorted(still_refused, key=lambda row: (row.file, row.line))
+    return ImportReport(recorded=recorded, repeated=repeated, kept=kept, refused=tuple(in_order))
 
 
 def _chunks(rows: Iterable[BookRow]) -> Iterator[list[BookRow]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ledger.books.importer import ImportReport, import_book, write_refused
 from ledger.books.reader import EXAMPLE, read_book
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, Day, Location, progress_bar
+from ledger.cli.options import AsJson, Day, KeepRefused, Location, progress_bar
 from ledger.cli.rendering import counted
 from ledger.errors import InvalidArgument
 from ledger.service import Ledger
@@ -49,7 +49,14 @@ def demo(*, json: AsJson = False) -> None:
     rendering.print_table(rendering.statement_table(statement, title=f"Statement of plan {_DEMO_PLAN} on {_DEMO_DAY}"))
 
 
-def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson = False, location: Location) -> None:
+def import_(
+    folder: Path,
+    *,
+    rejected: Path = Path("rejected.csv"),
+    keep_refused: KeepRefused = False,
+    json: AsJson = False,
+    location: Location,
+) -> None:
     """Record a book, a folder of CSV files, in the order of recording.
 
     Importing the same book again records nothing. Refused rows do not stop the others.
@@ -60,12 +67,15 @@ def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson
         The folder with plans.csv, payments.csv, reversals.csv and so on.
     rejected
         The file for refused rows, with file, line and reason; not created if there are none.
+    keep_refused
+        Keep the money of payments whose plan is cancelled, completed, unknown or would be overpaid, as received and not
+        applied.
     json
         Print JSON instead of text.
     """
     book = read_book(folder)
     with location.create() as ledger, progress_bar(f"Importing {folder}") as progress:
-        report = import_book(ledger, book, progress=progress)
+        report = import_book(ledger, book, keep_refused=keep_refused, progress=progress)
     if report.refused or rejected.exists():  # the rows of an earlier import are out of date
         _write_rejected(rejected, report)
     if json:
@@ -99,6 +109,7 @@ def _counts(report: ImportReport) -> dict[str, object]:
     return {
         "recorded": report.recorded,
         "repeated": report.repeated,
+        "kept": report.kept,
         "refused": len(report.refused),
         "rejected": report.refused,
     }

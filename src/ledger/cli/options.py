@@ -50,6 +50,7 @@ Location = Annotated[LedgerLocation, Parameter(parse=False)]
 Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
 AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
 KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_converter(columns.instant))]
+KeepRefused = Annotated[bool, Parameter(name="--keep-refused", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 

@@ -132,7 +132,8 @@ def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
 
 def report_text(report: ImportReport) -> str:
     """Return the counts of an import, in one line."""
-    counts = (report.recorded, "recorded"), (report.repeated, "repeated"), (len(report.refused), "refused")
+    kept = [(report.kept, "kept as received and not applied")] if report.kept else []
+    counts = (report.recorded, "recorded"), (report.repeated, "repeated"), *kept, (len(report.refused), "refused")
     return "Rows: " + ", ".join(f"{count:,} {state}" for count, state in counts) + "."
 
 
