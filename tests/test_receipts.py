@@ -23,7 +23,7 @@ from ledger import (
     ReferenceConflict,
 )
 from ledger.commands import AllocateUnallocated, Metadata, RecordPayment
-from ledger.events import MoneyAllocated, MoneyReceived, MoneyReturned, PaymentMade
+from ledger.events import AllocationReversed, MoneyAllocated, MoneyReceived, MoneyReturned, PaymentMade, PaymentReversed
 from ledger.plan import Plan
 from ledger.receipt import Receipt
 from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
@@ -205,7 +205,7 @@ def test_a_payment_that_the_plan_has_already_is_the_same_money_only_under_its_ow
     receive(ledger)
     receive(ledger, "bank-10")
     pay(ledger, PAID_ON, "bank-9", amount="100.01")
-    with pytest.raises(ReferenceConflict, match="recorded with receipt None, not 'bank-10'"):
+    with pytest.raises(ReceiptRefused, match="payment 'bank-9' of plan P-1 was recorded before, and is other money"):
         ledger.allocate("bank-10", plan_id="P-1", payment_reference="bank-9")
     (event,) = ledger.allocate("bank-9", plan_id="P-1")
     assert isinstance(event.event, MoneyAllocated)
@@ -219,6 +219,48 @@ def test_only_what_was_received_can_be_allocated_or_returned(ledger: Ledger) -> 
         ledger.allocate("bank-9", plan_id="P-1")
     with pytest.raises(ReceiptNotFound):
         ledger.return_unallocated("bank-9", amount=usd("1.00"), on=PAID_ON, reason="x")
+
+
+# ---- reversing
+
+
+def test_a_reversed_allocation_leaves_the_money_to_be_allocated(ledger: Ledger) -> None:
+    """To the wrong plan: the payment was never made, and the money goes to the right one. Its reference stays used."""
+    open_plan(ledger)
+    open_plan(ledger, "P-2")
+    receive(ledger)
+    ledger.allocate("bank-9", plan_id="P-1")
+    with pytest.raises(ReceiptRefused, match="payment 'bank-9' of plan P-2 was not allocated from it; check the plan"):
+        ledger.reverse_allocation("bank-9", plan_id="P-2")
+    events = ledger.reverse_allocation("bank-9", plan_id="P-1")
+    assert isinstance(events[0].event, AllocationReversed)
+    assert isinstance(events[1].event, PaymentReversed)
+    assert ledger.reverse_allocation("bank-9", plan_id="P-1") == ledger.allocate("bank-9", plan_id="P-1") == ()
+    assert ledger.position("P-1", as_of=PAID_ON).paid == usd("0.00")
+    assert [figures(row) for row in ledger.unallocated(as_of=PAID_ON)] == [["100.01", "0.00", "0.00", "100.01"]]
+    ledger.allocate("bank-9", plan_id="P-2")
+    assert ledger.unallocated(as_of=PAID_ON) == ()
+    assert ledger.verify().differences == ()
+
+
+def test_a_payment_that_was_reversed_for_error_alone_is_made_up_for(ledger: Ledger) -> None:
+    """Somebody reversed only the payment: reversing the allocation records the missing half. A chargeback is final."""
+    open_plan(ledger)
+    receive(ledger)
+    ledger.allocate("bank-9", plan_id="P-1", amount=usd("60.00"))
+    ledger.allocate("bank-9", plan_id="P-1", payment_reference="part", amount=usd("40.00"))
+    ledger.reverse_payment("P-1", reference="bank-9", cause="error")
+    (event,) = ledger.reverse_allocation("bank-9", plan_id="P-1")
+    assert isinstance(event.event, AllocationReversed)
+    assert [str(row.remaining) for row in ledger.unallocated(as_of=PAID_ON)] == ["60.01 USD"]
+    ledger.reverse_payment("P-1", reference="part", cause="chargeback", on=PAID_ON)
+    with pytest.raises(ReferenceConflict, match="cause"):
+        ledger.reverse_allocation("bank-9", plan_id="P-1", payment_reference="part")
+    pay(ledger, PAID_ON, "wrong")
+    ledger.reverse_payment("P-1", reference="wrong", cause="error")
+    receive(ledger, "wrong", amount="150.00")
+    with pytest.raises(ReceiptRefused, match="recorded before, and is other money; give it a reference of its own"):
+        ledger.allocate("wrong", plan_id="P-1")
 
 
 # ---- returning
@@ -315,6 +357,7 @@ acts = st.lists(
     st.one_of(
         st.tuples(st.just("allocate"), st.sampled_from(["P-1", "P-2", "P-404"]), st.none() | amounts),
         st.tuples(st.just("return"), st.just(""), amounts),
+        st.tuples(st.just("reverse"), st.sampled_from(["P-1", "P-2"]), st.integers(0, 11)),
         st.tuples(st.just("again"), st.just(""), st.none()),
     ),
     max_size=12,
@@ -338,6 +381,8 @@ def test_every_cent_is_remaining_allocated_or_returned(received: int, acts: list
             try:
                 if act == "allocate":
                     ledger.allocate("r", plan_id=plan_id, amount=money, payment_reference=f"r/{number}")
+                elif act == "reverse":
+                    ledger.reverse_allocation("r", plan_id=plan_id, payment_reference=f"r/{minor}")
                 elif money is not None:
                     ledger.return_unallocated(
                         "r", amount=money, on=PAID_ON, reason="back", return_reference=f"out-{number}"
@@ -374,6 +419,12 @@ def test_a_receipt_that_cannot_have_been_recorded_is_corrupt(ledger: Ledger) -> 
         "begins with the money received": [received, attrs.evolve(received, version=2)],
         "no event of a receipt": [opened],
         "its reference is 'bank-9'": [attrs.evolve(received, stream_id="bank-8")],
+        "payment 'x' of plan P-1 is not allocated": [
+            received,
+            attrs.evolve(
+                returned, event=AllocationReversed(effective_on=PAID_ON, plan_id="P-1", payment="x"), version=2
+            ),
+        ],
         "recorded before": [received, attrs.evolve(returned, recorded_at=received.recorded_at - timedelta(seconds=1))],
     }
     for reason, history in impossible.items():

@@ -9,9 +9,9 @@ from contextlib import suppress
 from itertools import chain, count, islice
 
 from ledger import telemetry
-from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand
+from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand, ReverseAllocation
 from ledger.decide import Decider
-from ledger.decide_receipt import ReceiptDecider, allocate
+from ledger.decide_receipt import ReceiptDecider, allocate, reverse_allocation
 from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUnavailable
 from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent, Stream
 from ledger.store import Store
@@ -173,6 +173,8 @@ class UnitOfWork:
         """Return the events of a command, those of one stream together."""
         if isinstance(command, AllocateUnallocated):
             return allocate(self._receipt(command.reference), self._plan(command.plan_id), command, metadata)
+        if isinstance(command, ReverseAllocation):
+            return reverse_allocation(self._receipt(command.reference), self._plan(command.plan_id), command, metadata)
         if isinstance(command, ReceiptCommand):
             return [self._receipt(command.reference).decide(command, metadata)]
         return [self._plan(command.plan_id).decide(command, metadata)]

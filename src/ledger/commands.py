@@ -228,6 +228,27 @@ class AllocateUnallocated(ReceiptCommand):
 
 
 @attrs.frozen(kw_only=True)
+class ReverseAllocation(ReceiptCommand):
+    """Reverse the payment of an allocation for error: its money remains to be allocated again.
+
+    Both are recorded, or neither. Known by the plan and the payment's reference.
+    """
+
+    plan_id: str
+    payment: str
+
+    def __attrs_post_init__(self) -> None:
+        ReceiptCommand.__attrs_post_init__(self)
+        arguments.text("plan_id", self.plan_id)
+        arguments.text("payment", self.payment)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The receipt, and the plan."""
+        return Stream(RECEIPT, self.reference), Stream(PLAN, self.plan_id)
+
+
+@attrs.frozen(kw_only=True)
 class ReturnUnallocated(ReceiptCommand):
     """Record that money which was received left the ledger, on a date. Known by the reference of the return."""
 

@@ -15,11 +15,21 @@ from ledger.commands import (
     ReceiveUnallocated,
     RecordPayment,
     ReturnUnallocated,
+    ReverseAllocation,
+    ReversePayment,
 )
 from ledger.dates import day_in
 from ledger.decide import Decider
-from ledger.errors import Overpayment, ReceiptConflict, ReceiptNotFound, ReceiptRefused, ReferenceConflict
-from ledger.events import RECEIPT, MoneyAllocated, MoneyReceived, MoneyReturned, ReceiptEvent, RecordedEvent
+from ledger.errors import Overpayment, ReceiptConflict, ReceiptNotFound, ReceiptRefused
+from ledger.events import (
+    RECEIPT,
+    AllocationReversed,
+    MoneyAllocated,
+    MoneyReceived,
+    MoneyReturned,
+    ReceiptEvent,
+    RecordedEvent,
+)
 from ledger.money import Money
 from ledger.receipt import Receipt
 
@@ -33,8 +43,8 @@ class ReceiptDecider:
     def decide(self, command: ReceiptCommand, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         """Return the event that the command records; none if it was recorded before.
 
-        Raises `ReceiptRefused`, `ReceiptConflict`, `ReceiptNotFound`, and then nothing has changed. An allocation is
-        decided by `allocate`, with its plan.
+        Raises `ReceiptRefused`, `ReceiptConflict`, `ReceiptNotFound`, and then nothing has changed. Allocations are
+        decided by `allocate` and `reverse_allocation`, with their plan.
         """
         if isinstance(command, ReceiveUnallocated):
             return self._receive(command, metadata)
@@ -61,25 +71,31 @@ class ReceiptDecider:
         )
 
     def allocated(
-        self, command: AllocateUnallocated, metadata: Metadata, *, amount: Money, paid_on: date, payment_is_new: bool
+        self, command: AllocateUnallocated, metadata: Metadata, *, amount: Money, paid_on: date, same_money: bool
     ) -> tuple[RecordedEvent, ...]:
         """Return the event of an allocation that the plan has accepted; none if it was recorded before.
 
-        A payment that the plan had before is this money if it has the receipt's own reference. Raises
-        `ReferenceConflict` if it has another.
+        Raises `ReceiptRefused` if the payment is not `same_money`: the plan had it before, from elsewhere.
         """
-        receipt = self._found(command)
-        if (command.plan_id, command.payment) in receipt.allocations:
+        if (command.plan_id, command.payment) in self._found(command).allocations:
             return ()
-        if not payment_is_new and command.payment != command.reference:
-            raise ReferenceConflict(
-                plan_id=command.plan_id,
-                reference=command.payment,
-                field="receipt",
-                recorded=None,
-                given=command.reference,
-            )
+        if not same_money:
+            reason = f"payment {command.payment!r} of plan {command.plan_id} was recorded before, and is other money"
+            raise ReceiptRefused(reference=command.reference, reason=reason, remedy="give it a reference of its own")
         event = MoneyAllocated(effective_on=paid_on, plan_id=command.plan_id, payment=command.payment, amount=amount)
+        return self._recorded(command, event, metadata, key=command.payment)
+
+    def check_allocation(self, command: ReverseAllocation) -> None:
+        """Raise `ReceiptRefused` if the receipt has no such allocation, and `ReceiptNotFound`."""
+        if (command.plan_id, command.payment) not in self._found(command).allocations:
+            reason = f"payment {command.payment!r} of plan {command.plan_id} was not allocated from it"
+            raise ReceiptRefused(reference=command.reference, reason=reason, remedy="check the plan and the payment")
+
+    def reversed(self, command: ReverseAllocation, metadata: Metadata, *, on: date) -> tuple[RecordedEvent, ...]:
+        """Return the event of a reversal that the plan has accepted; none if it was recorded before."""
+        if (command.plan_id, command.payment) in self._found(command).reversed:
+            return ()
+        event = AllocationReversed(effective_on=on, plan_id=command.plan_id, payment=command.payment)
         return self._recorded(command, event, metadata, key=command.payment)
 
     def _receive(self, command: ReceiveUnallocated, metadata: Metadata) -> tuple[RecordedEvent, ...]:
@@ -158,9 +174,23 @@ def allocate(
             raise
         payment = attrs.evolve(payment, amount=Money(most, error.currency))
         paid = plan.decide(payment, metadata)
+    same_money = bool(paid) or (command.payment == command.reference and not plan.reversed_for_error(command.payment))
     paid_on = plan.paid_on(payment.reference)
-    event = receipt.allocated(command, metadata, amount=payment.amount, paid_on=paid_on, payment_is_new=bool(paid))
+    event = receipt.allocated(command, metadata, amount=payment.amount, paid_on=paid_on, same_money=same_money)
     return [event, paid]
+
+
+def reverse_allocation(
+    receipt: ReceiptDecider, plan: Decider, command: ReverseAllocation, metadata: Metadata
+) -> list[tuple[RecordedEvent, ...]]:
+    """Return the events of a reversed allocation: the receipt's, then the plan's; none if it was recorded before.
+
+    Raises what either decider raises, and then nothing has changed on either.
+    """
+    receipt.check_allocation(command)
+    reversal = ReversePayment(plan_id=command.plan_id, reference=command.payment, cause="error", on=None)
+    taken_back = plan.decide(reversal, metadata)
+    return [receipt.reversed(command, metadata, on=plan.paid_on(command.payment)), taken_back]
 
 
 # ---- repetitions and refusals

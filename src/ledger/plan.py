@@ -10,6 +10,7 @@ from itertools import takewhile
 from ledger.departures import Departure, RecordedOutcome, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
+    AllocationReversed,
     CancellationRequested,
     Fact,
     MoneyAllocated,
@@ -29,7 +30,7 @@ from ledger.state import Step, Timeline
 from ledger.timeline import steps, timeline
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
-_OF_RECEIPTS = (MoneyReceived, MoneyAllocated, MoneyReturned)
+_OF_RECEIPTS = (MoneyReceived, MoneyAllocated, AllocationReversed, MoneyReturned)
 
 
 class Plan:

@@ -6,8 +6,18 @@ from datetime import date, datetime
 import attrs
 
 from ledger.errors import CorruptHistory
-from ledger.events import RECEIPT, MoneyAllocated, MoneyReceived, MoneyReturned, PlanOpened, RecordedEvent
+from ledger.events import (
+    RECEIPT,
+    AllocationReversed,
+    MoneyAllocated,
+    MoneyReceived,
+    MoneyReturned,
+    PlanOpened,
+    RecordedEvent,
+)
 from ledger.money import Money
+
+_EVENTS = (MoneyReceived, MoneyAllocated, AllocationReversed, MoneyReturned)
 
 
 class Receipt:
@@ -22,6 +32,8 @@ class Receipt:
         """By plan and reference of the payment."""
         self.returns: dict[str, MoneyReturned] = {}
         """By the reference of the return."""
+        self.reversed: set[tuple[str, str]] = set()
+        """The allocations whose payment was reversed for error."""
         self.remaining = 0
         """Minor units that are neither allocated nor returned."""
         for recorded in history:
@@ -30,7 +42,7 @@ class Receipt:
     def apply(self, recorded: RecordedEvent) -> None:
         """Apply the receipt's next event. Raises `CorruptHistory`."""
         event, version = recorded.event, recorded.version
-        if recorded.kind != RECEIPT or not isinstance(event, (MoneyReceived, MoneyAllocated, MoneyReturned)):
+        if recorded.kind != RECEIPT or not isinstance(event, _EVENTS):
             raise _corrupt(recorded, "it is no event of a receipt")
         if version != self.version + 1:
             raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
@@ -42,6 +54,8 @@ class Receipt:
             self.received, self.remaining = event, event.amount.minor
         elif recorded.recorded_at < self.recorded_at:
             raise _corrupt(recorded, "it was recorded before the event that precedes it")
+        elif isinstance(event, AllocationReversed):
+            self._reverse(recorded, event)
         else:
             self._spend(recorded, event)
         self.version, self.recorded_at = version, recorded.recorded_at
@@ -60,6 +74,13 @@ class Receipt:
             self.returns[event.reference] = event
         self.remaining -= event.amount.minor
 
+    def _reverse(self, recorded: RecordedEvent, event: AllocationReversed) -> None:
+        key = event.plan_id, event.payment
+        if key not in self.allocations or key in self.reversed:
+            raise _corrupt(recorded, f"the payment {event.payment!r} of plan {event.plan_id} is not allocated")
+        self.reversed.add(key)
+        self.remaining += self.allocations[key].amount.minor
+
     def money(self, minor: int) -> Money:
         """Return an amount in the receipt's currency."""
         return Money(minor, self.received.amount.currency)
@@ -69,7 +90,8 @@ class Receipt:
         received = self.received
         if as_of < received.effective_on:
             return None
-        allocated = sum(one.amount.minor for one in self.allocations.values() if one.effective_on <= as_of)
+        made = [one for key, one in self.allocations.items() if key not in self.reversed]
+        allocated = sum(one.amount.minor for one in made if one.effective_on <= as_of)
         returned = sum(one.amount.minor for one in self.returns.values() if one.effective_on <= as_of)
         return ReceiptRow(
             reference=received.reference,

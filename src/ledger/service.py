@@ -20,6 +20,7 @@ from ledger.commands import (
     RecordPayment,
     ReinstatePlan,
     ReturnUnallocated,
+    ReverseAllocation,
     ReversePayment,
 )
 from ledger.dates import civil_date, instant
@@ -287,6 +288,23 @@ class Ledger:
             paid_at=paid_at,
             kind=kind,
         )
+        return self._execute(command, **options)
+
+    def reverse_allocation(
+        self,
+        reference: str,
+        *,
+        plan_id: str,
+        payment_reference: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Reverse the payment of an allocation for error: its money remains to be allocated again, to any plan.
+
+        Both are recorded, or neither; where the payment was reversed for error before, only what is missing. Raises
+        `ReceiptNotFound`, `ReceiptRefused`, and what `reverse_payment` raises.
+        """
+        payment = reference if payment_reference is None else payment_reference
+        command = ReverseAllocation(reference=reference, plan_id=plan_id, payment=payment)
         return self._execute(command, **options)
 
     def return_unallocated(

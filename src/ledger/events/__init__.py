@@ -15,6 +15,7 @@ from ledger.events.outcomes import PlanCompleted as PlanCompleted
 from ledger.events.outcomes import PromoApplied as PromoApplied
 from ledger.events.outcomes import RevisedLine as RevisedLine
 from ledger.events.outcomes import ScheduleRevised as ScheduleRevised
+from ledger.events.receipts import AllocationReversed as AllocationReversed
 from ledger.events.receipts import MoneyAllocated as MoneyAllocated
 from ledger.events.receipts import MoneyReceived as MoneyReceived
 from ledger.events.receipts import MoneyReturned as MoneyReturned

@@ -22,7 +22,7 @@ from ledger.events.outcomes import (
     PromoApplied,
     ScheduleRevised,
 )
-from ledger.events.receipts import MoneyAllocated, MoneyReceived, MoneyReturned
+from ledger.events.receipts import AllocationReversed, MoneyAllocated, MoneyReceived, MoneyReturned
 from ledger.events.recorded import KINDS as KINDS_OF_STREAMS
 from ledger.events.recorded import PLAN, RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
@@ -43,6 +43,7 @@ CURRENT: Mapping[str, type[Any]] = {
     "outcome_voided.v1": OutcomeVoided,
     "money_received.v1": MoneyReceived,
     "money_allocated.v1": MoneyAllocated,
+    "allocation_reversed.v1": AllocationReversed,
     "money_returned.v1": MoneyReturned,
 }
 """Every event that is written today, by its tag."""

@@ -55,6 +55,22 @@ class MoneyAllocated:
 
 
 @attrs.frozen(kw_only=True)
+class AllocationReversed:
+    """The payment of an allocation was reversed for error: it was never made, and its money remains to be allocated.
+
+    Effective from the date of that payment.
+    """
+
+    effective_on: date
+    plan_id: str
+    payment: str
+
+    def __attrs_post_init__(self) -> None:
+        arguments.text("plan_id", self.plan_id)
+        arguments.text("payment", self.payment)
+
+
+@attrs.frozen(kw_only=True)
 class MoneyReturned:
     """Money of the receipt, all or a part, left the ledger: sent back to its payer, or taken back by the bank.
 
@@ -72,5 +88,5 @@ class MoneyReturned:
         arguments.text("reason", self.reason, limit=REASON_LIMIT)
 
 
-ReceiptEvent = MoneyReceived | MoneyAllocated | MoneyReturned
+ReceiptEvent = MoneyReceived | MoneyAllocated | AllocationReversed | MoneyReturned
 """What the stream of a receipt holds: the first begins it."""
