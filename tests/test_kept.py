@@ -1,11 +1,15 @@
 """Importing with the money of refused payments kept: nothing is nowhere, nothing counts twice."""
 
+import json
 from datetime import date, datetime
 from pathlib import Path
+
+import pytest
 
 from ledger import Ledger, Money
 from ledger.books.importer import ImportReport, import_book
 from ledger.books.reader import EXAMPLE, BookRow, read_book
+from ledger.cli.app import main
 from ledger.commands import RecordPayment
 from ledger.events import PaymentMade
 from tests.examples import usd
@@ -138,3 +142,47 @@ def test_a_reference_of_two_plans_gives_two_receipts(tmp_path: Path) -> None:
         assert remaining(ledger) == {"late": "100.00 USD"}
         payments_made = [event.event for event in ledger.history("P-2") if isinstance(event.event, PaymentMade)]
         assert [payment.reference for payment in payments_made] == ["late"]
+
+
+# ---- on the command line
+
+
+def test_the_command_line_keeps_lists_allocates_and_returns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From an import to the last cent; a dry run records nothing, and a repetition says so."""
+    monkeypatch.chdir(tmp_path)
+    folder = write(
+        tmp_path,
+        plans=PLAN.format("P-3"),
+        payments="over,P-3,300.01,USD,2023-04-11,regular,2023-04-12T12:00:00+00:00\n",
+    )
+
+    def run(*arguments: str, code: int = 0) -> str:
+        assert main(["--db", f"sqlite:///{tmp_path}/books.db", *arguments]) == code
+        output = capsys.readouterr()
+        return " ".join((output.out + output.err).split())
+
+    assert run("import", str(folder), "--keep-refused") == (
+        "Rows: 1 recorded, 0 repeated, 1 kept as received and not applied, 0 refused."
+    )
+    assert json.loads(run("import", str(folder), "--json"))["kept"] == 0
+    assert not (tmp_path / "rejected.csv").exists()
+    shown = run("unallocated", "--as-of", "2023-04-30")
+    assert "1 receipt with money not allocated on 2023-04-30" in shown
+    assert "2023-04-11 over P-3 300.01 USD 300.01 USD" in shown
+    dry = run("allocate", "over", "--plan", "P-3", "--dry-run")
+    assert dry == "Not recorded, a dry run: 300.00 USD of over allocated to plan P-3."
+    assert run("allocate", "over", "--plan", "P-3", "--actor", "clerk") == "300.00 USD of over allocated to plan P-3."
+    assert run("allocate", "over", "--plan", "P-3") == "Recorded before: nothing was recorded again."
+    assert run("allocate", "over", "--plan", "P-3", "--payment", "rest", "--amount", "1.00", code=1).startswith(
+        "error: currency is ''; expected a currency code"
+    )
+    (row,) = json.loads(run("unallocated", "--json"))
+    assert (row["remaining"], row["plan_id"]) == ({"minor": 1, "currency": "USD"}, "P-3")
+    assert "Received, not allocated 0.01 USD" in run("portfolio", "--as-of", "2023-04-30")
+    rest = ["--amount", "0.01", "--currency", "USD", "--on", "2023-05-01", "--reason", "sent back"]
+    assert run("return", "over", *rest) == "0.01 USD of over returned."
+    unknown = ["--amount", "5.00", "--currency", "USD", "--on", "2023-05-01", "--reason", "no plan was stated"]
+    assert run("receive", "b-1", *unknown) == "5.00 USD received under b-1."
+    assert "no plan was stated" in run("unallocated")

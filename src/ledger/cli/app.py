@@ -1,6 +1,6 @@
 """The program: its options, its commands, its exit codes: 0 done, 1 refused or impossible, 2 usage, 130 interrupted.
 
-A new command is a function in `bookkeeping`, `queries` or `operations`, and its name in `COMMANDS`.
+A new command is a function in `bookkeeping`, `queries`, `receipts` or `operations`, and its name in `COMMANDS`.
 """
 
 import os
@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from ledger.cli import bookkeeping, operations, queries
+from ledger.cli import bookkeeping, operations, queries, receipts
 from ledger.cli.options import LedgerLocation
 from ledger.errors import LedgerError
 
 COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
     "Bookkeeping": (bookkeeping.demo, bookkeeping.import_, bookkeeping.close),
     "Queries": (queries.overdue, queries.balances, queries.portfolio, queries.statement),
+    "Money not applied": (receipts.unallocated, receipts.receive, receipts.allocate, receipts.return_),
     "Operations": (operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
 }
 """All commands, by the group under which `--help` lists them."""

@@ -51,6 +51,7 @@ Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
 AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
 KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_converter(columns.instant))]
 KeepRefused = Annotated[bool, Parameter(name="--keep-refused", negative="", show_default=False)]
+DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 

@@ -38,7 +38,7 @@ def overdue(
     """
     with location.open() as ledger:
         rows = ledger.overdue(partner=partner, as_of=as_of, known_at=known_at)
-    _show(rows, rendering.overdue_table, f"{counted(len(rows), 'overdue plan')}{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.overdue_table, f"{counted(len(rows), 'overdue plan')}{when(as_of, known_at)}", json=json)
 
 
 def balances(
@@ -64,7 +64,7 @@ def balances(
     """
     with location.open() as ledger:
         rows = ledger.balances(investor=investor, as_of=as_of, known_at=known_at)
-    _show(rows, rendering.balances_table, f"{counted(len(rows), 'share balance')}{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.balances_table, f"{counted(len(rows), 'share balance')}{when(as_of, known_at)}", json=json)
 
 
 def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location) -> None:
@@ -81,7 +81,7 @@ def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = Fa
     """
     with location.open() as ledger:
         rows = ledger.portfolio(as_of=as_of, known_at=known_at)
-    _show(rows, rendering.portfolio_table, f"Portfolio{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.portfolio_table, f"Portfolio{when(as_of, known_at)}", json=json)
 
 
 def statement(
@@ -102,10 +102,11 @@ def statement(
     """
     with location.open() as ledger:
         lines = ledger.statement(plan, as_of=as_of, known_at=known_at)
-    _show(lines, rendering.statement_table, f"Statement of plan {plan}{_when(as_of, known_at)}", json=json)
+    show(lines, rendering.statement_table, f"Statement of plan {plan}{when(as_of, known_at)}", json=json)
 
 
-def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
+def show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
+    """Print rows as a table or as JSON, and on standard error the plans that they leave out."""
     if json:
         print(rendering.to_json(rows))
     else:
@@ -114,7 +115,7 @@ def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: b
         print(f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}", file=sys.stderr)
 
 
-def _when(as_of: date | None, known_at: datetime | None) -> str:
+def when(as_of: date | None, known_at: datetime | None) -> str:
     """Return the end of a title: the two dates of the question."""
     known = f", as known at {known_at.isoformat()}" if known_at else ""
     return f" on {as_of}{known}" if as_of else f" today{known}"

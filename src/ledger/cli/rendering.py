@@ -20,6 +20,7 @@ from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
+from ledger.receipt import ReceiptRow
 
 _WIDTH_WITHOUT_TERMINAL = 120
 _NARROWEST_TEXT = 24
@@ -106,6 +107,25 @@ def portfolio_table(rows: Sequence[PortfolioRow], *, title: str) -> Table:
         ("  of the plans", *(_percent(row.cancelled_share_of_plans) for row in rows)),
     ]
     return _table(title, ("", *(f"#{row.currency}" for row in rows)), figures)
+
+
+def receipts_table(rows: Sequence[ReceiptRow], *, title: str) -> Table:
+    """Return money received and not applied at once, with what remains of it and why."""
+    return _table(
+        title,
+        ("Received", "Reference", "Plan", "#Amount", "#Remaining", "~Reason"),
+        (
+            (
+                str(row.received_on),
+                row.reference,
+                row.plan_id or "",
+                f"{row.received:,}",
+                f"{row.remaining:,}",
+                row.reason,
+            )
+            for row in rows
+        ),
+    )
 
 
 def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
