@@ -13,7 +13,8 @@ from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCo
 from ledger.decide import Decider
 from ledger.decide_receipt import ReceiptDecider, allocate, reverse_allocation
 from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUnavailable
-from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent, Stream
+from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent
+from ledger.events.recorded import Stream
 from ledger.store import Store
 
 Group = Sequence[tuple[AnyCommand, Metadata]]

@@ -9,8 +9,9 @@ import attrs
 
 from ledger import arguments
 from ledger.dates import civil_date, date_or_instant, timezone
-from ledger.events import PLAN, RECEIPT, Stream
+from ledger.events import PLAN, RECEIPT
 from ledger.events.facts import REASON_LIMIT, PaymentKind, ReversalCause
+from ledger.events.recorded import Stream
 from ledger.money import Money
 from ledger.terms import PlanTerms
 

@@ -25,4 +25,3 @@ from ledger.events.recorded import PLAN as PLAN
 from ledger.events.recorded import RECEIPT as RECEIPT
 from ledger.events.recorded import Event as Event
 from ledger.events.recorded import RecordedEvent as RecordedEvent
-from ledger.events.recorded import Stream as Stream
