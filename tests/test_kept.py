@@ -144,6 +144,18 @@ def test_a_reference_of_two_plans_gives_two_receipts(tmp_path: Path) -> None:
         assert [payment.reference for payment in payments_made] == ["late"]
 
 
+def test_money_whose_receipt_would_have_too_long_a_reference_stays_refused(tmp_path: Path) -> None:
+    """The reference is another plan's, and with the plan's id before it longer than a reference may be."""
+    plan, reference = "P" * 120, "r" * 120
+    payments = LATE.replace("late", reference) + LATE.replace("late", reference).replace("P-1", plan)
+    folder = write(tmp_path, plans=PLAN.format("P-1") + PLAN.format(plan), payments=payments)
+    with Ledger.open("memory://") as ledger:
+        report = import_book(ledger, read_book(folder), keep_refused=True)
+        assert counts(report) == (2, 0, 1, 1)
+        assert report.refused[0].line == 3
+        assert "was cancelled on" in report.refused[0].reason
+
+
 # ---- on the command line
 
 

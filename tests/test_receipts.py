@@ -1,5 +1,6 @@
 """Money that no plan takes is kept, by reference, as received and not applied; allocating it is one act."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import attrs
@@ -437,3 +438,27 @@ def test_a_receipt_that_cannot_have_been_recorded_is_corrupt(ledger: Ledger) -> 
 def _second(returned: RecordedEvent, reference: str) -> RecordedEvent:
     assert isinstance(returned.event, MoneyReturned)
     return attrs.evolve(returned, version=returned.version + 1, event=attrs.evolve(returned.event, reference=reference))
+
+
+# ---- at once
+
+
+def test_threads_cannot_allocate_more_than_there_is(ledger: Ledger) -> None:
+    """Eight at once take 20.00 each of 100.01, for two plans: five succeed, and both plans agree with the receipt."""
+    open_plan(ledger)
+    open_plan(ledger, "P-2")
+    receive(ledger)
+
+    def take(number: int) -> bool:
+        plan_id = f"P-{number % 2 + 1}"
+        try:
+            ledger.allocate("bank-9", plan_id=plan_id, amount=usd("20.00"), payment_reference=f"part-{number}")
+        except ReceiptRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(take, range(8))) == 5
+    assert [figures(row) for row in ledger.unallocated(as_of=PAID_ON)] == [["100.01", "100.00", "0.00", "0.01"]]
+    paid = [ledger.position(plan_id, as_of=PAID_ON).paid.minor for plan_id in ("P-1", "P-2")]
+    assert sum(paid) == 100_00
