@@ -40,6 +40,11 @@ class ReceiptDecider:
     def __init__(self, history: Sequence[RecordedEvent]) -> None:
         self._receipt = Receipt(history) if history else None
 
+    @property
+    def version(self) -> int:
+        """The number of the receipt's events."""
+        return 0 if self._receipt is None else self._receipt.version
+
     def decide(self, command: ReceiptCommand, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         """Return the event that the command records; none if it was recorded before.
 
@@ -144,7 +149,7 @@ class ReceiptDecider:
         recorded = RecordedEvent(
             kind=RECEIPT,
             stream_id=command.reference,
-            version=1 if receipt is None else receipt.version + 1,
+            version=self.version + 1,
             recorded_at=metadata.recorded_at if receipt is None else max(metadata.recorded_at, receipt.recorded_at),
             actor=metadata.actor,
             correlation=metadata.correlation,

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from ledger.books.external_sort import ExternalSort
-from ledger.books.kept import KeptPayments, keepable
+from ledger.books.kept import KeptPayments
 from ledger.books.reader import Book, BookRow, RefusedRow, recording_order
 from ledger.errors import LedgerError
 from ledger.service import Ledger
@@ -47,13 +47,12 @@ def import_book(
     completed, unknown or would be overpaid, is kept as received and not applied. Each transaction is complete in
     itself: an interrupted import is simply repeated.
     """
-    handler, kept_payments = ledger.command_handler(keep=_PLANS_IN_MEMORY), KeptPayments(ledger)
+    handler, kept_payments = ledger.command_handler(keep=_PLANS_IN_MEMORY), KeptPayments(ledger, new=keep_refused)
     recorded = repeated = kept = done = 0
     pending = book.rows
     while True:
         refused: ExternalSort[BookRow] = ExternalSort(recording_order)
         reasons: list[RefusedRow] = []
-        codes: list[str | None] = []
         recorded_before = recorded
         for rows in _chunks(pending):
             commands = [(kept_payments.command(row), row.metadata) for row in rows]
@@ -61,7 +60,7 @@ def import_book(
                 if isinstance(decided, LedgerError):
                     refused.add(row)
                     reasons.append(RefusedRow(row.file, row.line, str(decided)))
-                    codes.append(keepable(decided))
+                    kept_payments.note(row, decided)
                 elif decided:
                     recorded += 1
                 else:
@@ -74,11 +73,13 @@ def import_book(
         if recorded == recorded_before or not pending:
             break
     still_refused = [*book.malformed]
-    for reason, events in kept_payments.keep(handler, zip(pending, reasons, codes, strict=True), new=keep_refused):
+    keeping = kept_payments.keep(handler, pending)
+    for row_refused in reasons:
+        events = keeping.get((row_refused.file, row_refused.line))
         if isinstance(events, tuple):
             kept, repeated = (kept + 1, repeated) if events else (kept, repeated + 1)
         else:
-            still_refused.append(reason if events is None else attrs.evolve(reason, reason=str(events)))
+            still_refused.append(row_refused if events is None else attrs.evolve(row_refused, reason=str(events)))
     in_order = sorted(still_refused, key=lambda row: (row.file, row.line))
     return ImportReport(recorded=recorded, repeated=repeated, kept=kept, refused=tuple(in_order))
 

@@ -5,20 +5,17 @@ is offered to its plan as an allocation, so the money cannot count twice; once i
 whole or in part, it is not offered any more.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date
 from itertools import islice
-from typing import TypeVar
 
-from ledger.books.reader import BookRow, RefusedRow
+from ledger.books.reader import BookRow
 from ledger.command_handler import CommandHandler, Decided
 from ledger.commands import AllocateUnallocated, AnyCommand, ReceiveUnallocated, RecordPayment
 from ledger.errors import InvalidArgument, LedgerError, Overpayment, PlanIsCancelled, PlanIsCompleted, PlanNotFound
 from ledger.receipt import zone_of
 from ledger.service import Ledger
-
-T = TypeVar("T")
 
 _ROWS_PER_TRANSACTION = 2_000
 
@@ -34,8 +31,11 @@ _CODES: Mapping[type[LedgerError], str] = {
 class KeptPayments:
     """The receipts of a ledger, as an import meets them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, new: bool) -> None:
+        """Read the receipts. `new`: money is kept that is not kept already; else that is only received again."""
         self._ledger = ledger
+        self._new = new
+        self._noted: dict[tuple[str, int], tuple[str, str]] = {}
         self._zones: dict[str, str] = {}
         self._receipts = {row.reference: row for row in ledger.receipts(as_of=date.max)}
         self._plans = {reference: row.plan_id for reference, row in self._receipts.items()}
@@ -59,29 +59,34 @@ class KeptPayments:
             kind=payment.kind,
         )
 
-    def keep(
-        self, handler: CommandHandler, refused: Iterable[tuple[BookRow, RefusedRow, str | None]], *, new: bool
-    ) -> Iterator[tuple[RefusedRow, Decided | None]]:
-        """Keep the money of refused payments; yield each refused row with the events of its receipt, or an error.
+    def note(self, row: BookRow, error: LedgerError) -> None:
+        """Note the latest refusal of a row, if the money of such a row is to be kept."""
+        code, key = _CODES.get(type(error)), (row.file, row.line)
+        self._noted.pop(key, None)
+        if code is None or not isinstance(row.command, RecordPayment):
+            return
+        if self._new or self._receipt_of(row.command) in self._plans:
+            self._noted[key] = code, str(error)
 
-        `refused` has the code of each refusal. Money that is kept already is received again, which records nothing;
-        other money only if `new`. A row without money to keep comes with None.
+    def keep(self, handler: CommandHandler, refused: Iterable[BookRow]) -> dict[tuple[str, int], Decided]:
+        """Keep the money of the rows that are still refused, if it is to be kept.
+
+        Returns by file and line the events of each receipt, none if the money is kept already, or the error with which
+        it cannot be kept.
         """
-        for some in _chunks(refused):
-            commands = [self._keeping(row, code, why.reason, new=new) for row, why, code in some]
-            batch = [(one, row.metadata) for (row, _, _), one in zip(some, commands, strict=True) if one is not None]
-            decided = iter(handler.execute(batch))
-            for (_, why, _), command in zip(some, commands, strict=True):
-                yield why, None if command is None else next(decided)
+        found: dict[tuple[str, int], Decided] = {}
+        remaining = (pair for row in refused if (pair := self._keeping(row)) is not None)
+        while some := list(islice(remaining, _ROWS_PER_TRANSACTION)):
+            decided = handler.execute([(command, row.metadata) for row, command in some])
+            found |= {(row.file, row.line): one for (row, _), one in zip(some, decided, strict=True)}
+        return found
 
-    def _keeping(self, row: BookRow, code: str | None, reason: str, *, new: bool) -> ReceiveUnallocated | None:
-        payment = row.command
-        if code is None or not isinstance(payment, RecordPayment):
-            return None
-        if not new and self._receipt_of(payment) not in self._plans:
+    def _keeping(self, row: BookRow) -> tuple[BookRow, ReceiveUnallocated] | None:
+        noted, payment = self._noted.get((row.file, row.line)), row.command
+        if noted is None or not isinstance(payment, RecordPayment):
             return None
         with suppress(InvalidArgument):  # a reference that is too long with its plan before it
-            return self._receive(payment, code, reason)
+            return row, self._receive(payment, *noted)
         return None
 
     def _receive(self, payment: RecordPayment, code: str, reason: str) -> ReceiveUnallocated:
@@ -108,14 +113,3 @@ class KeptPayments:
             with suppress(PlanNotFound):
                 self._zones[plan_id] = zone_of(self._ledger.history(plan_id))
         return self._zones[plan_id]
-
-
-def keepable(error: LedgerError) -> str | None:
-    """Return the code of a refusal after which the money of a payment can be kept; None for any other error."""
-    return _CODES.get(type(error))
-
-
-def _chunks(refused: Iterable[T]) -> Iterator[list[T]]:
-    remaining = iter(refused)
-    while chunk := list(islice(remaining, _ROWS_PER_TRANSACTION)):
-        yield chunk
