@@ -191,7 +191,7 @@ def test_the_command_line_keeps_lists_allocates_and_returns(
         "error: currency is ''; expected a currency code"
     )
     (row,) = json.loads(run("unallocated", "--json"))
-    assert (row["remaining"], row["plan_id"]) == ({"minor": 1, "currency": "USD"}, "P-3")
+    assert (row["remaining"], row["plan_id"]) == ({"minor": 1, "currency": "USD", "amount": "0.01"}, "P-3")
     assert "Received, not allocated 0.01 USD" in run("portfolio", "--as-of", "2023-04-30")
     rest = ["--amount", "0.01", "--currency", "USD", "--on", "2023-05-01", "--reason", "sent back"]
     assert run("return", "over", *rest) == "0.01 USD of over returned."

@@ -1,7 +1,9 @@
 """Money that no plan takes is kept, by reference, as received and not applied; allocating it is one act."""
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 
 import attrs
 import pytest
@@ -10,9 +12,11 @@ from hypothesis import strategies as st
 
 from ledger import (
     CorruptHistory,
+    EndOfDay,
     InvalidArgument,
     Ledger,
     LedgerError,
+    Listing,
     Overpayment,
     PlanIsCancelled,
     PlanNotFound,
@@ -23,7 +27,7 @@ from ledger import (
     RecordedEvent,
     ReferenceConflict,
 )
-from ledger.commands import AllocateUnallocated, Metadata, RecordPayment
+from ledger.commands import AllocateUnallocated, Metadata, RecordPayment, ReturnUnallocated
 from ledger.events import AllocationReversed, MoneyAllocated, MoneyReceived, MoneyReturned, PaymentMade, PaymentReversed
 from ledger.plan import Plan
 from ledger.receipt import Receipt
@@ -282,7 +286,7 @@ def test_money_is_returned_in_parts(ledger: Ledger) -> None:
         reason = "the bank took it back"
         ledger.return_unallocated("bank-9", amount=usd(amount), on=on, reason=reason, return_reference="out-2")
 
-    with pytest.raises(ReceiptRefused, match="the money was received on 2023-04-11; date it on that day or later"):
+    with pytest.raises(ReceiptRefused, match="the money was received on 2023-04-11; check the receipt and the date"):
         more("1.00", PAID_ON - timedelta(days=1))
     with pytest.raises(ReceiptRefused, match=r"40\.01 USD remain, less than 40\.02 USD; return at most 40\.01 USD"):
         more("40.02", PAID_ON)
@@ -313,6 +317,84 @@ def test_the_portfolio_shows_money_received_and_not_allocated(ledger: Ledger) ->
     ledger.allocate("bank-9", plan_id="P-1", recorded_at=at)
     (_, dollars) = ledger.portfolio(as_of=PAID_ON)
     assert (dollars.paid, dollars.unallocated) == (usd("100.01"), usd("0.00"))
+
+
+def test_receipts_come_in_pages(ledger: Ledger) -> None:
+    """By date and reference; money that was spent takes no row of a page of the unallocated."""
+    open_plan(ledger)
+    order = [("r-2", OPENED_ON), ("r-9", OPENED_ON), ("r-1", PAID_ON), ("r-3", PAID_ON)]
+    for reference, on in reversed(order):
+        receive(ledger, reference, on=on)
+    ledger.allocate("r-9", plan_id="P-1")
+
+    def pages(ask: Callable[..., Listing[ReceiptRow]]) -> Iterator[list[str]]:
+        page = ask(as_of=PAID_ON, limit=2)
+        while True:
+            yield [row.reference for row in page]
+            if page.next is None:
+                return
+            page = ask(as_of=PAID_ON, limit=2, after=page.next)
+
+    assert list(pages(ledger.receipts)) == [["r-2", "r-9"], ["r-1", "r-3"]]
+    assert list(pages(ledger.unallocated)) == [["r-2", "r-1"], ["r-3"]]
+    for ask in (ledger.receipts, ledger.unallocated):
+        with pytest.raises(InvalidArgument, match="`next` of an earlier page of the same list"):
+            ask(as_of=date(2000, 1, 1), after="x")
+
+
+def test_the_end_of_a_day_is_that_of_the_time_zone_of_the_money(ledger: Ledger) -> None:
+    """22:30 in UTC is the next day in Moscow: recorded then, the money is known by the end of that day, not before."""
+    at = datetime(2023, 4, 11, 22, 30, tzinfo=UTC)
+    open_plan(ledger)
+    for reference, zone in (("moscow", "Europe/Moscow"), ("utc", "UTC")):
+        ledger.receive_unallocated(
+            reference, amount=usd("1.00"), received_at=at, reason="x", timezone=zone, recorded_at=at
+        )
+    days = date(2023, 4, 11), date(2023, 4, 12)
+    known = [[row.reference for row in ledger.unallocated(known_at=EndOfDay(day))] for day in days]
+    assert known == [["utc"], ["utc", "moscow"]]
+    assert [[row.plans for row in ledger.portfolio(known_at=EndOfDay(day))] for day in days] == [[0], [0]]
+    assert [str(row.unallocated) for row in ledger.portfolio(known_at=EndOfDay(days[1]))] == ["2.00 USD"]
+
+
+def test_a_repeated_instant_keeps_its_recorded_date(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer time zone database may disagree about the date: the repetition is none the less the same."""
+    at = datetime(2023, 4, 11, 22, 30, tzinfo=UTC)
+    receive(ledger, on=at)
+    monkeypatch.setattr("ledger.decide_receipt.day_in", lambda *_: date(2023, 4, 10))
+    assert receive(ledger, on=at) == ()
+    with pytest.raises(ReceiptConflict, match="received_at"):
+        receive(ledger, on=at + timedelta(seconds=1))
+
+
+class Code(StrEnum):
+    """Reasons of a service's own."""
+
+    LATE = "late"
+
+
+def test_text_of_an_enum_is_recorded_as_plain_text(ledger: Ledger) -> None:
+    """As in every command; a command of another class is refused, and those on receipts are taken in groups too."""
+    (recorded,) = ledger.receive_unallocated(
+        "r", amount=usd("1.00"), received_at=PAID_ON, code=Code.LATE, reason=Code.LATE
+    )
+    assert isinstance(recorded.event, MoneyReceived)
+    assert type(recorded.event.code) is type(recorded.event.reason) is str
+    back = ReturnUnallocated(reference="r", return_reference="r", amount=usd("1.00"), on=PAID_ON, reason="sent back")
+    (events,) = ledger.execute_all([(back, Metadata(recorded_at=RECORDED_AT))], atomic=True)
+    assert isinstance(events, tuple)
+    assert [event.stream for event in events] == [("receipt", "r")]
+
+
+def test_errors_about_receipts_stay_short() -> None:
+    """Whatever the reference: the sentence shows a part of it."""
+    reference = "x" * 10_000_000
+    for error in (
+        ReceiptRefused(reference=reference, reason=reference, remedy="check it"),
+        ReceiptConflict(reference=reference, field="amount", recorded=reference, given=reference),
+        ReceiptNotFound(reference=reference),
+    ):
+        assert len(str(error)) < 3_000
 
 
 def test_a_receipt_may_have_the_id_of_a_plan(ledger: Ledger) -> None:

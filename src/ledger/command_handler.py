@@ -37,8 +37,8 @@ class CommandHandler:
     """Executes commands on a store, many in one transaction. An allocation is decided on two streams.
 
     A handler can keep the deciders of streams for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once. Streams may be written by others meanwhile: a kept decider that refuses, or
-    finds nothing new, is asked again after loading, and a version that is taken drops all deciders.
+    import, is loaded and derived once. Others may write to a stream meanwhile: a group that a kept decider refuses, or
+    to which it adds no event, is decided again after loading, and a version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
@@ -83,7 +83,7 @@ class CommandHandler:
             decided = work.decide(groups)
             recorded = decided if dry_run else self._append(decided)
         except BaseException:
-            self._kept.clear()  # they know of what was not recorded
+            self._kept.clear()  # they know of events that are not recorded
             raise
         if not dry_run:
             self._keep_deciders(work)
@@ -117,7 +117,7 @@ class UnitOfWork:
     def __init__(self, store: Store, kept: OrderedDict[Stream, AnyDecider]) -> None:
         self._store = store
         self._kept = kept
-        self._unproven = set[Stream]()  # of the group at hand: the kept decider may not know what others wrote
+        self._unproven = set[Stream]()  # streams of the current group whose kept decider others may have overtaken
         self._histories: dict[Stream, list[RecordedEvent]] = {}
         self._accepted: dict[Stream, list[RecordedEvent]] = {}
         self.deciders: dict[Stream, AnyDecider] = {}
@@ -155,7 +155,7 @@ class UnitOfWork:
         return decided
 
     def _try(self, group: Group) -> tuple[DecidedGroup, dict[Stream, list[RecordedEvent]]]:
-        """Return what comes of a group, and the events by stream that were decided, before a refusal too."""
+        """Return the outcome for a group, and its events by stream, those decided before a refusal included."""
         decided: list[tuple[RecordedEvent, ...]] = []
         by_stream: dict[Stream, list[RecordedEvent]] = {}
         for command, metadata in group:

@@ -107,7 +107,7 @@ class ReceiptDecider:
         receipt, at = self._receipt, command.received_at
         zone = command.timezone if receipt is None else receipt.received.timezone
         received = MoneyReceived(
-            effective_on=day_in(zone, at) if isinstance(at, datetime) else at,
+            effective_on=_received_on(zone, at, receipt),
             reference=command.reference,
             amount=command.amount,
             timezone=zone,
@@ -131,7 +131,7 @@ class ReceiptDecider:
         received = receipt.received
         if command.on < received.effective_on:
             reason = f"a return is dated {command.on}, and the money was received on {received.effective_on}"
-            raise ReceiptRefused(reference=command.reference, reason=reason, remedy="date it on that day or later")
+            raise ReceiptRefused(reference=command.reference, reason=reason, remedy="check the receipt and the date")
         _refuse_ahead(command, command.on, received.timezone, max(metadata.recorded_at, receipt.recorded_at))
         _refuse_amount(command, receipt, command.amount, "return")
         return self._recorded(command, event, metadata, key=key)
@@ -200,6 +200,16 @@ def reverse_allocation(
 
 # ---- repetitions and refusals
 
+
+def _received_on(zone: str, at: date | datetime, receipt: Receipt | None) -> date:
+    """Return the date of a reception; that of a repeated instant is the recorded one, whatever time zones say today."""
+    if not isinstance(at, datetime):
+        return at
+    if receipt is not None and receipt.received.received_at == at:
+        return receipt.received.effective_on
+    return day_in(zone, at)
+
+
 _DATED = {"effective_on": "received_at"}
 _RETURNED = {"effective_on": "on"}
 
@@ -230,4 +240,4 @@ def _refuse_ahead(command: ReceiptCommand, on: date, zone: str, recorded_at: dat
     """Refuse a date after the day of the recording. Source: RULES.md section 1."""
     if on > (today := day_in(zone, recorded_at)):
         reason = f"it is dated {on}, after {today}, the day of its recording in {zone}"
-        raise ReceiptRefused(reference=command.reference, reason=reason, remedy="date it by then")
+        raise ReceiptRefused(reference=command.reference, reason=reason, remedy="record it on that day or later")

@@ -5,7 +5,7 @@ is offered to its plan as an allocation, so the money cannot count twice; once i
 whole or in part, it is not offered any more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 from itertools import islice
@@ -19,13 +19,8 @@ from ledger.service import Ledger
 
 _ROWS_PER_TRANSACTION = 2_000
 
-_CODES: Mapping[type[LedgerError], str] = {
-    PlanIsCancelled: "plan_is_cancelled",
-    PlanIsCompleted: "plan_is_completed",
-    PlanNotFound: "plan_not_found",
-    Overpayment: "overpayment",
-}
-"""The refusals after which the money of a payment is kept: their codes."""
+_KEEPING = (PlanIsCancelled, PlanIsCompleted, PlanNotFound, Overpayment)
+"""The refusals after which the money of a payment is kept."""
 
 
 class KeptPayments:
@@ -61,12 +56,12 @@ class KeptPayments:
 
     def note(self, row: BookRow, error: LedgerError) -> None:
         """Note the latest refusal of a row, if the money of such a row is to be kept."""
-        code, key = _CODES.get(type(error)), (row.file, row.line)
+        key = row.file, row.line
         self._noted.pop(key, None)
-        if code is None or not isinstance(row.command, RecordPayment):
+        if not isinstance(error, _KEEPING) or not isinstance(row.command, RecordPayment):
             return
         if self._new or self._receipt_of(row.command) in self._plans:
-            self._noted[key] = code, str(error)
+            self._noted[key] = error.code, str(error)
 
     def keep(self, handler: CommandHandler, refused: Iterable[BookRow]) -> dict[tuple[str, int], Decided]:
         """Keep the money of the rows that are still refused, if it is to be kept.

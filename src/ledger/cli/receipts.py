@@ -16,9 +16,9 @@ def unallocated(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = 
     Parameters
     ----------
     as_of
-        The day, such as 2024-06-30; default: today in the time zone of each receipt.
+        The day, such as 2024-06-30; default: the day of --known-at, else today, in each receipt's time zone.
     known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
     json
         Print JSON instead of a table.
     """

@@ -4,31 +4,40 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from ledger import arguments
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
-from ledger.store.errors import without_password
+from ledger.store.errors import check_characters, shown, unavailable
 from ledger.store.events import RecorderEvents, RecorderStore
 from ledger.store.port import EventReader, ReaderAddress, Store
 from ledger.store.sql import Connected, SqlRecorder, views_ddl
 from ledger.store.views import SqlViewStore
 
+_URLS = "memory://, sqlite:///PATH or postgresql://user@host/database"
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 
-def open_at(url: str, name: str, *, create: bool, views: str | None) -> Store:
-    """Open the ledger `name` at a URL, with its views there or in the database at another URL."""
-    _check_name(name)
+def open_at(url: str, name: str, *, create: bool, views: str | None, catch_up: bool) -> Store:
+    """Open the ledger `name` at a URL, with its views there or in the database at another URL.
+
+    Views that are to be caught up and cannot be written are made in memory.
+    """
+    name = _check_name(name)
     if url == "memory://":
         from ledger.store.memory import MemoryRecorder
 
         view_store, close = _open_views("memory://" if views is None else views, name, create=create)
         return RecorderStore("memory", url, name, MemoryRecorder(), view_store, schema=schema.VERSION, close=close)
     connected = _connect("url", url, create=create)
+    create_events = create
+    if _read_only(connected, name):
+        create_events, views = False, "memory://" if views is None and catch_up else views
     if views is None:
-        recorder = _prepared(connected, name, lambda recorder: recorder.ddl() | views_ddl(name), create=create)
+        recorder = _prepared(connected, name, lambda recorder: recorder.ddl() | views_ddl(name), create=create_events)
         view_store, close = SqlViewStore(connected.label, name, recorder.database), recorder.database.close
     else:
-        recorder = _prepared(connected, name, SqlRecorder.ddl, create=create)
+        recorder = _prepared(connected, name, SqlRecorder.ddl, create=create_events)
         try:
             view_store, close_views = _open_views(views, name, create=create)
         except BaseException:
@@ -50,10 +59,11 @@ def open_reader_at(address: ReaderAddress) -> Iterator[EventReader]:
         connected.database.close()
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         expected = "a lower-case word of at most 30 letters, digits and underscores"
         raise InvalidArgument(argument="name", given=name, expected=expected)
+    return arguments.plain(name)
 
 
 def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Callable[[], None]]:
@@ -68,10 +78,22 @@ def _open_views(url: str, name: str, *, create: bool) -> tuple[SqlViewStore, Cal
     return SqlViewStore(connected.label, name, recorder.database), recorder.database.close
 
 
-def _connect(argument: str, url: str, *, create: bool) -> Connected:
-    if isinstance(url, str) and re.fullmatch(r"sqlite:///(?!:memory:|file:).+", url, re.DOTALL):
-        from ledger.store import sqlite
+def _read_only(connected: Connected, name: str) -> bool:
+    try:
+        with unavailable(connected.label):
+            return connected.database.read_only(name)
+    except BaseException:
+        connected.database.close()
+        raise
 
+
+def _connect(argument: str, url: str, *, create: bool) -> Connected:
+    check_characters(argument, url, expected=_URLS)
+    if isinstance(url, str) and re.fullmatch(r"sqlite:///(?!:memory:|file:).+", url, re.DOTALL):
+        from ledger.store import read_only, sqlite
+
+        if url.endswith(read_only.MODE):
+            return read_only.connect(url.removeprefix("sqlite:///").removesuffix(read_only.MODE))
         return sqlite.connect(url.removeprefix("sqlite:///"), create=create)
     if isinstance(url, str) and url.startswith(("postgresql://", "postgres://")):
         try:
@@ -83,8 +105,7 @@ def _connect(argument: str, url: str, *, create: bool) -> Connected:
                 remedy="install installment-ledger[postgres]",
             ) from error
         return postgres.connect(url)
-    expected = "memory://, sqlite:///PATH or postgresql://user@host/database"
-    raise InvalidArgument(argument=argument, given=without_password(url), expected=expected)
+    raise InvalidArgument(argument=argument, given=shown(url), expected=_URLS)
 
 
 def _prepared(

@@ -1,7 +1,9 @@
 """The store in an SQLite file, and the read-model tables of the ledger in memory."""
 
 import json
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,6 +15,7 @@ from uuid import uuid4
 from eventsourcing.persistence import InterfaceError
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
 
+from ledger.store.caller import checked
 from ledger.store.errors import unavailable
 from ledger.store.port import RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
@@ -39,12 +42,18 @@ class _Pool(SQLiteConnectionPool):
 class SqliteDatabase:
     """An SQLite database, in a file or in memory."""
 
+    text = "TEXT"
+
     def __init__(self, db_name: str) -> None:
         self._db_name = db_name
         self._pool = _Pool(db_name=db_name, lock_timeout=_TIMEOUT, pool_timeout=_TIMEOUT)
         self._usage = Lock()
         self._in_use = 0
         self._closed = False
+
+    def read_only(self, prefix: str) -> bool:
+        del prefix
+        return False
 
     def sql(self, statement: str) -> str:
         return statement
@@ -91,6 +100,9 @@ class SqliteDatabase:
     def leader_lock(self, name: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
         path = ":memory:" if self._pool.is_sqlite_memory_mode else f"{self._db_name}-{name}"
+        if path != ":memory:":
+            with library_errors(OSError):
+                _create_file(path, mode=stat.S_IMODE(Path(self._db_name).stat().st_mode))
         with library_errors(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
@@ -138,6 +150,40 @@ class SqliteDatabase:
             self._pool.close()
 
 
+class CallersSqlite(SqliteDatabase):
+    """A connection of the caller's, who ends the transaction; one is begun where there is none."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with library_errors(sqlite3.Error):
+            return self._plain_cursor().execute(sql, parameters).fetchall()
+
+    def write(self, change: Callable[[Cursor], T]) -> T:
+        """Make a change in a savepoint: an error leaves the caller's transaction as it was."""
+        with library_errors(sqlite3.Error):
+            cursor = self._plain_cursor()
+            if not self._connection.in_transaction:
+                cursor.execute("BEGIN IMMEDIATE")  # a savepoint alone would commit when it is released
+            cursor.execute("SAVEPOINT installment_ledger")
+            try:
+                return change(cursor)
+            except BaseException:
+                cursor.execute("ROLLBACK TO installment_ledger")
+                raise
+            finally:
+                cursor.execute("RELEASE installment_ledger")
+
+    def _plain_cursor(self) -> sqlite3.Cursor:
+        cursor = self._connection.cursor()
+        cursor.row_factory = None  # tuples, whatever the caller reads
+        return cursor
+
+    def close(self) -> None:
+        """The caller closes the connection."""
+
+
 class SqliteRecorder(SqlRecorder):
     """Events in SQLite. Sequences are never used again, not even those of a row that was deleted by hand."""
 
@@ -150,6 +196,10 @@ class SqliteRecorder(SqlRecorder):
         super().__init__(database, prefix)
         columns = "kind, stream_id, version, tag, state"
         self._insert = f"INSERT INTO {self.events_table} ({columns}) VALUES (?, ?, ?, ?, ?)"
+
+    def within(self, connection: object) -> "SqliteRecorder":
+        callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
+        return SqliteRecorder(CallersSqlite(callers), self.prefix)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         return self.database.write(lambda cursor: self.insert_within(cursor, events))
@@ -172,6 +222,7 @@ def connect(path: str, *, create: bool) -> Connected:
     with unavailable(label):
         _check_path(path, create=create)
         if create:
+            _create_file(path, mode=0o600)  # SQLite gives its other files the same
             _use_write_ahead_log(path)
         return Connected(label, SqliteDatabase(path), SqliteRecorder)
 
@@ -186,6 +237,20 @@ def _check_path(path: str, *, create: bool) -> None:
         raise FileNotFoundError("the file does not exist")
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"the folder {Path(path).parent} does not exist")
+    if Path(path).is_dir():
+        raise IsADirectoryError("Is a directory")
+    if Path(path).exists() and not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError("Permission denied")
+
+
+def _create_file(path: str, *, mode: int) -> None:
+    """Create an empty file with these permissions, whatever the umask; leave an existing one as it is."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    os.close(descriptor)
+    Path(path).chmod(mode)
 
 
 def _use_write_ahead_log(path: str) -> None:

@@ -24,6 +24,7 @@ class SqlViewStore:
     def __init__(self, label: str, prefix: str, database: Database) -> None:
         self.label = label
         self.prefix = prefix
+        self.text = database.text
         self._database = database
         self._checkpoints = f"{prefix}_checkpoints"
         self._quarantine = f"{prefix}_quarantine"
