@@ -14,6 +14,7 @@ from ledger.command_handler import CommandHandler, Decided, DecidedGroup, Group,
 from ledger.commands import ClosePlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.decide import decide
 from ledger.events import PaymentMade, PaymentMissed, PlanCancelled, PlanOpened, RecordedEvent
+from ledger.events.recorded import PLAN, Stream
 from tests.examples import OPENED_ON, open_plan, pay, usd
 from tests.strategies import RECORDED_AT, changes, openings
 
@@ -125,7 +126,7 @@ def test_a_handler_keeps_no_more_plans_than_it_may(keep: int) -> None:
         for number in (0, 1, 2, 0):
             command, metadata = _payment(f"bank-{number}-{len(handler._kept)}")
             handler.execute([(attrs.evolve(command, plan_id=f"P-{number}"), metadata)])
-        assert list(handler._kept) == ["P-2", "P-0"][2 - keep :]
+        assert [stream.id for stream in handler._kept] == ["P-2", "P-0"][2 - keep :]
         handler.execute([_payment("bank-x")], dry_run=True)
         assert not handler._kept
 
@@ -136,9 +137,9 @@ def test_a_repeated_batch_loads_a_plan_only_if_somebody_wrote(ledger: Ledger, mo
     handler, loads = ledger.command_handler(keep=5), list[str]()
     load = UnitOfWork._history
 
-    def counted(self: UnitOfWork, plan_id: str) -> Sequence[RecordedEvent]:
-        loads.append(plan_id)
-        return load(self, plan_id)
+    def counted(self: UnitOfWork, stream: Stream) -> Sequence[RecordedEvent]:
+        loads.append(stream.id)
+        return load(self, stream)
 
     monkeypatch.setattr(UnitOfWork, "_history", counted)
     other = attrs.evolve(_payment("bank-1")[0], amount=usd("1.00"))
@@ -164,7 +165,7 @@ def test_a_handler_keeps_no_more_events_than_it_may(monkeypatch: pytest.MonkeyPa
                 command, metadata = _payment(reference)
                 handler.execute([(attrs.evolve(command, plan_id=f"P-{number}"), metadata)])
             assert sum(decider.version for decider in handler._kept.values()) <= 10
-            assert f"P-{number}" in handler._kept
+            assert Stream(PLAN, f"P-{number}") in handler._kept
 
 
 def test_a_plan_is_opened_and_paid_in_one_batch(ledger: Ledger) -> None:
@@ -199,6 +200,7 @@ def _one_after_another(groups: Sequence[Group]) -> tuple[list[Any], dict[str, li
         after, decided = {plan_id: [*history] for plan_id, history in histories.items()}, []
         try:
             for command, metadata in group:
+                assert isinstance(command, Command)
                 history = after.setdefault(command.plan_id, [])
                 decided.append(decide(history, command, metadata))
                 history += decided[-1]
@@ -287,11 +289,11 @@ class _Meddling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def history(self, plan_id: str) -> list[RecordedEvent]:
+    def history(self, plan_id: str, *, kind: str) -> list[RecordedEvent]:
         self.readings += 1
         if self.readings in self._at:
             pay(self._ledger, OPENED_ON, f"other-{self.readings}", plan_id=plan_id)
-        return self._store.history(plan_id)
+        return self._store.history(plan_id, kind=kind)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

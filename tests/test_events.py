@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from ledger.commands import Metadata
 from ledger.decide import decide
 from ledger.errors import CorruptHistory, InvalidArgument, WrittenByNewerVersion
-from ledger.events import OutcomeVoided, PaymentMade, PlanOpened, RecordedEvent
+from ledger.events import (
+    RECEIPT,
+    AllocationReversed,
+    MoneyAllocated,
+    MoneyReceived,
+    MoneyReturned,
+    OutcomeVoided,
+    PaymentMade,
+    PlanOpened,
+    ReceiptEvent,
+    RecordedEvent,
+)
 from ledger.events.codec import CURRENT, Codec
 from ledger.events.upcasters import Retired
 from ledger.money import Money
@@ -71,7 +82,41 @@ def every_kind() -> tuple[RecordedEvent, ...]:
     )
 
 
-EVERY_KIND = every_kind()
+def every_kind_of_receipts() -> tuple[RecordedEvent, ...]:
+    """Return the history of money that was received, allocated to the wrong plan, and returned."""
+    cents = Money(10_001, "USD")
+    received = MoneyReceived(
+        effective_on=D,
+        reference="bank-9",
+        amount=cents,
+        timezone="Europe/Moscow",
+        received_at=datetime(2023, 4, 9, 22, 30, tzinfo=UTC),
+        plan_id="P-1",
+        code="overpayment",
+        reason="it would be overpaid",
+    )
+    events: Sequence[ReceiptEvent] = (
+        received,
+        MoneyAllocated(effective_on=D, plan_id="P-2", payment="bank-9", amount=cents),
+        AllocationReversed(effective_on=D, plan_id="P-2", payment="bank-9"),
+        MoneyReturned(effective_on=D, reference="out-1", amount=cents, reason="sent back"),
+    )
+    return tuple(
+        RecordedEvent(
+            kind=RECEIPT,
+            stream_id="bank-9",
+            version=version,
+            recorded_at=RECORDED_AT,
+            actor="clerk",
+            correlation=None,
+            key="bank-9",
+            event=event,
+        )
+        for version, event in enumerate(events, 1)
+    )
+
+
+EVERY_KIND = (*every_kind(), *every_kind_of_receipts())
 
 
 def decoded(tag: str, state: bytes, codec: Codec = CODEC) -> RecordedEvent:
@@ -253,7 +298,7 @@ def test_one_byte_more_or_less(stored: tuple[str, bytes], data: st.DataObject) -
     assert_same_or_refused(tag, state[:at] + state[at + 1 :])
 
 
-@pytest.mark.parametrize("recorded", EVERY_KIND, ids=lambda recorded: f"{recorded.version}")
+@pytest.mark.parametrize("recorded", EVERY_KIND, ids=lambda recorded: f"{recorded.kind}-{recorded.version}")
 def test_every_byte_of_every_kind_of_event(recorded: RecordedEvent) -> None:
     """Each byte replaced by another digit, another letter, a space and a quote is refused or another event."""
     tag, state = CODEC.encode(recorded)

@@ -16,12 +16,14 @@ import pytest
 from hypothesis import given
 
 from ledger.errors import CorruptHistory
-from ledger.events import PLAN, InstallmentSettled, OutcomeVoided, PaymentMade, RecordedEvent
+from ledger.events import KINDS as KINDS_OF_STREAMS
+from ledger.events import PLAN, RECEIPT, InstallmentSettled, OutcomeVoided, PaymentMade, RecordedEvent
 from ledger.events.codec import CURRENT, Codec
 from ledger.events.facts import PaymentKind
 from ledger.events.upcasters import RETIRED, Retired
 from ledger.money import Money
 from ledger.plan import Plan
+from ledger.receipt import Receipt
 from ledger.terms import KINDS
 from tests import event_schemas
 from tests.event_schemas import DIALECT, FOLDER, schemas
@@ -42,11 +44,18 @@ def golden(tag: str) -> bytes:
     return (GOLDEN / f"{tag}.json").read_bytes()
 
 
-def golden_history() -> list[tuple[str, int, str, bytes]]:
-    """Return the golden histories, all of plans: plan, version, tag and stored form of each event."""
+def golden_history(*kinds: str) -> list[tuple[str, int, str, bytes]]:
+    """Return the golden histories, of these kinds of streams or of all: id, version, tag and stored form of each event.
+
+    The id of a plan is under `plan_id`, that of a receipt under `reference`.
+    """
     rows = list(map(json.loads, HISTORY.read_text(encoding="utf-8").splitlines()))
-    assert {row["kind"] for row in rows} == {PLAN}
-    return [(row["plan_id"], row["version"], row["tag"], row["state"].encode()) for row in rows]
+    assert {row["kind"] for row in rows} == set(KINDS_OF_STREAMS)
+    return [
+        (row["plan_id" if row["kind"] == PLAN else "reference"], row["version"], row["tag"], row["state"].encode())
+        for row in rows
+        if not kinds or row["kind"] in kinds
+    ]
 
 
 def problem(codec: Codec, tag: str, state: bytes) -> str | None:
@@ -133,7 +142,7 @@ def test_an_event_of_a_golden_history_is_read_and_written_to_the_byte(index: int
 def test_golden_histories_fold_into_plans_that_pass_the_invariant() -> None:
     """The rules of today derive the outcomes that were recorded then; the numbers are those that were right then."""
     codec, histories_by_plan = Codec(), defaultdict[str, list[RecordedEvent]](list)
-    for plan_id, version, tag, state in golden_history():
+    for plan_id, version, tag, state in golden_history(PLAN):
         recorded = codec.decode(tag, state, stream_id=plan_id, version=version, sequence=0)
         histories_by_plan[plan_id].append(recorded)
     plans = {plan_id: Plan(history) for plan_id, history in histories_by_plan.items()}
@@ -148,6 +157,20 @@ def test_golden_histories_fold_into_plans_that_pass_the_invariant() -> None:
         "P-2": ("cancelled", "800.000 KWD", 266, 734, 25),
         "P-3": ("completed", "100000 JPY", 500, 0, 250),
     }
+
+
+def test_a_golden_history_folds_into_a_receipt() -> None:
+    """Of 100.01 received 100.00 were allocated and 0.01 returned: nothing remains, as it was then."""
+    codec = Codec()
+    receipt = Receipt(
+        codec.decode(tag, state, kind=RECEIPT, stream_id=reference, version=version, sequence=0)
+        for reference, version, tag, state in golden_history(RECEIPT)
+    )
+    row = receipt.row(date(2024, 3, 1))
+    assert row is not None
+    assert list(map(str, (row.received, row.allocated, row.returned, row.remaining))) == [
+        *("100.01 USD", "100.00 USD", "0.01 USD", "0.00 USD")
+    ]
 
 
 # ---- a changed class is found

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from ledger import Ledger, PlanNotFound, StoreUnavailable
-from tests.examples import OPENED_ON, open_plan, pay
+from tests.examples import OPENED_ON, open_plan, pay, usd
 
 DAY = date(2023, 4, 15)
 FAR = datetime(2040, 1, 1, tzinfo=UTC)
@@ -25,13 +25,16 @@ def _fill(ledger: Ledger) -> None:
         open_plan(ledger, plan_id)
     pay(ledger, OPENED_ON, "bank-1")
     pay(ledger, OPENED_ON + timedelta(days=3), "bank-2")
+    money = usd("7.00")
+    ledger.receive_unallocated("b-9", amount=money, received_at=OPENED_ON, reason="unknown payer", recorded_at=FAR)
 
 
 def _answers(ledger: Ledger) -> dict[str, Any]:
     """Return what a ledger answers to every query."""
     asked: dict[str, Any] = {"as_of": DAY}
     lists: dict[str, Any] = {
-        name: getattr(ledger, name)(**asked) for name in ("positions", "overdue", "balances", "portfolio")
+        name: getattr(ledger, name)(**asked)
+        for name in ("positions", "overdue", "balances", "portfolio", "receipts", "unallocated")
     }
     return lists | {
         "page": ledger.positions(**asked, limit=2).next,

@@ -32,6 +32,7 @@ from ledger import (
     PortfolioRow,
     Position,
     Quarantined,
+    ReceiptRow,
     RecordedEvent,
     StatementLine,
     Verification,
@@ -42,13 +43,23 @@ from ledger import (
     to_dict,
     values,
 )
-from ledger.commands import KINDS, CancelPlan, Metadata, OpenPlan, RecordPayment
+from ledger.commands import (
+    KINDS,
+    AllocateUnallocated,
+    CancelPlan,
+    Metadata,
+    OpenPlan,
+    RecordPayment,
+    ReturnUnallocated,
+)
 from ledger.events import PaymentMade
 from ledger.events.codec import CURRENT
 from ledger.events.upcasters import Retired
 from tests.examples import OPENED_ON, TERMS, open_plan, pay, usd
 from tests.strategies import History, histories
 from tests.test_events import EVERY_KIND
+
+RECEIVED = next(recorded for recorded in EVERY_KIND if recorded.kind == "receipt")
 
 
 @cache
@@ -71,6 +82,8 @@ def _results(books: Ledger) -> Iterator[tuple[Any, Any]]:
     yield tuple[OverdueRow, ...], tuple(books.overdue(as_of=as_of))
     yield tuple[BalanceRow, ...], tuple(books.balances(as_of=as_of))
     yield tuple[PortfolioRow, ...], tuple(books.portfolio(as_of=as_of))
+    yield tuple[ReceiptRow, ...], tuple(books.receipts(as_of=as_of))
+    yield tuple[RecordedEvent, ...], tuple(books.events())
     yield tuple[StatementLine, ...], books.statement("P-1", as_of=as_of)
     yield tuple[RecordedEvent, ...], books.history("P-1")
     yield Health, books.status()
@@ -82,6 +95,7 @@ def _results(books: Ledger) -> Iterator[tuple[Any, Any]]:
 
 def test_every_result_travels(books: Ledger) -> None:
     """Through JSON and back, equal to what it was; the rows are not empty."""
+    books.receive_unallocated("b-9", amount=usd("1.00"), received_at=OPENED_ON, plan_id="P-1", reason="unknown payer")
     for kind, value in _results(books):
         assert value
         assert _travelled(kind, value) == value
@@ -93,7 +107,8 @@ def test_every_kind_of_event_travels_with_its_tag() -> None:
     for recorded in EVERY_KIND:
         assert _travelled(RecordedEvent, recorded) == recorded
         data = to_dict(recorded)
-        assert (data["plan_id"], data["version"]) == (recorded.plan_id, recorded.version)
+        assert data.get("plan_id") == (recorded.stream_id if recorded.kind == "plan" else None)
+        assert (data["stream_id"], data["version"]) == (recorded.stream_id, recorded.version)
         assert CURRENT[data["event"]["type"]] is type(recorded.event)
         assert _travelled(type(recorded.event), recorded.event) == recorded.event
         tags.add(data["event"]["type"])
@@ -121,6 +136,17 @@ def test_commands_travel() -> None:
             kind="regular",
         ),
         CancelPlan(plan_id="P-1", reference="c", on=OPENED_ON, reason="asked"),
+        *(
+            AllocateUnallocated(
+                reference="r", plan_id="P-1", payment="r/1", amount=amount, paid_at=paid_at, kind="regular"
+            )
+            for amount, paid_at in (
+                (None, None),
+                (usd("1.00"), OPENED_ON),
+                (usd("1.00"), datetime(2023, 4, 10, 9, tzinfo=UTC)),
+            )
+        ),
+        ReturnUnallocated(reference="r", return_reference="out", amount=usd("1.00"), on=OPENED_ON, reason="sent back"),
     )
     for command in commands:
         assert _travelled(type(command), command) == command
@@ -192,6 +218,7 @@ def test_what_is_no_value_of_the_library_is_refused() -> None:
         lambda: from_dict(tuple[Position, ...], {}),
         lambda: from_dict(PaymentMade, {"type": "payment_made.v9"}),
         lambda: from_dict(RecordedEvent, to_dict(EVERY_KIND[0]) | {"plan_id": "P-other"}),
+        lambda: from_dict(RecordedEvent, to_dict(RECEIVED) | {"plan_id": RECEIVED.stream_id}),
         lambda: from_dict(Closed, {"kind": "open"}),
         lambda: from_dict(Health, {"store": 1}),
     ):
@@ -268,6 +295,7 @@ def test_columns_of_events_keep_type_and_content(books: Ledger) -> None:
     columns = to_columns(history)
     assert columns["type"] == ["plan_opened.v1", "payment_made.v1", "installment_settled.v1"]
     assert from_dict(PaymentMade, json.loads(columns["event"][1])) == history[1].event
+    assert to_columns([RECEIVED, history[0]])["plan_id"] == [None, "P-1"]
 
 
 def test_polars_and_pandas_take_the_columns(books: Ledger) -> None:

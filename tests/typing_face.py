@@ -26,6 +26,7 @@ from ledger import (
     PortfolioRow,
     Portion,
     Position,
+    ReceiptRow,
     RecordedEvent,
     StatementLine,
 )
@@ -97,6 +98,12 @@ with Ledger.open("memory://", name="books", clock=lambda: datetime.now(UTC)) as 
     overdue: tuple[OverdueRow, ...] = ledger.overdue(partner="N-3")
     balances: tuple[BalanceRow, ...] = ledger.balances(investor="I-7")
     portfolio: tuple[PortfolioRow, ...] = ledger.portfolio()
+    unallocated: tuple[ReceiptRow, ...] = ledger.unallocated(as_of=date(2023, 5, 29), known_at=datetime.now(UTC))
+    kept: Money = portfolio[0].unallocated
+    ledger.receive_unallocated("b-2", amount=price, received_at=date(2023, 5, 29), reason="no plan", plan_id=None)
+    ledger.allocate("b-2", plan_id="P-1", amount=None, payment_reference="b-2/2", dry_run=True)
+    ledger.reverse_allocation("b-2", plan_id="P-1")
+    ledger.return_unallocated("b-2", amount=price, on=date(2023, 5, 30), reason="sent back", actor="me")
     history: tuple[RecordedEvent, ...] = ledger.history("P-1")
     events: Iterator[RecordedEvent] = ledger.events(after=0)
     try:

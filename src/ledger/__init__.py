@@ -23,6 +23,9 @@ from ledger.errors import PaymentRefused as PaymentRefused
 from ledger.errors import PlanIsCancelled as PlanIsCancelled
 from ledger.errors import PlanIsCompleted as PlanIsCompleted
 from ledger.errors import PlanNotFound as PlanNotFound
+from ledger.errors import ReceiptConflict as ReceiptConflict
+from ledger.errors import ReceiptNotFound as ReceiptNotFound
+from ledger.errors import ReceiptRefused as ReceiptRefused
 from ledger.errors import ReferenceConflict as ReferenceConflict
 from ledger.errors import ReinstatementRefused as ReinstatementRefused
 from ledger.errors import StoreUnavailable as StoreUnavailable
@@ -48,6 +51,7 @@ from ledger.readmodel.health import Health as Health
 from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
 from ledger.readmodel.read_model import ReadModel as ReadModel
 from ledger.readmodel.verification import Verification as Verification
+from ledger.receipt import ReceiptRow as ReceiptRow
 from ledger.schedule import Installment as Installment
 from ledger.schedule import schedule as schedule
 from ledger.service import Ledger as Ledger

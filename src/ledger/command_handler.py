@@ -6,23 +6,27 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from itertools import count, islice
+from itertools import chain, count, islice
 
 from ledger import telemetry
-from ledger.commands import Command, Metadata
+from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand, ReverseAllocation
 from ledger.decide import Decider
+from ledger.decide_receipt import ReceiptDecider, allocate, reverse_allocation
 from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUnavailable
-from ledger.events import RecordedEvent
+from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent
+from ledger.events.recorded import Stream
 from ledger.store import Store
 
-Group = Sequence[tuple[Command, Metadata]]
-"""Commands, on one plan or several, that are recorded all or none."""
+Group = Sequence[tuple[AnyCommand, Metadata]]
+"""Commands, on one stream or several, that are recorded all or none."""
 
 Decided = tuple[RecordedEvent, ...] | LedgerError
 """The events that a command records, or the error with which it is refused."""
 
 DecidedGroup = list[tuple[RecordedEvent, ...]] | LedgerError
 """The events that a group records, by command, or the error with which one of its commands is refused."""
+
+AnyDecider = Decider | ReceiptDecider
 
 _log = logging.getLogger(__name__)
 
@@ -33,23 +37,23 @@ _EVENTS_KEPT = 150_000
 
 
 class CommandHandler:
-    """Executes commands on a store, many in one transaction.
+    """Executes commands on a store, many in one transaction. An allocation is decided on two streams.
 
-    A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once: those touched last. Plans may be written by others meanwhile. The ledger's last
-    sequence tells whether anybody did; then a kept decider that refuses, or finds nothing new, is asked again after
-    loading. A version that is taken drops all deciders.
+    A handler can keep the deciders of streams for the next commands, so that a history that comes in pieces, as in an
+    import, is loaded and derived once: those touched last. Streams may be written by others meanwhile. The ledger's
+    last sequence tells whether anybody did; then a kept decider that refuses, or finds nothing new, is asked again
+    after loading. A version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
         self._store = store
         self._keep = keep
-        self._kept: OrderedDict[str, Decider] = OrderedDict()
-        self._current = set[str]()  # the kept plans that nobody else has written to, up to the sequence `_through`
+        self._kept: OrderedDict[Stream, AnyDecider] = OrderedDict()
+        self._current = set[Stream]()  # the kept streams that only this one has written to, up to `_through`
         self._through = 0
         self._held = 0
 
-    def execute(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
+    def execute(self, commands: Group, *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
@@ -111,8 +115,8 @@ class CommandHandler:
     def _keep_deciders(self, work: "UnitOfWork", recorded: list[DecidedGroup]) -> None:
         """Keep the deciders of a transaction, and note which of them know everything up to its last sequence."""
         self._kept.update(work.deciders)
-        for plan_id in work.deciders:
-            self._kept.move_to_end(plan_id)
+        for stream in work.deciders:
+            self._kept.move_to_end(stream)
         events = [
             one for group in recorded if not isinstance(group, LedgerError) for command in group for one in command
         ]
@@ -129,37 +133,41 @@ class CommandHandler:
             while self._held > _EVENTS_KEPT * 3 // 4:
                 self._held -= self._drop_oldest().version
 
-    def _drop_oldest(self) -> Decider:
-        plan_id, decider = self._kept.popitem(last=False)
-        self._current.discard(plan_id)
+    def _drop_oldest(self) -> AnyDecider:
+        stream, decider = self._kept.popitem(last=False)
+        self._current.discard(stream)
         return decider
 
 
 class UnitOfWork:
     """The deciders of one transaction, and the events of the groups accepted so far."""
 
-    def __init__(self, store: Store, kept: OrderedDict[str, Decider], current: Collection[str]) -> None:
+    def __init__(self, store: Store, kept: OrderedDict[Stream, AnyDecider], current: Collection[Stream]) -> None:
         self._store = store
         self._kept = kept
         self._current = current
-        self._unproven = set[str]()  # plans of the current group whose kept decider others may have overtaken
-        self._histories: dict[str, list[RecordedEvent]] = {}
-        self._accepted: dict[str, list[RecordedEvent]] = {}
-        self.deciders: dict[str, Decider] = {}
+        self._unproven = set[Stream]()  # streams of the current group whose kept decider others may have overtaken
+        self._histories: dict[Stream, list[RecordedEvent]] = {}
+        self._accepted: dict[Stream, list[RecordedEvent]] = {}
+        self.deciders: dict[Stream, AnyDecider] = {}
 
     def decide(self, groups: Sequence[Group]) -> list[DecidedGroup]:
         """Return the events of each group, decided as if the accepted ones before it were recorded."""
-        self._load(sorted({command.plan_id for group in groups for command, _ in group} - self._kept.keys()))
+        wanted = {stream for group in groups for command, _ in group for stream in command.streams}
+        self._load(sorted(wanted - self._kept.keys()))
         return [self._decide(group) for group in groups]
 
-    def _load(self, plan_ids: Sequence[str]) -> None:
-        """Load many plans at once; if one cannot be read, each is loaded when its turn comes."""
-        if len(plan_ids) > 1:
-            with suppress(CorruptHistory):
-                self._histories = self._store.histories(plan_ids)
+    def _load(self, streams: Sequence[Stream]) -> None:
+        """Load many streams at once; if one cannot be read, each is loaded when its turn comes."""
+        for kind in KINDS:
+            ids = [stream.id for stream in streams if stream.kind == kind]
+            if len(ids) > 1:
+                with suppress(CorruptHistory):
+                    found = self._store.histories(ids, kind=kind)
+                    self._histories |= {Stream(kind, stream_id): history for stream_id, history in found.items()}
 
     def _decide(self, group: Group) -> DecidedGroup:
-        """Decide a group, with kept deciders only where an append will tell whether others wrote to the plan."""
+        """Decide a group, with kept deciders only where an append will tell whether others wrote to the stream."""
         while True:
             decided, events = self._try(group)
             refused = isinstance(decided, LedgerError)
@@ -171,51 +179,73 @@ class UnitOfWork:
             self._forget(events.keys())
         else:
             self._unproven.clear()
-            for plan_id, of_plan in events.items():
-                self._accepted.setdefault(plan_id, []).extend(of_plan)
+            for stream, of_stream in events.items():
+                self._accepted.setdefault(stream, []).extend(of_stream)
         return decided
 
-    def _try(self, group: Group) -> tuple[DecidedGroup, dict[str, list[RecordedEvent]]]:
-        """Return the outcome for a group, and its events by plan, those decided before a refusal included."""
+    def _try(self, group: Group) -> tuple[DecidedGroup, dict[Stream, list[RecordedEvent]]]:
+        """Return the outcome for a group, and its events by stream, those decided before a refusal included."""
         decided: list[tuple[RecordedEvent, ...]] = []
-        by_plan: dict[str, list[RecordedEvent]] = {}
+        by_stream: dict[Stream, list[RecordedEvent]] = {}
         for command, metadata in group:
             try:
-                events = self._decider(command.plan_id).decide(command, metadata)
+                parts = self._events(command, metadata)
             except (ConcurrentChange, StoreUnavailable):
                 raise
             except LedgerError as error:
-                return error, by_plan
-            decided.append(events)
-            if events:
-                by_plan.setdefault(command.plan_id, []).extend(events)
-        return decided, by_plan
+                return error, by_stream
+            for events in filter(None, parts):
+                by_stream.setdefault(events[0].stream, []).extend(events)
+            decided.append(tuple(chain.from_iterable(parts)))
+        return decided, by_stream
 
-    def _forget(self, plan_ids: Collection[str]) -> None:
-        """Drop deciders: those plans are loaded again, and continued with their accepted events."""
-        for plan_id in plan_ids:
-            del self.deciders[plan_id]
-            self._kept.pop(plan_id, None)
-        self._unproven.difference_update(plan_ids)
+    def _events(self, command: AnyCommand, metadata: Metadata) -> list[tuple[RecordedEvent, ...]]:
+        """Return the events of a command, those of one stream together."""
+        if isinstance(command, AllocateUnallocated):
+            return allocate(self._receipt(command.reference), self._plan(command.plan_id), command, metadata)
+        if isinstance(command, ReverseAllocation):
+            return reverse_allocation(self._receipt(command.reference), self._plan(command.plan_id), command, metadata)
+        if isinstance(command, ReceiptCommand):
+            return [self._receipt(command.reference).decide(command, metadata)]
+        return [self._plan(command.plan_id).decide(command, metadata)]
 
-    def _decider(self, plan_id: str) -> Decider:
-        if plan_id in self.deciders:
-            return self.deciders[plan_id]
-        if plan_id in self._kept:
-            decider = self._kept[plan_id]
-            if plan_id not in self._current:
-                self._unproven.add(plan_id)
-        else:
-            decider = Decider(self._history(plan_id))
-        self.deciders[plan_id] = decider
+    def _forget(self, streams: Collection[Stream]) -> None:
+        """Drop deciders: those streams are loaded again, and continued with their accepted events."""
+        for stream in streams:
+            del self.deciders[stream]
+            self._kept.pop(stream, None)
+        self._unproven.difference_update(streams)
+
+    def _plan(self, plan_id: str) -> Decider:
+        decider = self._decider(Stream(PLAN, plan_id))
+        assert isinstance(decider, Decider)
         return decider
 
-    def _history(self, plan_id: str) -> Sequence[RecordedEvent]:
-        """Return the recorded and the accepted events of a plan. Raises `ConcurrentChange` if others wrote between."""
-        history = self._histories.pop(plan_id, None)
-        history = self._store.history(plan_id) if history is None else history
+    def _receipt(self, reference: str) -> ReceiptDecider:
+        decider = self._decider(Stream(RECEIPT, reference))
+        assert isinstance(decider, ReceiptDecider)
+        return decider
+
+    def _decider(self, stream: Stream) -> AnyDecider:
+        if stream in self.deciders:
+            return self.deciders[stream]
+        decider: AnyDecider
+        if stream in self._kept:
+            decider = self._kept[stream]
+            if stream not in self._current:
+                self._unproven.add(stream)
+        else:
+            history = self._history(stream)
+            decider = Decider(history) if stream.kind == PLAN else ReceiptDecider(history)
+        self.deciders[stream] = decider
+        return decider
+
+    def _history(self, stream: Stream) -> Sequence[RecordedEvent]:
+        """Return the recorded and accepted events of a stream. Raises `ConcurrentChange` if others wrote between."""
+        history = self._histories.pop(stream, None)
+        history = self._store.history(stream.id, kind=stream.kind) if history is None else history
         telemetry.replayed(len(history))
-        accepted = self._accepted.get(plan_id, [])
+        accepted = self._accepted.get(stream, [])
         if accepted and accepted[0].version != len(history) + 1:
-            raise ConcurrentChange(plan_id=plan_id, attempts=1)
+            raise ConcurrentChange(plan_id=stream.id, attempts=1)
         return [*history, *accepted]

@@ -9,9 +9,11 @@ from datetime import date, datetime
 import attrs
 
 from ledger import arguments
-from ledger.dates import civil_date, date_or_instant, instant
+from ledger.dates import civil_date, date_or_instant, instant, timezone
 from ledger.errors import InvalidArgument
+from ledger.events import PLAN, RECEIPT
 from ledger.events.facts import REASON_LIMIT, PaymentKind, ReversalCause
+from ledger.events.recorded import Stream
 from ledger.money import Money
 from ledger.terms import PlanTerms
 
@@ -22,6 +24,10 @@ def _opened_at(value: object) -> date | datetime:
 
 def _paid_at(value: object) -> date | datetime:
     return date_or_instant("paid_at", value)
+
+
+def _received_at(value: object) -> date | datetime:
+    return date_or_instant("received_at", value)
 
 
 def _recorded_at(value: object) -> datetime:
@@ -59,6 +65,11 @@ class Command:
     def __attrs_post_init__(self) -> None:
         arguments.make_plain(self, *(field.name for field in attrs.fields(type(self))))
         arguments.text("plan_id", self.plan_id)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams on which the command is decided."""
+        return (Stream(PLAN, self.plan_id),)
 
 
 @attrs.frozen(kw_only=True)
@@ -157,11 +168,133 @@ class ReinstatePlan(Change):
             arguments.whole("revised_shares", self.revised_shares, minimum=1)
 
 
-KINDS = (OpenPlan, ClosePlan, RecordPayment, ReversePayment, CancelPlan, ReinstatePlan)
+# ---- money received and not applied
+
+
+@attrs.frozen(kw_only=True)
+class ReceiptCommand:
+    """A command on money that was received and not applied to a plan, by the reference under which it came."""
+
+    reference: str
+
+    def __attrs_post_init__(self) -> None:
+        arguments.make_plain(self, *(field.name for field in attrs.fields(type(self))))
+        arguments.text("reference", self.reference)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams on which the command is decided."""
+        return (Stream(RECEIPT, self.reference),)
+
+
+@attrs.frozen(kw_only=True)
+class ReceiveUnallocated(ReceiptCommand):
+    """Keep money that no plan takes. Known by its reference.
+
+    An instant counts on its date in `timezone`. `plan_id` is the plan that the payer stated. `code`, a word, and
+    `reason`, a sentence, say why no plan takes the money; a repetition may state others, and the first ones stay.
+    """
+
+    amount: Money
+    received_at: date | datetime = attrs.field(converter=_received_at)
+    timezone: str
+    plan_id: str | None
+    code: str
+    reason: str
+
+    def __attrs_post_init__(self) -> None:
+        ReceiptCommand.__attrs_post_init__(self)
+        _check_amount(self.amount)
+        timezone("timezone", self.timezone)
+        arguments.optional_text("plan_id", self.plan_id)
+        arguments.text("code", self.code)
+        arguments.text("reason", self.reason, limit=REASON_LIMIT)
+
+
+@attrs.frozen(kw_only=True)
+class AllocateUnallocated(ReceiptCommand):
+    """Make the payment `payment` of a plan from money that was received: both are recorded, or neither.
+
+    Known by the plan and the payment's reference. `amount` None is all that remains or, where the plan takes less, the
+    most that it takes; `paid_at` None is the date or the instant at which the money was received.
+    """
+
+    plan_id: str
+    payment: str
+    amount: Money | None
+    paid_at: date | datetime | None = attrs.field(converter=attrs.converters.optional(_paid_at))
+    kind: PaymentKind
+
+    def __attrs_post_init__(self) -> None:
+        ReceiptCommand.__attrs_post_init__(self)
+        arguments.text("plan_id", self.plan_id)
+        arguments.text("payment", self.payment)
+        if self.amount is not None:
+            _check_amount(self.amount)
+        arguments.one_of("kind", self.kind, ("regular", "early_repayment"))
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The receipt, and the plan."""
+        return Stream(RECEIPT, self.reference), Stream(PLAN, self.plan_id)
+
+
+@attrs.frozen(kw_only=True)
+class ReverseAllocation(ReceiptCommand):
+    """Reverse the payment of an allocation for error: its money remains to be allocated again.
+
+    Both are recorded, or neither. Known by the plan and the payment's reference.
+    """
+
+    plan_id: str
+    payment: str
+
+    def __attrs_post_init__(self) -> None:
+        ReceiptCommand.__attrs_post_init__(self)
+        arguments.text("plan_id", self.plan_id)
+        arguments.text("payment", self.payment)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The receipt, and the plan."""
+        return Stream(RECEIPT, self.reference), Stream(PLAN, self.plan_id)
+
+
+@attrs.frozen(kw_only=True)
+class ReturnUnallocated(ReceiptCommand):
+    """Record that money which was received left the ledger, on a date. Known by the reference of the return."""
+
+    return_reference: str
+    amount: Money
+    on: date = attrs.field(converter=_on)
+    reason: str
+
+    def __attrs_post_init__(self) -> None:
+        ReceiptCommand.__attrs_post_init__(self)
+        arguments.text("return_reference", self.return_reference)
+        _check_amount(self.amount)
+        arguments.text("reason", self.reason, limit=REASON_LIMIT)
+
+
+AnyCommand = Command | ReceiptCommand
+"""A command on a plan, or on money received."""
+
+KINDS = (
+    OpenPlan,
+    ClosePlan,
+    RecordPayment,
+    ReversePayment,
+    CancelPlan,
+    ReinstatePlan,
+    ReceiveUnallocated,
+    AllocateUnallocated,
+    ReverseAllocation,
+    ReturnUnallocated,
+)
 """Every command."""
 
 
-def check_commands(value: object) -> Sequence[tuple[Command, Metadata]]:
+def check_commands(value: object) -> Sequence[tuple[AnyCommand, Metadata]]:
     """Return `value` if it is a sequence of commands with their metadata; raise `InvalidArgument` otherwise."""
     expected = "a sequence of pairs of a command and its Metadata"
     pairs = arguments.instance("commands", value, (list, tuple), expected)

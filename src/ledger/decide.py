@@ -118,6 +118,16 @@ class Decider:
                 plan.apply(recorded)
         return events
 
+    def paid_on(self, reference: str) -> date:
+        """Return the date of a recorded payment."""
+        assert self._plan is not None
+        return self._plan.payments[reference].effective_on
+
+    def reversed_for_error(self, reference: str) -> bool:
+        """Return whether a payment was reversed for error."""
+        reversal = None if self._plan is None else self._plan.reversals.get(reference)
+        return reversal is not None and reversal.cause == "error"
+
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         recorded_at = max(metadata.recorded_at, plan.recorded_at)
         _refuse_ahead(command, "closing", command.through, plan.opened.terms.timezone, recorded_at)

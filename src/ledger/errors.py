@@ -7,15 +7,18 @@
     │   │   └── Overpayment
     │   ├── PlanIsCancelled
     │   ├── PlanIsCompleted
-    │   └── ReinstatementRefused
+    │   ├── ReinstatementRefused
+    │   └── ReceiptRefused
     ├── Conflict                  it conflicts with the record: load again
     │   ├── ReferenceConflict
+    │   │   └── ReceiptConflict
     │   └── ConcurrentChange
     ├── CorruptHistory            a stored event cannot have been written like this: stop
     │   └── WrittenByNewerVersion     a newer version of this library wrote it: upgrade
     ├── NotFound
     │   ├── PlanNotFound
-    │   └── PaymentNotFound
+    │   ├── PaymentNotFound
+    │   └── ReceiptNotFound
     ├── InvalidArgument           the call itself is wrong (also a ValueError)
     ├── StoreUnavailable          the database cannot be reached, read or written
     └── NotCaughtUp               the read model has not reached the sequence that the caller waits for
@@ -131,6 +134,19 @@ class ReinstatementRefused(CommandRefused):
     reference: str
 
 
+@attrs.define(kw_only=True)
+class ReceiptRefused(CommandRefused):
+    """Money received and not applied cannot be kept, allocated or returned like this; `reference` is its receipt's."""
+
+    code: ClassVar[str] = "receipt_refused"
+
+    plan_id: str | None = None
+    reference: str
+
+    def __str__(self) -> str:
+        return f"Receipt {named(self.reference)}: {sentence(self.reason)}; {self.remedy}."
+
+
 class Conflict(LedgerError):
     """The command conflicts with recorded events: load again and decide again."""
 
@@ -163,6 +179,21 @@ class ReferenceConflict(Conflict):
         return (
             f"Plan {named(self.plan_id)}: {excerpt(self.reference)} is recorded with {field} "
             f"{excerpt(recorded)}, not {excerpt(given)}; {self.remedy}."
+        )
+
+
+@attrs.define(kw_only=True)
+class ReceiptConflict(ReferenceConflict):
+    """The `reference` of a receipt, or of a return of its money, belongs to other content; `plan_id` is empty."""
+
+    code: ClassVar[str] = "receipt_conflict"
+
+    plan_id: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"Receipt {named(self.reference)} is recorded with {self.field} {excerpt(self.recorded)}, not "
+            f"{excerpt(self.given)}; {self.remedy}."
         )
 
 
@@ -247,6 +278,19 @@ class PaymentNotFound(NotFound):
 
     def __str__(self) -> str:
         return f"Plan {named(self.plan_id)} has no payment {excerpt(self.reference)}; check the reference."
+
+
+@attrs.define(kw_only=True)
+class ReceiptNotFound(NotFound):
+    """No money was received under this reference and kept apart from the plans."""
+
+    code: ClassVar[str] = "receipt_not_found"
+
+    reference: str
+
+    def __str__(self) -> str:
+        received = f"No unallocated money was received under {excerpt(self.reference)}"
+        return f"{received}; check the reference, or receive it first."
 
 
 @attrs.define(kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 import attrs
 
 from ledger.errors import InvalidArgument
-from ledger.events import Event, RecordedEvent
+from ledger.events import PLAN, Event, RecordedEvent
 from ledger.money import Money
 from ledger.values import TAGS, hints, to_dict
 
@@ -52,7 +52,7 @@ def _columns(shape: Any) -> Iterator[_Column]:
     if not attrs.has(shape):
         raise InvalidArgument(argument="kind", given=shape, expected="a class of rows")
     if shape is RecordedEvent:
-        yield _Column("plan_id", str, lambda row: row.plan_id)
+        yield _Column("plan_id", str, lambda row: row.plan_id if row.kind == PLAN else None)
     for field in attrs.fields(shape):
         yield from _of_field(field.name, hints(shape)[field.name])
 

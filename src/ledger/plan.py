@@ -11,8 +11,12 @@ from ledger.dates import EndOfDay, Known, day_in
 from ledger.departures import Departure, RecordedOutcome, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
+    AllocationReversed,
     CancellationRequested,
     Fact,
+    MoneyAllocated,
+    MoneyReceived,
+    MoneyReturned,
     Outcome,
     OutcomeVoided,
     PaymentMade,
@@ -27,6 +31,7 @@ from ledger.state import Step, Timeline
 from ledger.timeline import steps, timeline
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
+_OF_RECEIPTS = (MoneyReceived, MoneyAllocated, AllocationReversed, MoneyReturned)
 
 
 class Plan:
@@ -65,6 +70,8 @@ class Plan:
             self._fact(recorded, event)
         elif isinstance(event, OutcomeVoided):
             self._void(recorded, event)
+        elif isinstance(event, _OF_RECEIPTS):
+            raise _corrupt(recorded, "it is an event of a receipt, not of a plan")
         else:
             self._by_version[version] = item = RecordedOutcome(version, event)
             self.outcomes.append(item)
@@ -146,7 +153,7 @@ class Plan:
 
 
 def known(history: Iterable[RecordedEvent], known_at: Known | None) -> list[RecordedEvent]:
-    """Return the events of a plan that were known by then, inclusive: a prefix of its stream; None: all.
+    """Return the events of a stream that were known by then, inclusive: a prefix of it; None: all.
 
     Source: RULES.md section 1.
     """
@@ -158,11 +165,13 @@ def known(history: Iterable[RecordedEvent], known_at: Known | None) -> list[Reco
 
 
 def _known_by_end_of(day: date, history: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
-    """Yield the events recorded by the end of a day in the time zone of the opening, which comes first."""
+    """Yield the events recorded by the end of a day in the time zone of the opening or reception, which comes first."""
     zone = "UTC"
     for recorded in history:
         if isinstance(recorded.event, PlanOpened):
             zone = recorded.event.terms.timezone
+        elif isinstance(recorded.event, MoneyReceived):
+            zone = recorded.event.timezone
         if day_in(zone, recorded.recorded_at) > day:
             break
         yield recorded

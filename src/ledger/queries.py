@@ -14,8 +14,9 @@ import attrs
 from ledger import arguments
 from ledger.dates import EndOfDay, Known, day_in, known_by
 from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound
-from ledger.events import PLAN, RecordedEvent
+from ledger.events import PLAN, RECEIPT, RecordedEvent
 from ledger.listing import Key, Listing, Page
+from ledger.money import Money
 from ledger.plan import Plan, known
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
@@ -30,7 +31,8 @@ from ledger.readmodel.payments import payments
 from ledger.readmodel.periods import PeriodTables, Seek
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
-from ledger.replay import PAGE, Replayed, replay, replay_plans
+from ledger.receipt import Receipt, ReceiptRow, zone_of
+from ledger.replay import PAGE, Replayed, replay, replay_plans, replay_receipts
 from ledger.state import Status
 from ledger.store import WHOLE, EventReader, Quarantined, Store
 
@@ -103,6 +105,13 @@ class Queries:
             return Plan(history), question
         raise PlanNotFound(plan_id=plan_id, known_at=at.day if isinstance(at, EndOfDay) else at)
 
+    def timezone(self, plan_id: str | None) -> str:
+        """Return the time zone of a plan; UTC if there is none of this id."""
+        try:
+            return zone_of([] if plan_id is None else self.history(plan_id))
+        except PlanNotFound:
+            return zone_of([])
+
     # ---- many plans
 
     def question(
@@ -143,14 +152,44 @@ class Queries:
         if question.known_at is not None:
             selected = self._replay(question, question.known_at)
             totals = [(period.currency, day, total(period)) for period, day in selected.periods]
-            return _listing(question.page, portfolio_rows(totals), _currency, selected.quarantined)
+            unallocated, unreadable = self._unallocated(question, selected.through)
+            rows = portfolio_rows(totals, unallocated)
+            return _listing(question.page, rows, _currency, [*selected.quarantined, *unreadable])
 
         def from_totals(tables: Tables) -> Listing[PortfolioRow]:
-            reading = PeriodTables(tables)
-            rows = portfolio_rows(reading.totals(question.days(reading)))
-            return _listing(question.page, rows, _currency, self._quarantined(tables))
+            if not self._store.stream_ids(kind=RECEIPT, limit=1):
+                reading = PeriodTables(tables)
+                rows = portfolio_rows(reading.totals(question.days(reading)))
+                return _listing(question.page, rows, _currency, self._quarantined(tables))
+            with self._store.views.snapshot() as query:  # plans and receipts as of one sequence
+                tables = tables.of(self._store.views.checkpoint(tables.generation, query), query)
+                reading = PeriodTables(tables)
+                totals, quarantined = reading.totals(question.days(reading)), self._quarantined(tables)
+            unallocated, unreadable = self._unallocated(question, tables.generation.reached)
+            rows = portfolio_rows(totals, unallocated)
+            return _listing(question.page, rows, _currency, [*quarantined, *unreadable])
 
         return self._ask(from_totals)
+
+    def receipts(self, question: Question, *, remaining: bool = False) -> Listing[ReceiptRow]:
+        """Return money received and not applied at once, by date and reference; only where some of it is `remaining`.
+
+        Otherwise whatever became of it.
+        """
+        question.page.key(columns=2)
+        found, unreadable = self._receipts(question, self._store.last_sequence())
+        rows = [row for receipt, day in found if (row := receipt.row(day)) and (row.remaining.minor or not remaining)]
+        return _listing(question.page, sorted(rows, key=_reception), _reception, unreadable)
+
+    def _unallocated(self, question: Question, through: int) -> tuple[list[tuple[Money, date]], list[Quarantined]]:
+        found, unreadable = self._receipts(question, through)
+        return [(row.remaining, day) for receipt, day in found if (row := receipt.row(day))], unreadable
+
+    def _receipts(self, question: Question, through: int) -> tuple[list[tuple[Receipt, date]], list[Quarantined]]:
+        """Return the receipts as of a sequence, each with the date that is asked about."""
+        receipts, errors = replay_receipts(self._store.at(through), known_at=question.known_at)
+        found = [(receipt, question.day(receipt.received.timezone)) for receipt in receipts]
+        return found, list(map(Quarantined.of, errors))
 
     def positions(self, question: Question) -> Listing[Position]:
         """Return the positions of the plans opened by then, by plan id."""
@@ -291,6 +330,10 @@ def _investor(row: BalanceRow) -> Key:
 
 def _reference(row: PaymentRow) -> Key:
     return row.reference, row.plan_id
+
+
+def _reception(row: ReceiptRow) -> Key:
+    return row.received_on.isoformat(), row.reference
 
 
 def _currency(row: PortfolioRow) -> Key:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from ledger.dates import Known
 from ledger.errors import CorruptHistory
+from ledger.events import RECEIPT
 from ledger.plan import Plan, known
+from ledger.receipt import Receipt
 from ledger.store import WHOLE, EventReader, Partition, RawEvent
 
 PAGE = 500
@@ -53,3 +55,22 @@ def replay_one(
         return Replayed(plan_id, Plan(events), None) if events else None
     except CorruptHistory as error:
         return Replayed(plan_id, None, error)
+
+
+def replay_receipts(
+    reader: EventReader, *, known_at: Known | None = None
+) -> tuple[list[Receipt], list[CorruptHistory]]:
+    """Return the receipts, in the order of their references, and the errors of those that cannot be read."""
+    receipts: list[Receipt] = []
+    errors: list[CorruptHistory] = []
+    after = ""
+    while references := reader.stream_ids(kind=RECEIPT, within=Partition(after, None), limit=PAGE):
+        after = references[-1]
+        found = reader.raw_histories(references, kind=RECEIPT)
+        for reference in references:
+            try:
+                if events := known(map(reader.decode, found[reference]), known_at):
+                    receipts.append(Receipt(events))
+            except CorruptHistory as error:
+                errors.append(error)
+    return receipts, errors

@@ -10,13 +10,17 @@ from typing import Self, TypedDict, Unpack
 from ledger import arguments
 from ledger.command_handler import CommandHandler, Decided
 from ledger.commands import (
+    AllocateUnallocated,
+    AnyCommand,
     CancelPlan,
     ClosePlan,
-    Command,
     Metadata,
     OpenPlan,
+    ReceiveUnallocated,
     RecordPayment,
     ReinstatePlan,
+    ReturnUnallocated,
+    ReverseAllocation,
     ReversePayment,
     check_commands,
 )
@@ -40,6 +44,7 @@ from ledger.readmodel.health import Health, health
 from ledger.readmodel.read_model import ReadModel
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
+from ledger.receipt import ReceiptRow
 from ledger.state import Status
 from ledger.store import Store, open_store
 from ledger.telemetry import Progress
@@ -272,8 +277,106 @@ class Ledger:
         )
         return self._execute(command, **options)
 
+    def receive_unallocated(
+        self,
+        reference: str,
+        *,
+        amount: Money,
+        received_at: date | datetime,
+        reason: str,
+        code: str = "other",
+        plan_id: str | None = None,
+        timezone: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Keep money that no plan takes, under the reference by which it came: received, and not applied.
+
+        `plan_id` is the plan that the payer stated, if any; an instant counts on its date in that plan's `timezone`, or
+        in UTC where there is no such plan. `code` and `reason` say why no plan takes the money, such as the code and
+        the sentence of the error with which the payment was refused. Raises `ReceiptRefused`, `ReceiptConflict`.
+        """
+        command = ReceiveUnallocated(
+            reference=reference,
+            amount=amount,
+            received_at=received_at,
+            timezone=self._open_queries.timezone(plan_id) if timezone is None else timezone,
+            plan_id=plan_id,
+            code=code,
+            reason=reason,
+        )
+        return self._execute(command, **options)
+
+    def allocate(
+        self,
+        reference: str,
+        *,
+        plan_id: str,
+        amount: Money | None = None,
+        paid_at: date | datetime | None = None,
+        kind: PaymentKind = "regular",
+        payment_reference: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Make a payment of a plan from money that was received: both are recorded, or neither.
+
+        Without `amount` it is all that remains of the money or, where the plan takes less, the most that it takes;
+        without `paid_at` it is paid when the money was received. The payment has the reference of the money unless
+        `payment_reference` gives it one of its own: each further part of the same money for the same plan needs one.
+        Raises `ReceiptNotFound`, `ReceiptRefused`, and what `record_payment` raises.
+        """
+        command = AllocateUnallocated(
+            reference=reference,
+            plan_id=plan_id,
+            payment=reference if payment_reference is None else payment_reference,
+            amount=amount,
+            paid_at=paid_at,
+            kind=kind,
+        )
+        return self._execute(command, **options)
+
+    def reverse_allocation(
+        self,
+        reference: str,
+        *,
+        plan_id: str,
+        payment_reference: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Reverse the payment of an allocation for error: its money remains to be allocated again, to any plan.
+
+        Both are recorded, or neither; where the payment was reversed for error before, only what is missing. Raises
+        `ReceiptNotFound`, `ReceiptRefused`, and what `reverse_payment` raises.
+        """
+        payment = reference if payment_reference is None else payment_reference
+        command = ReverseAllocation(reference=reference, plan_id=plan_id, payment=payment)
+        return self._execute(command, **options)
+
+    def return_unallocated(
+        self,
+        reference: str,
+        *,
+        amount: Money,
+        on: date,
+        reason: str,
+        return_reference: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> tuple[RecordedEvent, ...]:
+        """Record that money which was received left the ledger: sent back to its payer, or taken back by the bank.
+
+        The return has the reference of the money unless `return_reference` gives it one of its own: each further return
+        of the same money needs one. Raises `ReceiptNotFound`, `ReceiptRefused`, `ReceiptConflict`.
+        """
+        command = ReturnUnallocated(
+            reference=reference,
+            return_reference=reference if return_reference is None else return_reference,
+            amount=amount,
+            on=on,
+            reason=reason,
+        )
+        return self._execute(command, **options)
+
     def execute_all(
-        self, commands: Sequence[tuple[Command, Metadata]], *, atomic: bool = False, dry_run: bool = False
+        self, commands: Sequence[tuple[AnyCommand, Metadata]], *, atomic: bool = False, dry_run: bool = False
     ) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
 
@@ -305,7 +408,7 @@ class Ledger:
         at = instant("recorded_at", self._clock() if recorded_at is None else recorded_at)
         return Metadata(recorded_at=at, actor=actor, correlation=correlation)
 
-    def _execute(self, command: Command, **options: Unpack[CommandOptions]) -> tuple[RecordedEvent, ...]:
+    def _execute(self, command: AnyCommand, **options: Unpack[CommandOptions]) -> tuple[RecordedEvent, ...]:
         (decided,) = self.execute_all([(command, self._metadata(**options))], dry_run=options.get("dry_run", False))
         if isinstance(decided, LedgerError):
             raise decided
@@ -381,6 +484,16 @@ class Ledger:
         """Return the portfolio, one row per currency, by currency."""
         queries = self._open_queries
         return queries.portfolio(queries.question(**query))
+
+    def unallocated(self, **query: Unpack[ListOptions]) -> Listing[ReceiptRow]:
+        """Return the money received of which something remains to be allocated, by date and reference."""
+        queries = self._open_queries
+        return queries.receipts(queries.question(**query), remaining=True)
+
+    def receipts(self, **query: Unpack[ListOptions]) -> Listing[ReceiptRow]:
+        """Return all money that was received and not applied at once, whatever became of it, by date and reference."""
+        queries = self._open_queries
+        return queries.receipts(queries.question(**query))
 
     def payments(
         self,

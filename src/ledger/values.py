@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -18,7 +19,7 @@ import attrs
 
 from ledger.dates import instant
 from ledger.errors import InvalidArgument, LedgerError
-from ledger.events import Event, RecordedEvent
+from ledger.events import PLAN, Event, RecordedEvent
 from ledger.events.codec import CURRENT
 from ledger.events.upcasters import RETIRED
 from ledger.excerpt import excerpt
@@ -47,7 +48,7 @@ def to_dict(value: Any) -> Any:  # noqa: PLR0911 - one return for each form
     if isinstance(value, Money):
         return {"minor": value.minor, "currency": value.currency, "amount": str(value.major)}
     if isinstance(value, RecordedEvent):
-        return {"plan_id": value.plan_id, **_fields(value)}
+        return {**({"plan_id": value.plan_id} if value.kind == PLAN else {}), **_fields(value)}
     if isinstance(value, LedgerError):
         return _error(value)
     if attrs.has(type(value)):
@@ -122,7 +123,7 @@ def _reader(kind: Any) -> Reader:  # noqa: PLR0911 - one return for each form
     if get_origin(kind) is Literal:
         return _one_of(get_args(kind))
     if get_origin(kind) in (UnionType, Union):
-        return _any_of([option for option in get_args(kind) if option is not NoneType], kind)
+        return _optional(kind)
     if get_origin(kind) is tuple:
         return _tuple(get_args(kind))
     if kind in KINDS:
@@ -204,10 +205,11 @@ def _one_of(words: tuple[Any, ...]) -> Reader:
     return read
 
 
-def _any_of(options: list[Any], kind: Any) -> Reader:
-    if len(options) != 1:
+def _optional(kind: Any) -> Reader:
+    options = [option for option in get_args(kind) if option is not NoneType]
+    if len(options) == len(get_args(kind)):
         raise InvalidArgument(argument="kind", given=kind, expected="one class")
-    reader = _reader(options[0])
+    reader = _reader(reduce(or_, options))
     return lambda data, at: None if data is None else reader(data, at)
 
 
@@ -250,6 +252,8 @@ def _shape(shape: Any) -> Reader:
         for name, value in fixed.items():
             if plain.get(name, value) != value:
                 raise _refused(f"{at}.{name}", plain[name], repr(value))
+        if derived and "plan_id" in plain and plain.get("kind", PLAN) != PLAN:
+            raise _refused(f"{at}.plan_id", plain["plan_id"], "no such field in another stream than a plan's")
         if derived and plain.get("plan_id", plain["stream_id"]) != plain["stream_id"]:
             raise _refused(f"{at}.plan_id", plain["plan_id"], "the stream_id")
         return shape(**{name: reader(plain[name], f"{at}.{name}") for name, reader in of.items() if name in plain})

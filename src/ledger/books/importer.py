@@ -3,14 +3,16 @@
 Every row ends as recorded, repeated, or refused with a reason. A row that a rule refuses has the rule's sentence.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import groupby, islice
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, groupby, islice
 
 import attrs
 
 from ledger.books.external_sort import ExternalSort
+from ledger.books.kept import KeptPayments
 from ledger.books.reader import Book, BookRow, recording_order
 from ledger.books.rejections import RefusedRow
+from ledger.command_handler import Decided
 from ledger.decide import repeats
 from ledger.errors import CorruptHistory, LedgerError, NotFound
 from ledger.plan import Plan
@@ -25,20 +27,29 @@ _PLANS_IN_MEMORY = 5_000
 
 @attrs.frozen(kw_only=True)
 class ImportReport:
-    """The numbers of rows recorded and repeated, and the refused rows by file and line."""
+    """The numbers of rows recorded and repeated, and the refused rows by file and line.
+
+    `kept` is the number of refused payments whose money was kept as received and not applied; they are not in
+    `refused`.
+    """
 
     recorded: int
     repeated: int
+    kept: int = 0
     refused: Collection[RefusedRow]
 
 
-def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None) -> ImportReport:
+def import_book(
+    ledger: Ledger, book: Book, *, keep_refused: bool = False, progress: Progress | None = None
+) -> ImportReport:
     """Record every row of a book that the rules allow. Importing it again records nothing.
 
     A row that was recorded late can revive a plan, so refused rows are offered again, in order, until a pass records
-    none. Each transaction is complete in itself: an interrupted import is simply repeated.
+    none. With `keep_refused` the money of payments that are still refused then, since their plan is cancelled,
+    completed, unknown or would be overpaid, is kept as received and not applied. Each transaction is complete in
+    itself: an interrupted import is simply repeated.
     """
-    handler = ledger.command_handler(keep=_PLANS_IN_MEMORY)
+    handler, kept_payments = ledger.command_handler(keep=_PLANS_IN_MEMORY), KeptPayments(ledger, new=keep_refused)
     pending, repeated = _without_repetitions(ledger, book.rows, progress)
     recorded, done = 0, repeated
     while True:
@@ -46,10 +57,12 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
         reasons: ExternalSort[RefusedRow] = ExternalSort(_by_file_and_line)
         recorded_before = recorded
         for rows in _chunks(pending):
-            for row, decided in zip(rows, handler.execute([(row.command, row.metadata) for row in rows]), strict=True):
+            commands = [(kept_payments.command(row), row.metadata) for row in rows]
+            for row, decided in zip(rows, handler.execute(commands), strict=True):
                 if isinstance(decided, LedgerError):
                     refused.add(row)
                     reasons.add(row.refused(decided))
+                    kept_payments.note(row, decided)
                 elif decided:
                     recorded += 1
                 else:
@@ -61,9 +74,23 @@ def import_book(ledger: Ledger, book: Book, *, progress: Progress | None = None)
         pending = refused
         if recorded == recorded_before or not pending:
             break
-    for row_refused in book.malformed:
-        reasons.add(row_refused)
-    return ImportReport(recorded=recorded, repeated=repeated, refused=reasons)
+    keeping = kept_payments.keep(handler, pending)
+    kept = sum(1 for events in keeping.values() if isinstance(events, tuple) and events)
+    repeated += sum(1 for events in keeping.values() if events == ())
+    still_refused: ExternalSort[RefusedRow] = ExternalSort(_by_file_and_line)
+    for row_refused in chain(book.malformed, _not_kept(reasons, keeping)):
+        still_refused.add(row_refused)
+    return ImportReport(recorded=recorded, repeated=repeated, kept=kept, refused=still_refused)
+
+
+def _not_kept(refused: Iterable[RefusedRow], keeping: Mapping[tuple[str, int], Decided]) -> Iterator[RefusedRow]:
+    """Yield the refused rows whose money is not kept, with the reason why it cannot be where that was tried."""
+    for row in refused:
+        kept = keeping.get((row.file, row.line))
+        if kept is None:
+            yield row
+        elif isinstance(kept, LedgerError):
+            yield attrs.evolve(row, code=kept.code, reason=str(kept))
 
 
 def _without_repetitions(

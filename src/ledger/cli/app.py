@@ -1,6 +1,6 @@
 """The program: its options, its commands, its exit codes: 0 done, 1 refused or impossible, 2 usage, 130 interrupted.
 
-A new command is a function in `bookkeeping`, `queries` or `operations`, and its name in `COMMANDS`.
+A new command is a function in `bookkeeping`, `queries`, `receipts` or `operations`, and its name in `COMMANDS`.
 """
 
 import io
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, changes, operations, queries
+from ledger.cli import bookkeeping, changes, operations, queries, receipts
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.excerpt import visible
@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(queries.overdue, queries.balances, queries.portfolio),
         *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
     ),
+    "Money not applied": (receipts.unallocated, receipts.receive, receipts.allocate, receipts.return_),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,

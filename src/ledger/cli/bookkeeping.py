@@ -11,7 +11,7 @@ from ledger.books.importer import ImportReport, import_book
 from ledger.books.reader import EXAMPLE, Book, read_book
 from ledger.books.rejections import is_rejections, remove_rejections, write_rejections
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, Day, Interrupted, LedgerLocation, Location, progress_bar
+from ledger.cli.options import AsJson, Day, Interrupted, KeepRefused, LedgerLocation, Location, progress_bar
 from ledger.cli.rendering import counted
 from ledger.cli.tables import print_table
 from ledger.errors import InvalidArgument
@@ -54,7 +54,14 @@ def demo(*, json: AsJson = False) -> None:
     print_table(rendering.statement_table(statement, title=f"Statement of plan {_DEMO_PLAN} on {_DEMO_DAY}"))
 
 
-def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson = False, location: Location) -> int:
+def import_(
+    folder: Path,
+    *,
+    rejected: Path = Path("rejected.csv"),
+    keep_refused: KeepRefused = False,
+    json: AsJson = False,
+    location: Location,
+) -> int:
     """Record a book, a folder of CSV files, in the order of recording.
 
     Importing the same book again records nothing. Refused rows do not stop the others. Exit code 1 if rows were
@@ -67,6 +74,9 @@ def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson
     rejected
         The file for refused rows, with code, plan, reason and the row itself: a new one, or that of an earlier import,
         which is replaced, or removed if no row is refused.
+    keep_refused
+        Keep the money of payments whose plan is cancelled, completed, unknown or would be overpaid, as received and not
+        applied.
     json
         Print JSON instead of text.
     """
@@ -75,7 +85,7 @@ def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson
         book = read_book(folder, progress=progress)
     for name in book.not_read:
         rendering.say(f"not read: {name}, which is no file of a book", file=sys.stderr)
-    report = _record(location, book, title=f"Recording {folder}")
+    report = _record(location, book, keep_refused=keep_refused, title=f"Recording {folder}")
     _write_rejected(rejected, report)
     if json:
         rendering.print_json(_counts(report))
@@ -86,7 +96,7 @@ def import_(folder: Path, *, rejected: Path = Path("rejected.csv"), json: AsJson
     return 1 if report.refused else 0
 
 
-def _record(location: LedgerLocation, book: Book, *, title: str) -> ImportReport:
+def _record(location: LedgerLocation, book: Book, *, keep_refused: bool, title: str) -> ImportReport:
     """Import a book with a progress bar; an interrupt says how much is kept."""
     processed = 0
     with location.create() as ledger, progress_bar(title) as show:
@@ -98,7 +108,7 @@ def _record(location: LedgerLocation, book: Book, *, title: str) -> ImportReport
 
         show(0, len(book.rows))
         try:
-            return import_book(ledger, book, progress=progress)
+            return import_book(ledger, book, keep_refused=keep_refused, progress=progress)
         except KeyboardInterrupt:
             kept = f"{processed:,} of {counted(len(book.rows), 'row')} are processed and kept"
             raise Interrupted(f"{kept}; run the same import again for the rest, it records nothing twice") from None
@@ -149,6 +159,7 @@ def _counts(report: ImportReport) -> dict[str, object]:
     return {
         "recorded": report.recorded,
         "repeated": report.repeated,
+        "kept": report.kept,
         "refused": len(report.refused),
         "rejected": list(report.refused),
     }

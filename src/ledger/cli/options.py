@@ -68,6 +68,8 @@ AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(col
 DayOrInstant = Annotated[date | datetime, Parameter(converter=_converter(columns.date_or_instant))]
 Instant = Annotated[datetime | None, Parameter(converter=_converter(columns.instant))]
 KnownAt = Annotated[Known | None, Parameter(name="--known-at", converter=_converter(_known_at))]
+KeepRefused = Annotated[bool, Parameter(name="--keep-refused", negative="", show_default=False)]
+DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 

@@ -44,7 +44,7 @@ def overdue(
     with location.open() as ledger:
         rows = ledger.overdue(partner=partner, as_of=as_of, known_at=known_at)
         _check_known(ledger, rows, partner=partner)
-    _show(rows, rendering.overdue_table, f"{counted(len(rows), 'overdue plan')}{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.overdue_table, f"{counted(len(rows), 'overdue plan')}{when(as_of, known_at)}", json=json)
 
 
 def balances(
@@ -71,7 +71,7 @@ def balances(
     with location.open() as ledger:
         rows = ledger.balances(investor=investor, as_of=as_of, known_at=known_at)
         _check_known(ledger, rows, investor=investor)
-    _show(rows, rendering.balances_table, f"{counted(len(rows), 'share balance')}{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.balances_table, f"{counted(len(rows), 'share balance')}{when(as_of, known_at)}", json=json)
 
 
 def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location) -> None:
@@ -88,7 +88,7 @@ def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = Fa
     """
     with location.open() as ledger:
         rows = ledger.portfolio(as_of=as_of, known_at=known_at)
-    _show(rows, rendering.portfolio_table, f"Portfolio{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.portfolio_table, f"Portfolio{when(as_of, known_at)}", json=json)
 
 
 def statement(
@@ -109,7 +109,7 @@ def statement(
     """
     with location.open() as ledger:
         lines = ledger.statement(plan, as_of=as_of, known_at=known_at)
-    _show(lines, rendering.statement_table, f"Statement of plan {plan}{_when(as_of, known_at)}", json=json)
+    show(lines, rendering.statement_table, f"Statement of plan {plan}{when(as_of, known_at)}", json=json)
 
 
 def position(
@@ -167,7 +167,7 @@ def positions(
     with location.open() as ledger:
         rows = ledger.positions(investor=investor, partner=partner, status=status, as_of=as_of, known_at=known_at)
         _check_known(ledger, rows, investor=investor, partner=partner)
-    _show(rows, rendering.positions_table, f"{counted(len(rows), 'plan')}{_when(as_of, known_at)}", json=json)
+    show(rows, rendering.positions_table, f"{counted(len(rows), 'plan')}{when(as_of, known_at)}", json=json)
 
 
 def history(plan: str, *, json: AsJson = False, location: Location) -> None:
@@ -232,7 +232,8 @@ def _check_known(
             raise InvalidArgument(argument=f"--{option}", given=given, expected=expected)
 
 
-def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
+def show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
+    """Print rows as a table or as JSON, and on standard error the plans that they leave out."""
     if json:
         rendering.print_json(rows)
     else:
@@ -242,7 +243,7 @@ def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: b
         rendering.say(left_out, file=sys.stderr)
 
 
-def _when(as_of: date | None, known_at: Known | None) -> str:
+def when(as_of: date | None, known_at: Known | None) -> str:
     """Return the end of a title: the two dates of the question."""
     at = f"{known_at}" if isinstance(known_at, EndOfDay) else known_at and known_at.isoformat()
     known = f", as known at {at}" if at else ""

@@ -17,6 +17,7 @@ from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
+from ledger.receipt import ReceiptRow
 from ledger.schedule import Installment
 from ledger.values import to_dict
 
@@ -118,12 +119,40 @@ def portfolio_table(rows: Sequence[PortfolioRow], *, title: str) -> Table:
         ("  completed", *(f"{row.completed:,}" for row in rows)),
         ("Paid", *(f"{row.paid:,}" for row in rows)),
         ("  of which in cancelled plans", *(f"{row.paid_in_cancelled:,}" for row in rows)),
+        ("Received, not allocated", *(f"{row.unallocated:,}" for row in rows)),
         ("Cancelled plans hold", *("" for _ in rows)),
         ("  of the money paid", *(_percent(row.cancelled_share_of_paid) for row in rows)),
         ("  of the prices", *(_percent(row.cancelled_share_of_price) for row in rows)),
         ("  of the plans", *(_percent(row.cancelled_share_of_plans) for row in rows)),
     ]
     return Table(title, (Column(""), *(Column(row.currency, number=True) for row in rows)), figures if rows else [])
+
+
+def receipts_table(rows: Sequence[ReceiptRow], *, title: str) -> Table:
+    """Return money received and not applied at once, with what remains of it and why."""
+    columns = (
+        Column("Received"),
+        Column("Reference"),
+        Column("Plan"),
+        Column("Amount", number=True, leaves=2, below="amount"),
+        Column("Remaining", number=True),
+        Column("Reason", text=True, leaves=3, below="reason", narrowest=30),
+    )
+    return Table(
+        title,
+        columns,
+        [
+            (
+                str(row.received_on),
+                row.reference,
+                row.plan_id or "",
+                f"{row.received:,}",
+                f"{row.remaining:,}",
+                row.reason,
+            )
+            for row in rows
+        ],
+    )
 
 
 def statement_table(lines: Sequence[StatementLine], *, title: str) -> Table:
@@ -303,7 +332,8 @@ def schedule_table(lines: Sequence[Installment], currency: str, *, title: str) -
 
 def report_text(report: ImportReport) -> str:
     """Return the counts of an import, in one line."""
-    counts = (report.recorded, "recorded"), (report.repeated, "repeated"), (len(report.refused), "refused")
+    kept = [(report.kept, "kept as received and not applied")] if report.kept else []
+    counts = (report.recorded, "recorded"), (report.repeated, "repeated"), *kept, (len(report.refused), "refused")
     return "Rows: " + ", ".join(f"{count:,} {state}" for count, state in counts) + "."
 
 

@@ -23,6 +23,7 @@ from ledger.events.outcomes import (
     PromoApplied,
     ScheduleRevised,
 )
+from ledger.events.receipts import AllocationReversed, MoneyAllocated, MoneyReceived, MoneyReturned
 from ledger.events.recorded import KINDS as KINDS_OF_STREAMS
 from ledger.events.recorded import PLAN, Event, RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
@@ -41,6 +42,10 @@ CURRENT: Mapping[str, type[Any]] = {
     "plan_completed.v1": PlanCompleted,
     "schedule_revised.v1": ScheduleRevised,
     "outcome_voided.v1": OutcomeVoided,
+    "money_received.v1": MoneyReceived,
+    "money_allocated.v1": MoneyAllocated,
+    "allocation_reversed.v1": AllocationReversed,
+    "money_returned.v1": MoneyReturned,
 }
 """Every event that is written today, by its tag."""
 

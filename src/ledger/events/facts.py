@@ -21,7 +21,8 @@ REASON_LIMIT = 2_000
 """Characters in a reason."""
 
 
-def _check_instant(name: str, value: datetime | None) -> None:
+def check_instant(name: str, value: datetime | None) -> None:
+    """Raise `InvalidArgument` for an instant that is not in UTC."""
     if value is not None and value.tzinfo is not UTC:
         raise InvalidArgument(argument=name, given=value, expected="an instant in UTC")
 
@@ -43,7 +44,7 @@ class PlanOpened:
     def __attrs_post_init__(self) -> None:
         arguments.text("investor", self.investor)
         arguments.optional_text("partner", self.partner)
-        _check_instant("opened_at", self.opened_at)
+        check_instant("opened_at", self.opened_at)
         for problem in problems(self.lines, self.terms):
             raise InvalidArgument(argument="lines", given=f"refused: {problem}", expected="the schedule of the terms")
 
@@ -61,7 +62,7 @@ class PaymentMade:
     def __attrs_post_init__(self) -> None:
         arguments.text("reference", self.reference)
         arguments.whole("amount", self.amount.minor, minimum=1)
-        _check_instant("paid_at", self.paid_at)
+        check_instant("paid_at", self.paid_at)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """The envelope: in which stream, where, when, by whom and under which key an event was recorded."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -9,24 +9,37 @@ from ledger import arguments
 from ledger.errors import InvalidArgument
 from ledger.events.facts import Fact, PlanOpened
 from ledger.events.outcomes import Outcome, OutcomeVoided
+from ledger.events.receipts import ReceiptEvent
 
-Event = PlanOpened | Fact | Outcome | OutcomeVoided
+Event = PlanOpened | Fact | Outcome | OutcomeVoided | ReceiptEvent
 
 PLAN: Final = "plan"
 """The kind of the streams that hold plans."""
 
-KINDS: Final = (PLAN,)
+RECEIPT: Final = "receipt"
+"""The kind of the streams that hold money received and not applied to a plan."""
+
+KINDS: Final = (PLAN, RECEIPT)
 """Every kind of stream that this library writes and reads."""
+
+
+class Stream(NamedTuple):
+    """The identity of a stream: two kinds may use the same id."""
+
+    kind: str
+    id: str
 
 
 @attrs.frozen(kw_only=True)
 class RecordedEvent:
     """An event as the ledger keeps it.
 
-    `kind` and `stream_id` name its stream: for a plan the kind is "plan" and the id the plan's. `version` counts 1, 2,
+    `kind` and `stream_id` name its stream: for a plan the kind is "plan" and the id the plan's, for a receipt "receipt"
+    and the reference of the money. `version` counts 1, 2,
     … in the stream; `sequence` increases in the ledger, with gaps, and is 0 for an event that is not stored (a dry
     run). `recorded_at` is UTC and never decreases within a stream. `key` is the command's idempotency key: the plan id
-    for an opening, the payment's reference for a reversal, the date for a closing, else the command's own reference.
+    for an opening, the payment's reference for a reversal or an allocation, the date for a closing, else the command's
+    own reference.
     """
 
     kind: str = PLAN
@@ -54,6 +67,11 @@ class RecordedEvent:
         if self.kind != PLAN:
             raise AttributeError(f"an event of {self.kind} {self.stream_id} has no plan_id")
         return self.stream_id
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that holds the event."""
+        return Stream(self.kind, self.stream_id)
 
     def at(self, sequence: int) -> "RecordedEvent":
         """Return the event as stored at a sequence."""
