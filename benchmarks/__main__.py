@@ -20,6 +20,7 @@ QUICK = Effort(
     plans_caught_up=100,
     plans_tracked_by_stock=2,
     queries=30,
+    seconds_mixed=2,
     largest_book=10_000,
 )
 FULL = Effort(
@@ -32,6 +33,7 @@ FULL = Effort(
     plans_caught_up=1_000,
     plans_tracked_by_stock=10,
     queries=200,
+    seconds_mixed=5,
     largest_book=1_000_000,
 )
 

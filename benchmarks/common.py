@@ -32,17 +32,24 @@ class Effort:
     plans_caught_up: int
     plans_tracked_by_stock: int
     queries: int
+    seconds_mixed: float
     largest_book: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """Operations per second; None where a side has no such operation."""
+    """Operations per second; None where a side has no such operation.
+
+    Of mixed operations, `apart` is the rate of the same ones by themselves, one kind after the other, and `p99_to_p50`
+    the 99th percentile of the seconds that one takes, over the median.
+    """
 
     step: str
     ours: float
     stock: float | None = None
     floor: float | None = None
+    apart: float | None = None
+    p99_to_p50: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Ours: the `Ledger`, called as its users call it."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import attrs
 
@@ -55,6 +56,10 @@ class Ours:
             paid_at=line.due_on,
         )
         return len(events)
+
+    def overdue(self, as_of: date) -> int:
+        """Return the number of overdue plans of the partner."""
+        return len(self._ledger.overdue(partner=PARTNER, as_of=as_of))
 
     def read(self) -> int:
         """Fold the ledger's events, in their order, into a `Plan` for every plan."""

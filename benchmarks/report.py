@@ -53,6 +53,20 @@ def _under_milliseconds(limit: float) -> Aim:
     return Aim(words, lambda result, _: result.ours > _MILLISECONDS / limit)
 
 
+def _of_apart(factor: float) -> Aim:
+    def reached(result: Result, _: Results) -> bool | None:
+        return result.ours >= factor * result.apart if result.apart else None
+
+    return Aim(f"{factor:g} x each by itself", reached)
+
+
+def _tail(limit: float) -> Aim:
+    def reached(result: Result, _: Results) -> bool | None:
+        return result.p99_to_p50 < limit if result.p99_to_p50 else None
+
+    return Aim(f"p99 under {limit:g} x p50", reached)
+
+
 def _as_in(step: str, *, at_least: float) -> Aim:
     def reached(result: Result, others: Results) -> bool | None:
         return result.ours >= at_least * others[step].ours if step in others else None
@@ -71,6 +85,8 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "read/postgres": (_of_stock(5), _of_floor(0.3)),
     "catchup/sqlite": (_of_stock(100),),
     "catchup/postgres": (_of_stock(100),),
+    "mixed/sqlite": (_of_apart(0.8), _tail(5)),
+    "mixed/postgres": (_of_apart(0.8), _tail(5)),
     "overdue/1M": (_under_milliseconds(10),),
     "balance/1M": (_under_milliseconds(10),),
     "portfolio/1M": (_under_milliseconds(10),),
@@ -86,6 +102,8 @@ def row(result: Result, results: Results) -> str:
     rates = _number(result.ours, "12,.0f"), _number(result.stock, "12,.0f"), _number(result.floor, "12,.0f")
     aims = ", ".join(f"{aim.words}: {verdict(aim.reached(result, results))}" for aim in AIMS.get(result.step, ()))
     milliseconds = f"{_MILLISECONDS / result.ours:>10.3f}"
+    if result.apart and result.p99_to_p50:
+        aims += f" ({result.ours / result.apart:.2f} x, p99 {result.p99_to_p50:.1f} x p50)"
     return f"{result.step:<16}{''.join(rates)}{milliseconds}{''.join(ratios)}   {aims}".rstrip()
 
 
@@ -101,8 +119,8 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, catchup), plans (derive, close), queries (overdue,\n"
-        "balance, portfolio). Only the ratios mean anything.\n"
+        "Per second: payments (pay), stored events (import, read, catchup), plans (derive, close), payments and\n"
+        "lists (mixed), queries (overdue, balance, portfolio). Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )
 

@@ -10,6 +10,7 @@ from benchmarks.databases import Databases
 from benchmarks.importing import import_histories
 from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
+from benchmarks.mixed import mixed
 from benchmarks.sides import Credited, Side
 from benchmarks.writers import pay_together
 from ledger.events import PaymentMade, PlanOpened
@@ -106,6 +107,8 @@ _STEPS: Mapping[str, Step] = {
     "read/postgres": partial(read, database="postgres"),
     "catchup/sqlite": partial(catch_up, database="sqlite"),
     "catchup/postgres": partial(catch_up, database="postgres"),
+    "mixed/sqlite": partial(mixed, database="sqlite"),
+    "mixed/postgres": partial(mixed, database="postgres"),
     "close/10k": lambda databases, _: close(databases, size="10k"),
     "close/100k": lambda databases, _: close(databases, size="100k"),
     "overdue/1M": partial(overdue, size="1M"),
