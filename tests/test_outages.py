@@ -17,7 +17,6 @@ from ledger import ConcurrentChange, Ledger
 from ledger.commands import Metadata, RecordPayment
 from ledger.decide import decide
 from ledger.events import PaymentMade, RecordedEvent
-from ledger.store import postgres
 from tests import crash_worker, workers
 from tests.crash_worker import Location
 from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
@@ -130,12 +129,9 @@ def test_a_change_of_views_that_is_cut_off_is_made_once(near: Ledger, far: Ledge
     assert (proxy.cuts, near.verify().differences) == (3, ())
 
 
-def test_a_client_that_vanishes_silently_holds_nobody_up(
-    near: Ledger, proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_vanishes_silently_holds_nobody_up(near: Ledger, proxy: Proxy, name: str) -> None:
     """A node that is gone without a word, holding the ledger's lock, keeps no other from writing for long."""
-    monkeypatch.setattr(postgres, "_TIMEOUT", 2)
-    with Ledger.open(proxy.url, name=name) as vanishing, ThreadPoolExecutor(1) as pool:
+    with Ledger.open(proxy.url, name=name, timeout=2) as vanishing, ThreadPoolExecutor(1) as pool:
         proxy.arm(b"COMMIT", cut="silently")
         vanished = pool.submit(vanishing.execute_all, crash_worker.bulk())
         assert len(open_plan(near)) == 1

@@ -38,7 +38,7 @@ from ledger.readmodel.read_model import ReadModel
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
 from ledger.state import Status
-from ledger.store import Store, open_store
+from ledger.store import TIMEOUT, Store, open_store
 from ledger.telemetry import Progress
 from ledger.terms import PlanTerms
 
@@ -110,16 +110,18 @@ class Ledger:
         projections: Sequence[Projection] = (),
         catch_up: bool = True,
         clock: Callable[[], datetime] = _utc_now,
+        timeout: float = TIMEOUT,
     ) -> Self:
         """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
 
         A ledger that is not there is created, empty, unless `create` is False. `views` is the URL of another database
         for the read models. They are caught up with the ledger when they are asked; without `catch_up` they answer as
         far as a follower has brought them, and `wait` waits until that is far enough. `projections` are read models of
-        your own, beside the one that the lists are read from. Raises `InvalidArgument` for another URL or name,
+        your own, beside the one that the lists are read from. `timeout` is the number of seconds that a call waits for
+        a database that is away or locked. Raises `InvalidArgument` for another URL or name,
         `StoreUnavailable` if the store cannot be opened or the ledger is not there.
         """
-        store = open_store(url, name, create=create, views=views)
+        store = open_store(url, name, create=create, views=views, timeout=timeout)
         try:
             return cls(store, projections=projections, catch_up=catch_up, clock=clock)
         except BaseException:

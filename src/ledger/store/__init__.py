@@ -2,6 +2,8 @@
 
 from contextlib import AbstractContextManager
 
+from ledger.store.port import CONNECTIONS as CONNECTIONS
+from ledger.store.port import TIMEOUT as TIMEOUT
 from ledger.store.port import WHOLE as WHOLE
 from ledger.store.port import EventReader as EventReader
 from ledger.store.port import EventWriter as EventWriter
@@ -21,16 +23,19 @@ from ledger.store.port import ViewStore as ViewStore
 from ledger.store.port import dropped as dropped
 
 
-def open_store(url: str, name: str, *, create: bool = True, views: str | None = None) -> Store:
+def open_store(
+    url: str, name: str, *, create: bool = True, views: str | None = None, timeout: float = TIMEOUT
+) -> Store:
     """Open the store that a URL names: `memory://`, `sqlite:///PATH` or `postgresql://…`; import only that one.
 
-    `views` names another database for the tables of projections. Raises `InvalidArgument` for another URL and for a
+    `views` names another database for the tables of projections; `timeout` is the number of seconds that a call waits
+    for a database that is away or locked. Raises `InvalidArgument` for another URL and for a
     name that is no plain lower-case word, `StoreUnavailable` if the database cannot be opened, or, without `create`, if
     there is no such ledger in it.
     """
     from ledger.store.opening import open_at
 
-    return open_at(url, name, create=create, views=views)
+    return open_at(url, name, create=create, views=views, timeout=timeout)
 
 
 def open_reader(address: ReaderAddress) -> AbstractContextManager[EventReader]:

@@ -13,6 +13,12 @@ import attrs
 from ledger.errors import CorruptHistory, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
 
+CONNECTIONS = 20
+"""Connections to a database, at most."""
+
+TIMEOUT = 30
+"""Seconds that a call waits for a database that is away or locked."""
+
 # ---- events
 
 
@@ -278,6 +284,10 @@ class ViewStore(Protocol):
         It may be called at any time. A process that is refused may try again in a new block. The lock of a process that
         is killed is free at once.
         """
+        ...
+
+    def catch_up_lock(self, projection: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Try to be the one, among all processes, that catches a projection up inside this block, as for `leader_lock`."""
         ...
 
 

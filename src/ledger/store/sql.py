@@ -91,7 +91,7 @@ class Database(Protocol):
         """Yield a `query` that reads every table as of one instant."""
         ...
 
-    def leader_lock(self, name: str) -> AbstractContextManager[Callable[[], bool]]:
+    def exclusive(self, name: str) -> AbstractContextManager[Callable[[], bool]]:
         """Yield a function that returns whether this block holds the lock of that name among all processes."""
         ...
 
