@@ -66,7 +66,7 @@ class Pool(Generic[C]):
         Raises `StoreUnavailable` if none becomes free in time, if the pool is closed, and in a process that was forked
         from the one that opened it; whatever `connect` raises.
         """
-        self._refuse_another_process()
+        self.refuse_another_process()
         if (held := self.held) is not None:
             yield held
             return
@@ -81,7 +81,7 @@ class Pool(Generic[C]):
     @contextmanager
     def lent_for_itself(self) -> Iterator[C]:
         """Lend a connection that this thread gets only here, as for a lock of a session."""
-        self._refuse_another_process()
+        self.refuse_another_process()
         connection = self._take()
         try:
             yield connection
@@ -158,7 +158,7 @@ class Pool(Generic[C]):
         if connection is not None:
             self._close(connection)
 
-    def _refuse_another_process(self) -> None:
+    def refuse_another_process(self) -> None:
         """Refuse a process that was forked from the opening one: both would talk on the same connections."""
         if os.getpid() != self._process:
             raise self._unavailable("it was opened by another process", "open it after the fork, in each process")

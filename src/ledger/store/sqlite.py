@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from eventsourcing.persistence import OperationalError
 
 from ledger.store.errors import unavailable
+from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying
 from ledger.store.port import RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
@@ -33,6 +34,7 @@ class SqliteDatabase:
         self._writers = self._readers
         if path is not None:
             self._writers = self._pool(label, size=1, busy="other threads of this process were writing to it")
+        self._group = GroupCommit(self._commit, timeout=timeout)
 
     def _pool(self, label: str, *, size: int, busy: str) -> Pool[sqlite3.Connection]:
         return Pool(
@@ -70,19 +72,28 @@ class SqliteDatabase:
             return connection.execute(sql, parameters).fetchall()
 
     def write(self, change: Callable[[Cursor], T]) -> T:
-        with self._errors(), self._writers.lent() as connection:
-            cursor = connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
-            try:
-                result = change(cursor)
-                cursor.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
-            finally:
-                cursor.close()
+        self._writers.refuse_another_process()
+        with library_errors(sqlite3.Error):
+            result: T = self._group.make(change)
             return result
+
+    def _commit(self, group: Sequence[Pending]) -> None:
+        """Make changes in one transaction; one that fails is taken back, and keeps no other from being made."""
+        try:
+            with self._errors(), self._writers.lent() as connection:
+                cursor = connection.cursor()
+                cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
+                try:
+                    for one in group:
+                        _make(cursor, one, savepoint=len(group) > 1)
+                    cursor.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    cursor.close()
+        except Exception as error:  # noqa: BLE001 - it is raised where each change is waited for
+            for one in group:
+                one.error = one.error or error
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         return self.write(change)  # a writer is alone in the file
@@ -133,6 +144,22 @@ class SqliteDatabase:
         """Refuse further calls; those under way end, and close their connections."""
         self._readers.close()
         self._writers.close()
+
+
+def _make(cursor: sqlite3.Cursor, one: Pending, *, savepoint: bool) -> None:
+    """Make a change within a transaction. Raises its error if nothing but the whole transaction can take it back."""
+    if not savepoint:
+        one.result = one.change(cursor)
+        return
+    cursor.execute("SAVEPOINT one")
+    try:
+        one.result = one.change(cursor)
+    except Exception as error:
+        if not cursor.connection.in_transaction:
+            raise  # as on a full disk
+        one.error = error
+        cursor.execute("ROLLBACK TO one")
+    cursor.execute("RELEASE one")
 
 
 class SqliteRecorder(SqlRecorder):
