@@ -1,5 +1,6 @@
 """Ledger: the facade. Commands, queries, operations. The only place that knows a clock."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -58,7 +59,8 @@ _PAGE = 5_000
 """Events read at a time."""
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the instant, by the clock of this machine."""
     return datetime.now(UTC)
 
 
@@ -85,12 +87,13 @@ class Ledger:
         *,
         projections: Sequence[Projection] = (),
         catch_up: bool = True,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._open_store: Store | None = store
         self._catch_up = catch_up
         self._clock = clock
         self._lock = Lock()
+        self._process = os.getpid()
         self._runners: dict[str, Runner] = {}
         for projection in (PERIODS, *projections):
             if projection.name in self._runners:
@@ -109,7 +112,7 @@ class Ledger:
         views: str | None = None,
         projections: Sequence[Projection] = (),
         catch_up: bool = True,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         timeout: float = TIMEOUT,
     ) -> Self:
         """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
@@ -414,6 +417,9 @@ class Ledger:
 
     @property
     def _store(self) -> Store:
+        if os.getpid() != self._process:
+            reason = "it was opened by another process"
+            raise StoreUnavailable(store="Ledger", reason=reason, remedy="open it after the fork, in each process")
         if self._open_store is None:
             raise StoreUnavailable(store="Ledger", reason="it is closed", remedy="open it again")
         return self._open_store

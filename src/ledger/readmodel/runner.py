@@ -146,18 +146,18 @@ class Runner:
 
     def _catch_up_in_turn(self, last: int, progress: Progress | None) -> Generation:
         """Catch up as the only process that does, or wait while another one gets on with it."""
-        before, ends = None, 0.0
+        before, ends = self._generations(), time.monotonic() + _STALLED
         while True:
-            generations = self._generations()
-            if generations != before:  # the other one gets on; if it stands still, its work is done again here
-                before, ends = generations, time.monotonic() + _STALLED
             with self._views.catch_up_lock(self.projection.name) as works:
                 if works() or time.monotonic() > ends:
                     return self._catch_up(progress)
             time.sleep(_POLL_INTERVAL)
-            for one in self._generations():
+            generations = self._generations()
+            for one in generations:
                 if one.live and one.reached >= last and not self._is_older(one):
                     return one
+            if generations != before:  # the other one gets on; if it stands still, its work is done again here
+                before, ends = generations, time.monotonic() + _STALLED
 
     def _catch_up(self, progress: Progress | None) -> Generation:
         while True:

@@ -16,6 +16,7 @@ from ledger.store.port import RawEvent as RawEvent
 from ledger.store.port import ReaderAddress as ReaderAddress
 from ledger.store.port import Statement as Statement
 from ledger.store.port import Store as Store
+from ledger.store.port import StoreFactory as StoreFactory
 from ledger.store.port import TableChange as TableChange
 from ledger.store.port import Value as Value
 from ledger.store.port import Values as Values
@@ -36,6 +37,18 @@ def open_store(
     from ledger.store.opening import open_at
 
     return open_at(url, name, create=create, views=views, timeout=timeout)
+
+
+def open_database(
+    url: str, *, connections: int, timeout: float = TIMEOUT, create: bool = True, views: str | None = None
+) -> StoreFactory:
+    """Open the database that a URL names, for any number of ledgers that share up to so many connections.
+
+    Raises as `open_store` does.
+    """
+    from ledger.store.opening import OpenDatabase
+
+    return OpenDatabase(url, views=views, create=create, connections=connections, timeout=timeout)
 
 
 def open_reader(address: ReaderAddress) -> AbstractContextManager[EventReader]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from ledger import arguments
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
 from ledger.store.errors import without_password
@@ -13,6 +14,12 @@ from ledger.store.memory import MemoryRecorder
 from ledger.store.port import CONNECTIONS, TIMEOUT, EventReader, ReaderAddress, Store
 from ledger.store.sql import Connected, SqlRecorder, views_ddl
 from ledger.store.views import SqlViewStore
+
+_DAY = 86_400
+"""Seconds."""
+
+_MANY = 10_000
+"""Connections; no server has more."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
@@ -23,6 +30,9 @@ class OpenDatabase:
     def __init__(
         self, url: str, *, views: str | None, create: bool = True, connections: int = CONNECTIONS, timeout: float
     ) -> None:
+        arguments.whole("connections", connections, minimum=2, maximum=_MANY)
+        if not (isinstance(timeout, (int, float)) and 0 < timeout <= _DAY):
+            raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds above 0, a day at most")
         self._url = url
         self._create = create
         self._timeout = timeout

@@ -303,3 +303,15 @@ class Store(EventReader, EventWriter, Protocol):
     def close(self) -> None:
         """Release connections; the store cannot be used afterwards."""
         ...
+
+
+class StoreFactory(Protocol):
+    """An open database, which makes the stores of its ledgers; they share its connections."""
+
+    def store(self, name: str) -> Store:
+        """Return the store of a ledger; closing it leaves the database open. Raises as `open_store` does."""
+        ...
+
+    def close(self) -> None:
+        """Release the connections; no ledger of this database can be used afterwards."""
+        ...
