@@ -12,7 +12,7 @@ from time import perf_counter
 from benchmarks.common import Effort, Result, equal
 from benchmarks.databases import Databases
 from benchmarks.ours import Ours
-from benchmarks.workload import LINES, OPENED_ON
+from benchmarks.workload import OPENED_ON
 
 THREADS = 40
 
@@ -40,7 +40,10 @@ def mixed(databases: Databases, effort: Effort, *, database: str) -> Result:
         ours.seed([0] * _UNPAID + [1] * _PAID)
         target.settle()
         number = count(_PAID)
-        operations: dict[str, Callable[[], object]] = {"pay": lambda: _pay(ours, next(number)), "ask": lambda: _ask(ours)}
+        operations: dict[str, Callable[[], object]] = {
+            "pay": lambda: _pay(ours, next(number)),
+            "ask": lambda: _ask(ours),
+        }
         rates, aparts, tails = list[float](), list[float](), list[float]()
         for turn in range(effort.long_rounds + 1):
             apart: dict[str, float] = {}

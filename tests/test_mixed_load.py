@@ -10,18 +10,24 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger import Database, InvalidArgument, Ledger, StoreUnavailable
+from ledger import Database, InvalidArgument, Ledger, LedgerError, StoreUnavailable
+from ledger.commands import Metadata, RecordPayment
 from ledger.projections.builtin import PERIODS
 from ledger.readmodel import runner
 from ledger.readmodel.runner import Runner
 from ledger.store import open_store
 from tests import workers
 from tests.crash_worker import Location
-from tests.examples import OPENED_ON, open_plan, pay, usd
+from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
 from tests.processes import forked
 
+NOTE = Metadata(recorded_at=RECORDED_AT)
 THREADS = 8
 PAYMENTS = 5
+
+
+def _payment(reference: str) -> RecordPayment:
+    return RecordPayment(plan_id="P-1", reference=reference, amount=usd("1.00"), paid_at=OPENED_ON, kind="regular")
 
 
 def test_an_answer_contains_what_was_recorded_before_the_question(ledger: Ledger) -> None:
@@ -41,9 +47,7 @@ def test_an_answer_contains_what_was_recorded_before_the_question(ledger: Ledger
     assert ledger.verify().differences == ()
 
 
-def test_threads_that_ask_at_once_derive_once(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_that_ask_at_once_derive_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many threads that find the same events not yet applied one derives; the others answer from its work."""
     open_plan(ledger)
     ledger.overdue(as_of=OPENED_ON)
@@ -65,6 +69,27 @@ def test_threads_that_ask_at_once_derive_once(
     with ThreadPoolExecutor(THREADS) as pool:
         assert set(pool.map(ask, range(THREADS))) == {15_000}
     assert len(applied) == 1
+
+
+def test_threads_share_a_command_handler_that_keeps_plans(ledger: Ledger) -> None:
+    """Versions have no gaps, and no thread finds a history corrupt: the kept deciders serve one thread at a time."""
+    open_plan(ledger)
+    handler, together = ledger.command_handler(keep=10), Barrier(THREADS)
+
+    def pay_some(thread: int) -> list[Any]:
+        together.wait(30)
+        return [
+            decided
+            for payment in range(PAYMENTS)
+            for decided in handler.execute([(_payment(f"bank-{thread}-{payment}"), NOTE)])
+        ]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        decided = [one for of_thread in pool.map(pay_some, range(THREADS)) for one in of_thread]
+    assert [one for one in decided if isinstance(one, LedgerError)] == []
+    history = ledger.history("P-1")
+    assert [event.version for event in history] == list(range(1, len(history) + 1))
+    assert ledger.position("P-1", as_of=OPENED_ON).paid.minor == 100 * THREADS * PAYMENTS
 
 
 def test_a_process_waits_for_another_that_catches_up(shared_url: str, name: str) -> None:

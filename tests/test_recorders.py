@@ -63,7 +63,10 @@ class OnPostgres:
     def create_recorder(self) -> LibraryRecorder:
         from ledger.store import postgres  # noqa: PLC0415 - needs the extra
 
-        name, connected = f"conforms_{next(_names)}_{uuid4().hex[:6]}", postgres.connect(self.url, connections=20, timeout=30)
+        name, connected = (
+            f"conforms_{next(_names)}_{uuid4().hex[:6]}",
+            postgres.connect(self.url, connections=20, timeout=30),
+        )
         self.databases.append(connected.database)
         recorder = LibraryRecorder(connected.recorder(connected.database, name))
         schema.prepare(connected.database, "test", name, recorder.ddl(), create=True)

@@ -5,8 +5,9 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count, islice
+from threading import Lock
 
 from ledger import telemetry
 from ledger.commands import Command, Metadata
@@ -33,14 +34,16 @@ class CommandHandler:
     """Executes commands on a store, many in one transaction.
 
     A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once. Plans may be written by others meanwhile: a kept decider that refuses, or finds
-    nothing new, is asked again after loading, and a version that is taken drops all deciders.
+    import, is loaded and derived once; threads that share it then take turns. Plans may be written by others meanwhile:
+    a kept decider that refuses, or finds nothing new, is asked again after loading, and a version that is taken drops
+    all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
         self._store = store
         self._keep = keep
         self._kept: OrderedDict[str, Decider] = OrderedDict()
+        self._turn = Lock()
 
     def execute(self, commands: Group, *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
@@ -63,7 +66,8 @@ class CommandHandler:
         with telemetry.span("ledger.command", command=kind, commands=len(commands)):
             for attempt in count(1):
                 try:
-                    return self._attempt(groups, dry_run=dry_run)
+                    with self._turn if self._keep else nullcontext():  # deciders change as they decide
+                        return self._attempt(groups, dry_run=dry_run)
                 except ConcurrentChange as error:
                     if attempt == _ATTEMPTS:
                         raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error

@@ -32,7 +32,9 @@ class OpenDatabase:
     ) -> None:
         arguments.whole("connections", connections, minimum=2, maximum=_MANY)
         if not (isinstance(timeout, (int, float)) and 0 < timeout <= _DAY):
-            raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds above 0, a day at most")
+            raise InvalidArgument(
+                argument="timeout", given=timeout, expected="a number of seconds above 0, a day at most"
+            )
         self._url = url
         self._create = create
         self._timeout = timeout

@@ -287,7 +287,7 @@ class ViewStore(Protocol):
         ...
 
     def catch_up_lock(self, projection: str) -> AbstractContextManager[Callable[[], bool]]:
-        """Try to be the one, among all processes, that catches a projection up inside this block, as for `leader_lock`."""
+        """Try to be the process that catches a projection up inside this block; used as `leader_lock` is."""
         ...
 
 

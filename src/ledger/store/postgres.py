@@ -62,9 +62,7 @@ class PostgresDatabase:
         The server ends a transaction whose client has vanished before others give up waiting for its locks.
         """
         connect_timeout = max(2, min(_CONNECT_TIMEOUT, int(self._timeout)))
-        connection = psycopg.connect(
-            self._url, autocommit=True, row_factory=tuple_row, connect_timeout=connect_timeout
-        )
+        connection = psycopg.connect(self._url, autocommit=True, row_factory=tuple_row, connect_timeout=connect_timeout)
         waiting = max(2, int(self._timeout * 1_000))  # milliseconds
         connection.execute(
             f"SET lock_timeout = {waiting}; SET idle_in_transaction_session_timeout = {waiting // 2}".encode()
@@ -130,9 +128,11 @@ class PostgresDatabase:
     @contextmanager
     def connection(self, *, for_itself: bool = False) -> Iterator[Connection[Any]]:
         """Yield a connection that answers, the one that this thread holds unless it is `for_itself`."""
-        nested = self._pool.held is not None and not for_itself
-        lend = self._pool.lent_for_itself if for_itself else self._pool.lent
+        held = self._pool.held
+        nested = held is not None and not (held.closed or for_itself)
+        lend = self._pool.lent if nested or (held is None and not for_itself) else self._pool.lent_for_itself
         with ExitStack() as stack:
+            connection: Connection[Any] | None = None
             for again in retrying(self._timeout):
                 try:
                     connection = stack.enter_context(lend())
@@ -143,6 +143,7 @@ class PostgresDatabase:
                     if nested or not again or _answers(connection):
                         break
                     stack.close()
+            assert connection is not None  # the last attempt ends the loop, or raises
             yield connection
 
     def tables(self, prefix: str) -> list[str]:
@@ -157,10 +158,13 @@ class PostgresDatabase:
         `cut_off` is told of each time: what was cut off may have been committed nevertheless.
         """
         held = self._pool.held
-        reading = held is not None and not _is_idle(held)  # a snapshot: what is written meanwhile does not belong in it
-        lend = self._pool.lent_for_itself if reading and writing else self._pool.lent
+        reading = held is not None and not (
+            held.closed or _is_idle(held)
+        )  # a snapshot: what is written meanwhile does not belong in it
         with library_errors(psycopg.Error):
             for again in retrying(self._timeout):
+                lost = held is not None and held.closed  # it held a lock, for one: the task goes on without it
+                lend = self._pool.lent_for_itself if lost or (reading and writing) else self._pool.lent
                 lent: Connection[Any] | None = None
                 try:
                     with lend() as lent:
@@ -169,7 +173,7 @@ class PostgresDatabase:
                     reason = f"another session has held a lock that this call needs for {self._timeout:g} seconds"
                     raise OperationalError(reason) from error
                 except psycopg.OperationalError:
-                    if held is not None or not again or (lent is not None and not lent.closed):
+                    if (reading and not writing) or not again or (lent is not None and not lent.closed):
                         raise
                     if lent is not None and cut_off is not None:
                         cut_off()
@@ -226,8 +230,8 @@ class PostgresRecorder(SqlRecorder):
             "ON CONFLICT (kind, stream_id, version) DO NOTHING RETURNING sequence"
         ).encode()
         self._taken = (
-            f"SELECT 1 FROM {events} JOIN unnest(%s::text[], %s::text[], %s::bigint[]) AS given(kind, stream_id, version) "
-            "USING (kind, stream_id, version) LIMIT 1"
+            f"SELECT 1 FROM {events} JOIN unnest(%s::text[], %s::text[], %s::bigint[]) "
+            "AS given(kind, stream_id, version) USING (kind, stream_id, version) LIMIT 1"
         ).encode()
         self._copy = f"COPY {events} (sequence, {columns}) FROM STDIN (FORMAT BINARY)".encode()
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
@@ -335,4 +339,6 @@ def connect(url: str, *, connections: int, timeout: float) -> Connected:
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):
         psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT).close()  # says at once, and why, if it cannot be reached
-        return Connected(label, PostgresDatabase(label, url, connections=connections, timeout=timeout), PostgresRecorder)
+        return Connected(
+            label, PostgresDatabase(label, url, connections=connections, timeout=timeout), PostgresRecorder
+        )
