@@ -3,21 +3,24 @@
 `python -m benchmarks` measures every step. In each, three sides do the same work in one run, taking turns round by
 round (ours, stock, floor, ours, stock, floor, …); the median round counts. Machines are shared, so only the ratios of a
 run mean anything. On a busy machine the ratios of payments scatter, as waits for the scheduler add to those for the
-disk and the server. `--quick` takes about a minute; a full run takes half an hour and some gigabytes of temporary
+disk and the server. `--quick` takes about two minutes; a full run takes half an hour and some gigabytes of temporary
 files. `--out FILE` keeps a run, and `--picture SVG FILE` draws it.
 
 | step | one operation |
 |---|---|
 | `pay/…` | a payment: loaded, decided, durably saved, by one process or, `/4`, by four at once |
 | `import/…` | a stored event of whole histories, recorded in bulk, month by month over all plans |
-| `derive` | a plan of 20 payments, derived from its facts |
+| `derive` | a plan of 20 payments, derived from its facts; `/late`: each payment is five days late |
 | `read/…` | a stored event, read into the state of its plan |
-| `catchup/…` | a stored event, processed by the projection exactly once, from an empty read model |
+| `catchup/…` | a stored event, processed by the projection exactly once, from an empty read model; `/late` as above |
+| `mixed/…` | a payment or an overdue list, by forty threads at once, half of them for each |
 | `overdue`, `balance`, `portfolio` | a query of a book of that many plans: of one partner, of one investor, of all |
-| `close/…` | a plan closed, where a thousand plans of a book of that size have outcomes due |
+| `close/…` | a plan closed, where a thousand plans of a book of that size, half of them paid late, have outcomes due |
 
 The last two rows have neither stock nor floor: there is no stock way to do them, and they only have to show that they
-do not depend on the size of the book. `generated_book.py` makes these books from a seed.
+do not depend on the size of the book. `generated_book.py` makes these books from a seed. `mixed` has no stock either,
+and instead of a floor the mean of the rates of payments and of lists when each has all threads, weighted by the
+operations of both kinds.
 
 * **ours**: the `Ledger` as its users call it, and the functions behind it.
 * **stock**: `eventsourcing` as its documentation teaches: an `Application` with an `Aggregate` whose `@event` methods

@@ -7,34 +7,34 @@ from benchmarks.databases import Databases
 from benchmarks.measure import Work, interleaved
 from benchmarks.stock_projection import PREFIX, StockProjection
 from benchmarks.workload import LINES, plan_id, recorded
-
-_PER_PLAN = sum(map(len, recorded()))
-"""Stored events of a plan's whole history."""
+from ledger.projections.builtin import PERIODS
 
 
-def catch_up(databases: Databases, effort: Effort, *, database: str) -> Result:
-    """A filled ledger, processed by the projection of the read model.
+def catch_up(databases: Databases, effort: Effort, *, database: str, late: int = 0) -> Result:
+    """A filled ledger, processed by the projection of the read model; every payment in it is so many days late.
 
     Ours begins with nothing in every round. Stock, with a transaction for each event, continues in every round with the
     whole histories of a few plans. The floor inserts all rows of the result in one transaction.
     """
-    step, target = f"catchup/{database}", databases.open(database, "catchup")
+    step = f"catchup/{database}{'/late' if late else ''}"
+    target = databases.open(database, "catchup_late" if late else "catchup")
+    per_plan = sum(map(len, recorded(late)))
     few = effort.plans_tracked_by_stock
     tracked = few * (effort.long_rounds + 1)
     with closing(target.ours()) as ours, closing(target.stock()) as stock, closing(target.floor()):
-        ours.seed([len(LINES)] * effort.plans_caught_up)
+        ours.seed([len(LINES)] * effort.plans_caught_up, late=late)
         for first in range(0, tracked, few):
-            stock.seed([len(LINES)] * few, first=first)
+            stock.seed([len(LINES)] * few, first=first, late=late)
         target.settle()
         ours.catch_up()
         with (
             closing(target.read_model()) as read_model,
-            closing(StockProjection(stock, read_model.ddl(PREFIX))) as projection,
+            closing(StockProjection(stock, read_model.ddl(PREFIX), late=late)) as projection,
         ):
             read_model.create_floor()
             tables = {name: read_model.table(name) for name in read_model.names()}
             events = ours.read()
-            equal(step, "events", events, effort.plans_caught_up * _PER_PLAN, ours.catch_up())
+            equal(step, "events", events, effort.plans_caught_up * per_plan, ours.catch_up())
 
             def by_ours(_round: int) -> int:
                 ours.catch_up()
@@ -52,12 +52,12 @@ def catch_up(databases: Databases, effort: Effort, *, database: str) -> Result:
 
             turns: dict[str, Work] = {
                 "ours": by_ours,
-                "stock": lambda _: projection.process(few * _PER_PLAN),
+                "stock": lambda _: projection.process(few * per_plan),
                 "floor": by_floor,
             }
             rates = interleaved(turns, rounds=effort.long_rounds, before=before)
-            equal(step, "events tracked by stock", tracked * _PER_PLAN, stock.read(), projection.reached())
-            for name in ("", "_plans"):
+            equal(step, "events tracked by stock", tracked * per_plan, stock.read(), projection.reached())
+            for name in (f"_{table.name}" for table in PERIODS.tables):
                 both = {plan_id(plan) for plan in range(min(tracked, effort.plans_caught_up))}
                 by_both = (
                     [row for row in rows if row[0] in both]

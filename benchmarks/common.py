@@ -20,7 +20,8 @@ class Effort:
 
     `rounds` and `payments` (per round, side and writing process, a multiple of the 20 ages of the workload's plans) are
     for the short steps; the long ones have `long_rounds`. In a catch-up, ours and the floor process `plans_caught_up`
-    in every round, stock a few of its own. Steps on books larger than `largest_book` are left out.
+    in every round, stock a few of its own. Reads beside writes last `seconds_mixed` a round. Steps on books larger than
+    `largest_book` are left out.
     """
 
     rounds: int
@@ -32,24 +33,21 @@ class Effort:
     plans_caught_up: int
     plans_tracked_by_stock: int
     queries: int
+    plans_mixed: int
     seconds_mixed: float
     largest_book: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """Operations per second; None where a side has no such operation.
-
-    Of mixed operations, `apart` is the rate of the same ones by themselves, one kind after the other, and `p99_to_p50`
-    the 99th percentile of the seconds that one takes, over the median.
-    """
+    """Operations per second; None where a side has no such operation."""
 
     step: str
     ours: float
     stock: float | None = None
     floor: float | None = None
-    apart: float | None = None
-    p99_to_p50: float | None = None
+    tail: float | None = None
+    """The 99th percentile of the seconds of an operation, as a multiple of the median, where that is measured."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,11 @@ class Database(Protocol):
     def ours(self) -> Ours:
         """Open ours."""
 
-    def stock(self) -> Stock:
-        """Open stock."""
+    def stock(self, *, create: bool = True) -> Stock:
+        """Open stock, which creates its tables unless they are there already.
+
+        Processes that create the same tables at once fail: `tuple concurrently updated`.
+        """
 
     def floor(self) -> Side:
         """Open the floor."""
@@ -52,9 +55,9 @@ class SQLite:
     def ours(self) -> Ours:
         return Ours(f"sqlite:///{self._paths['ours']}")
 
-    def stock(self) -> Stock:
+    def stock(self, *, create: bool = True) -> Stock:
         env = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(self._paths["stock"])}
-        return Stock(env)
+        return Stock(env | _creation(create=create))
 
     def floor(self) -> Side:
         return SQLiteFloor(self._paths["floor"])
@@ -85,7 +88,7 @@ class Postgres:
     def ours(self) -> Ours:
         return Ours(self._url)
 
-    def stock(self) -> Stock:
+    def stock(self, *, create: bool = True) -> Stock:
         parts = urlsplit(self._url)
         env = {
             "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -95,7 +98,7 @@ class Postgres:
             "POSTGRES_USER": parts.username or "",
             "POSTGRES_PASSWORD": parts.password or "",
         }
-        return Stock(env, bytes_together=_PIPELINE)
+        return Stock(env | _creation(create=create), bytes_together=_PIPELINE)
 
     def floor(self) -> Side:
         return PostgresFloor(self._url)
@@ -107,6 +110,10 @@ class Postgres:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
+
+
+def _creation(*, create: bool) -> dict[str, str]:
+    return {} if create else {"CREATE_TABLE": "no"}
 
 
 class Databases:

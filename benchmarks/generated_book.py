@@ -223,11 +223,16 @@ def _pay_lines(dice: random.Random, history: _History) -> None:
 
 
 def _due_template(dice: random.Random, day: date) -> Template:
-    """Return a history without delay so far, whose second installment was due on the eve of a day."""
-    terms, due_on = _terms(dice, dice.choice((3, 4, 6)), Monthly()), day - _DAY
-    opened_on = due_on.replace(month=due_on.month - 1)
+    """Return a history whose next installment was due on the eve of a day.
+
+    Half of them have paid one installment in time, the others four of six, each five days late.
+    """
+    due_on, late = day - _DAY, dice.choice((False, True))
+    terms = _terms(dice, 6 if late else dice.choice((3, 4, 6)), Monthly())
+    opened_on = due_on.replace(month=due_on.month - (4 if late else 1))
     history = _History(attrs.evolve(terms, first_due_on=opened_on), opened_on)
-    history.pay(1, opened_on)
+    for line in history.lines[: 4 if late else 1]:
+        history.pay(line.number, line.due_on + (5 if late else 0) * _DAY)
     history.close(TODAY - _DAY)
     assert history.comes_due_on() == day
     return history.events

@@ -1,91 +1,101 @@
-"""Mixed load: threads that pay beside threads that ask for the overdue list, on one ledger."""
+"""Reads beside writes: forty threads share one ledger, and half of them pay while the other half ask for lists."""
 
-import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
 from statistics import median, quantiles
+from threading import Barrier, Lock
 from time import perf_counter
 
+from benchmarks import workload
 from benchmarks.common import Effort, Result, equal
 from benchmarks.databases import Databases
-from benchmarks.ours import Ours
-from benchmarks.workload import OPENED_ON
+from benchmarks.measure import interleaved
+from benchmarks.workload import LINES, PARTNER
 
-THREADS = 40
+_THREADS = 40
 
-_UNPAID = 20
-"""Plans without a payment: the rows of the list."""
+_ASKED_ON = LINES[10].due_on + timedelta(days=1)
+"""The day of the lists: plans with ten payments are overdue then, one in twenty at first."""
 
-_PAID = 4_000
-"""Plans that are paid, an installment at a time and in turn."""
+Operation = Callable[[], object]
 
-_AS_OF = OPENED_ON + timedelta(days=5)
-"""A day on which the unpaid plans are in grace, and no other."""
 
-Latencies = Mapping[str, Sequence[float]]
-"""Seconds of each operation, by its kind."""
+@dataclass
+class _Measured:
+    """The seconds of every operation of one kind, over all rounds that count."""
+
+    payments: list[float] = field(default_factory=list)
+    lists: list[float] = field(default_factory=list)
+
+    def weighted_mean(self, payments: float, lists: float) -> float:
+        """Return the mean of two rates, weighted by the operations of each kind."""
+        count = len(self.payments) + len(self.lists)
+        return (payments * len(self.payments) + lists * len(self.lists)) / count
+
+    def tail(self) -> float:
+        """Return the 99th percentile as a multiple of the median, for the kind for which that is larger."""
+        return max(quantiles(one, n=100)[98] / median(one) for one in (self.payments, self.lists))
 
 
 def mixed(databases: Databases, effort: Effort, *, database: str) -> Result:
-    """Payments and overdue lists by 40 threads, half of them each; before that in each round, each kind by itself.
+    """Payments and overdue lists at once; the floor is the mean of both rates when each has all threads alone."""
+    step, plans = f"mixed/{database}", effort.plans_mixed
+    with closing(databases.open(database, "mixed").ours()) as ours:
+        ours.seed([workload.paid_before(plan) for plan in range(plans)])
+        payments, lock = _payments(plans), Lock()
 
-    The operations by themselves give the time that the same operations need one kind after the other: `apart` is their
-    rate. `p99_to_p50` is that of the kind of operation for which it is greater. Every list is complete.
-    """
-    target = databases.open(database, "mixed")
-    with closing(target.ours()) as ours, closing(target.stock()), closing(target.floor()):
-        ours.seed([0] * _UNPAID + [1] * _PAID)
-        target.settle()
-        number = count(_PAID)
-        operations: dict[str, Callable[[], object]] = {
-            "pay": lambda: _pay(ours, next(number)),
-            "ask": lambda: _ask(ours),
-        }
-        rates, aparts, tails = list[float](), list[float](), list[float]()
-        for turn in range(effort.long_rounds + 1):
-            apart: dict[str, float] = {}
-            for kind, operation in operations.items():
-                _ask(ours)  # what was paid before is caught up with now
-                apart[kind] = _rate(_run({kind: operation}, effort))
-            found = _run(operations, effort)
-            if turn:
-                done = sum(map(len, found[1].values()))
-                rates.append(_rate(found))
-                aparts.append(done / sum(len(of_kind) / apart[kind] for kind, of_kind in found[1].items()))
-                tails.append(max(quantiles(of_kind, n=100)[98] / median(of_kind) for of_kind in found[1].values()))
-    return Result(f"mixed/{database}", median(rates), apart=median(aparts), p99_to_p50=median(tails))
+        def pay() -> object:
+            with lock:
+                plan, number = next(payments)
+            return ours.pay(plan, number)
 
+        def ask() -> object:
+            return ours.overdue(partner=PARTNER, as_of=_ASKED_ON)
 
-def _pay(ours: Ours, number: int) -> None:
-    """Pay the next installment of the plan whose turn it is; no thread pays a plan that another is paying."""
-    ours.pay(_UNPAID + number % _PAID, number // _PAID + 1)
+        half, together = _THREADS // 2, _Measured()
 
+        def both(number: int) -> int:
+            seconds = _run([*[pay] * half, *[ask] * half], effort.seconds_mixed)
+            if number:
+                together.payments += [one for thread in seconds[:half] for one in thread]
+                together.lists += [one for thread in seconds[half:] for one in thread]
+            return sum(map(len, seconds))
 
-def _ask(ours: Ours) -> None:
-    equal("mixed", "rows of the list", ours.overdue(_AS_OF), _UNPAID)
+        rates = interleaved(
+            {
+                "payments": lambda _: sum(map(len, _run([pay] * _THREADS, effort.seconds_mixed))),
+                "lists": lambda _: sum(map(len, _run([ask] * _THREADS, effort.seconds_mixed))),
+                "mixed": both,
+            },
+            rounds=effort.long_rounds,
+        )
+        equal(step, "lists without a row", False, ask() == 0)
+    alone = together.weighted_mean(rates["payments"], rates["lists"])
+    return Result(step, rates["mixed"], floor=alone, tail=together.tail())
 
 
-def _run(operations: Mapping[str, Callable[[], object]], effort: Effort) -> tuple[float, Latencies]:
-    """Repeat operations in threads for some seconds; return the seconds that passed, and those of each operation."""
-    latencies: dict[str, list[float]] = {kind: [] for kind in operations}
-    gc.collect()
-    begun = perf_counter()
-
-    def work(kind: str) -> None:
-        while (started := perf_counter()) < begun + effort.seconds_mixed:
-            operations[kind]()
-            latencies[kind].append(perf_counter() - started)
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        kinds = [kind for kind in operations for _ in range(THREADS // len(operations))]
-        for one in [pool.submit(work, kind) for kind in kinds]:
-            one.result()
-    return perf_counter() - begun, latencies
+def _payments(plans: int) -> Iterator[tuple[int, int]]:
+    """Yield the payments that these plans have left, by plan and number, one plan after another in turn."""
+    for turn in range(len(LINES)):
+        for plan in range(plans):
+            if (number := workload.paid_before(plan) + 1 + turn) <= len(LINES):
+                yield plan, number
 
 
-def _rate(found: tuple[float, Latencies]) -> float:
-    seconds, latencies = found
-    return sum(map(len, latencies.values())) / seconds
+def _run(operations: Sequence[Operation], seconds: float) -> list[list[float]]:
+    """Repeat each operation in a thread of its own for about this long; return the seconds of each, by thread."""
+    start = Barrier(len(operations))
+
+    def repeat(operation: Operation) -> list[float]:
+        start.wait()
+        took, ends = [], perf_counter() + seconds
+        while (began := perf_counter()) < ends:
+            operation()
+            took.append(perf_counter() - began)
+        return took
+
+    with ThreadPoolExecutor(len(operations)) as threads:
+        return list(threads.map(repeat, operations))

@@ -40,11 +40,11 @@ class Ours:
         self._url = url
         self._ledger = Ledger.open(url, name=NAME)
 
-    def seed(self, payments: Sequence[int]) -> None:
+    def seed(self, payments: Sequence[int], *, late: int = 0) -> None:
         """Append copies of the events of one plan under other ids; to the ledger they are different plans."""
         for command, plans in by_month(payments):
             self._ledger._store.append(  # noqa: SLF001 - through the connections that are measured, as the other sides do
-                [in_plan(event, plan) for plan in plans for event in recorded()[command]]
+                [in_plan(event, plan) for plan in plans for event in recorded(late)[command]]
             )
 
     def pay(self, plan: int, number: int) -> int:
@@ -56,10 +56,6 @@ class Ours:
             paid_at=line.due_on,
         )
         return len(events)
-
-    def overdue(self, as_of: date) -> int:
-        """Return the number of overdue plans of the partner."""
-        return len(self._ledger.overdue(partner=PARTNER, as_of=as_of))
 
     def read(self) -> int:
         """Fold the ledger's events, in their order, into a `Plan` for every plan."""
@@ -87,6 +83,10 @@ class Ours:
                     raise decided
                 count += len(decided)
         return count
+
+    def overdue(self, *, partner: str, as_of: date) -> int:
+        """List the overdue plans of a partner; return their number."""
+        return len(self._ledger.overdue(partner=partner, as_of=as_of))
 
     def catch_up(self) -> int:
         """Process all events into the read model; return the sequence reached."""

@@ -13,7 +13,7 @@ from benchmarks import report
 from benchmarks.common import Result
 
 _WIDTH = 900
-_LEFT, _RIGHT = 140, 590
+_LEFT, _RIGHT = 165, 590
 """The ends of the scale; step names are to its left, figures to its right."""
 
 _SLOWEST, _FASTEST = 0.5, 200
@@ -97,8 +97,13 @@ def _in_words(without_stock: Sequence[Result], results: Sequence[Result]) -> Ite
         aims = ", ".join(
             f"{aim.words}: {report.verdict(aim.reached(result, named))}" for aim in report.AIMS.get(result.step, ())
         )
-        pace = f"{result.ours:,.0f} plans a second" if "close" in result.step else f"{1_000 / result.ours:.2f} ms"
-        yield f"{result.step}: {pace}{f' ({aims})' if aims else ''}"
+        yield f"{result.step}: {_pace(result)}{f' ({aims})' if aims else ''}"
+
+
+def _pace(result: Result) -> str:
+    if result.floor:
+        return f"{result.ours:,.0f} a second, {result.ours / result.floor:.2f} of the mean of each alone"
+    return f"{result.ours:,.0f} plans a second" if "close" in result.step else f"{1_000 / result.ours:.2f} ms"
 
 
 def _at(ratio: float) -> float:

@@ -35,7 +35,7 @@ class ReadModelTables(Protocol):
     """The tables of the read model in one database, and those of the floor."""
 
     def names(self) -> Sequence[str]:
-        """Return the names of the tables without their common prefix, such as `_plans`."""
+        """Return the names of the tables without their common prefix, such as `_periods`."""
 
     def ddl(self, prefix: str) -> Sequence[str]:
         """Return the statements that create the same tables and indexes under another prefix."""

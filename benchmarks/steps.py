@@ -38,18 +38,19 @@ def pay(databases: Databases, effort: Effort, *, database: str) -> Result:
     return Result(step, rates["ours"], rates["stock"], rates["floor"])
 
 
-def derive(effort: Effort) -> Result:
-    """One plan of 20 payments, derived from its facts; stock replays its events in memory instead."""
-    events = [recorded.event for command in workload.recorded() for recorded in command]
+def derive(effort: Effort, *, late: int = 0) -> Result:
+    """One plan of 20 payments, each so many days late, derived from its facts; stock replays its events in memory."""
+    step = "derive/late" if late else "derive"
+    events = [recorded.event for command in workload.recorded(late) for recorded in command]
     facts = [event for event in events if isinstance(event, PaymentMade)]
     opened, as_of = events[0], facts[-1].effective_on
     assert isinstance(opened, PlanOpened)
-    replayed = [event for command in stock.recorded() for event in command]
+    replayed = [event for command in stock.recorded(late) for event in command]
 
     derived = timeline(opened, facts, as_of).state
     plan = stock.replay(replayed)
     by_ours = Credited(derived.shares_credited, derived.bonus_credited)
-    equal("derive", "shares credited", by_ours, Credited(plan.shares_credited, plan.bonus_credited))
+    equal(step, "shares credited", by_ours, Credited(plan.shares_credited, plan.bonus_credited))
 
     operations: Mapping[str, Callable[[], object]] = {
         "ours": lambda: timeline(opened, facts, as_of),
@@ -58,7 +59,7 @@ def derive(effort: Effort) -> Result:
     }
     turns = {name: repeating(operation, seconds=effort.seconds_deriving) for name, operation in operations.items()}
     rates = interleaved(turns, rounds=effort.rounds)
-    return Result("derive", rates["ours"], rates["stock"], rates["floor"])
+    return Result(step, rates["ours"], rates["stock"], rates["floor"])
 
 
 def _only_money(lines: Sequence[Installment], facts: Sequence[PaymentMade]) -> list[tuple[object, ...]]:
@@ -103,10 +104,13 @@ _STEPS: Mapping[str, Step] = {
     "import/sqlite": partial(import_histories, database="sqlite"),
     "import/postgres": partial(import_histories, database="postgres"),
     "derive": lambda _, effort: derive(effort),
+    "derive/late": lambda _, effort: derive(effort, late=workload.LATE),
     "read/sqlite": partial(read, database="sqlite"),
     "read/postgres": partial(read, database="postgres"),
     "catchup/sqlite": partial(catch_up, database="sqlite"),
     "catchup/postgres": partial(catch_up, database="postgres"),
+    "catchup/sqlite/late": partial(catch_up, database="sqlite", late=workload.LATE),
+    "catchup/postgres/late": partial(catch_up, database="postgres", late=workload.LATE),
     "mixed/sqlite": partial(mixed, database="sqlite"),
     "mixed/postgres": partial(mixed, database="postgres"),
     "close/10k": lambda databases, _: close(databases, size="10k"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from math import inf
 from typing import Any
@@ -28,7 +29,7 @@ class StockPlans(Application[UUID]):
     def record_payment(self, plan: UUID, *, number: int) -> int:
         """Record a payment on time; return the number of events recorded."""
         aggregate: Plan = self.repository.get(plan)
-        pay_on_time(aggregate, number)
+        pay(aggregate, number)
         return len(self.save(aggregate))
 
 
@@ -45,10 +46,10 @@ class Stock:
         self._bytes_together = bytes_together
         self._ids: dict[int, UUID] = {}
 
-    def seed(self, payments: Sequence[int], *, first: int = 0) -> None:
+    def seed(self, payments: Sequence[int], *, first: int = 0, late: int = 0) -> None:
         """Save the events of one plan again and again under other ids; plans are numbered from `first`."""
         for command, plans in by_month(payments, first=first):
-            self._app.save(*(_in_plan(event, plan) for plan in plans for event in recorded()[command]))
+            self._app.save(*(_in_plan(event, plan) for plan in plans for event in recorded(late)[command]))
         self._ids |= {plan: _id(plan) for plan in range(first, first + len(payments))}
 
     def pay(self, plan: int, number: int) -> int:
@@ -76,7 +77,7 @@ class Stock:
                 if command == 0:
                     held[number] = open_plan()
                 else:
-                    pay_on_time(held[number], command)
+                    pay(held[number], command)
                 changed[number] = held[number]
             count += sum(len(self._app.save(*together)) for together in self._portions(changed.values()))
         self._ids |= {number: plan.id for number, plan in held.items()}
@@ -120,24 +121,24 @@ def open_plan() -> Plan:
     )
 
 
-def pay_on_time(plan: Plan, number: int) -> None:
-    """Pay one installment on its due date."""
+def pay(plan: Plan, number: int, *, late: int = 0) -> None:
+    """Pay one installment so many days after its due date."""
     line = LINES[number - 1]
     plan.pay(
         reference=reference(number),
         amount={"currency": TERMS.price.currency, "minor": line.amount},
         kind="regular",
-        paid_on=line.due_on,
+        paid_on=line.due_on + timedelta(days=late),
     )
 
 
 @cache
-def recorded() -> tuple[tuple[DomainEvent, ...], ...]:
-    """Return one plan as stock records it, from opening to completion: the events of each command."""
+def recorded(late: int = 0) -> tuple[tuple[DomainEvent, ...], ...]:
+    """Return one plan as stock records it, each payment so many days late: the events of each command."""
     plan = open_plan()
     commands = [tuple(plan.collect_events())]
     for line in LINES:
-        pay_on_time(plan, line.number)
+        pay(plan, line.number, late=late)
         commands.append(tuple(plan.collect_events()))
     return tuple(commands)
 

@@ -89,10 +89,10 @@ _VIEWS = {"eventsourcing.sqlite": SQLitePeriods, "eventsourcing.postgres": Postg
 class PlanPeriods(Projection[View]):
     """Keeps the periods of every plan, the day on which it next comes due, and totals by day."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, late: int) -> None:
         super().__init__(view)
         self._plans: dict[UUID, tuple[Plan, PlanRows]] = {}
-        self._template = [event for command in recorded() for event in command]
+        self._template = [event for command in recorded(late) for event in command]
 
     def process_event(self, domain_event: CanMutateAggregate[UUID], tracking: Tracking) -> None:
         """Process one event, which ours records under the same version of the plan."""
@@ -114,13 +114,13 @@ class StockProjection:
     It pulls events itself: the library's runner needs subscriptions, which SQLite does not have.
     """
 
-    def __init__(self, stock: Stock, ddl: Sequence[str]) -> None:
+    def __init__(self, stock: Stock, ddl: Sequence[str], *, late: int) -> None:
         environment = Environment(PlanPeriods.name, dict(stock.env))
         self._stock = stock
         self._factory = InfrastructureFactory[Any].construct(environment)
         self._view: View = self._factory.tracking_recorder(_VIEWS[stock.env["PERSISTENCE_MODULE"]])
         self._view.create(ddl)
-        self._projection = PlanPeriods(self._view)
+        self._projection = PlanPeriods(self._view, late)
 
     def process(self, limit: int) -> int:
         """Process the next events, at most so many; return their number."""

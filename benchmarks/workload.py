@@ -1,7 +1,7 @@
 """The work: plans of 20 installments with four promotions, paid on time, with 0 to 19 payments already recorded."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import islice
 
@@ -37,6 +37,9 @@ TERMS = PlanTerms(
     ),
 )
 LINES = installments("P-0", TERMS, opened_on=OPENED_ON)
+
+LATE = 5
+"""Days after the due date on which a late payer pays, within grace: each payment follows a missed installment."""
 
 _RECORDED = time(12, 34, 56, 123456, UTC)
 """Time of day of the template's recordings: with microseconds, so that rows are as long as real ones."""
@@ -93,8 +96,11 @@ def whole_histories(plans: range, *, together: int = 2_000) -> Iterator[list[tup
 
 
 @cache
-def recorded() -> tuple[tuple[RecordedEvent, ...], ...]:
-    """Return one plan as ours records it, from opening to completion: the events of each command."""
+def recorded(late: int = 0) -> tuple[tuple[RecordedEvent, ...], ...]:
+    """Return one plan as ours records it, from opening to completion: the events of each command.
+
+    Each payment is so many days late.
+    """
     with Ledger.open("memory://") as ledger:
         commands = [
             ledger.open_plan(
@@ -107,12 +113,13 @@ def recorded() -> tuple[tuple[RecordedEvent, ...], ...]:
             )
         ]
         for line in LINES:
+            paid_on = line.due_on + timedelta(days=late)
             events = ledger.record_payment(
                 plan_id(0),
                 reference=reference(line.number),
                 amount=Money(line.amount, TERMS.price.currency),
-                paid_at=line.due_on,
-                recorded_at=recorded_at(line.due_on),
+                paid_at=paid_on,
+                recorded_at=recorded_at(paid_on),
             )
             commands.append(events)
     return tuple(commands)

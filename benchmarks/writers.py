@@ -90,7 +90,11 @@ class _Writers:
 
 def _write(database: Database, orders: Connection, start: Barrier) -> None:
     """Pay the ordered plans until the orders end: the work of a process."""
-    with closing(database.ours()) as ours, closing(database.stock()) as stock, closing(database.floor()) as floor:
+    with (
+        closing(database.ours()) as ours,
+        closing(database.stock(create=False)) as stock,
+        closing(database.floor()) as floor,
+    ):
         sides: Mapping[str, Side] = {"ours": ours, "stock": stock, "floor": floor}
         while True:
             try:

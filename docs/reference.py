@@ -13,7 +13,7 @@ from ledger import errors
 from ledger.events.codec import CURRENT
 from ledger.events.outcomes import RevisedLine
 from ledger.schedule import Installment
-from ledger.service import CommandOptions
+from ledger.service import CommandOptions, ListOptions
 
 PAGE = Path(__file__).with_name("reference.md")
 _SCHEMAS = "../src/ledger/events/schemas"
@@ -66,7 +66,8 @@ def _ledger() -> Iterator[str]:
     """Yield the ledger and its methods."""
     yield f"## Ledger\n\n{_text(ledger.Ledger)}\n"
     metadata = ", ".join(f"`{name}: {_kind(kind)}`" for name, kind in CommandOptions.__annotations__.items())
-    yield f"`**options` stands for {metadata}.\n"
+    dates = ", ".join(f"`{name}: {_kind(kind)}`" for name, kind in ListOptions.__annotations__.items())
+    yield f"`**options` stands for {metadata}; `**query` for {dates}.\n"
     first = {name: vars(ledger.Ledger)[name] for name in ("open", "close")}
     methods = {**first, **vars(ledger.Ledger)}
     for name, method in methods.items():

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ledger import Ledger
+from ledger.readmodel import runner
+from tests import crash_worker
 from tests.examples import OPENED_ON, open_plan, pay
 
 settings.register_profile("default", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -74,3 +76,13 @@ def books() -> Iterator[Ledger]:
         open_plan(opened)
         pay(opened, OPENED_ON, "bank-1")
         yield opened
+
+
+@pytest.fixture
+def nine_plans(shared_url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> crash_worker.Location:
+    """The location of a ledger with nine plans, caught up in small steps: twenty events, or two plans, at a time."""
+    monkeypatch.setattr(runner, "_BATCH", 20)
+    monkeypatch.setattr(runner, "_PLANS", 2)
+    made = crash_worker.Location(shared_url, name)
+    crash_worker.prepare(made, "rebuild")
+    return made

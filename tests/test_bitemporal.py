@@ -3,16 +3,20 @@
 Source: RULES.md section 1.
 """
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import CommandRefused, Ledger, PlanNotFound
+from ledger import CommandRefused, EndOfDay, InvalidArgument, Ledger, PlanNotFound
+from ledger.cli.app import main
 from ledger.commands import Command, Metadata
+from ledger.dates import day_in
 from ledger.decide import decide
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, known
@@ -139,6 +143,77 @@ def test_an_auditor_sees_the_knowledge_at_an_instant() -> None:
         with pytest.raises(PlanNotFound, match="not known at"):
             books.position("P-1", as_of=day, known_at=opened_at - timedelta(seconds=1))
         assert books.positions(as_of=day, known_at=opened_at - timedelta(seconds=1)) == ()
+
+
+@one_in(6)
+@given(data=st.data())
+def test_asked_as_known_only_the_day_is_that_of_the_instant(data: st.DataObject) -> None:
+    """Without `as_of`, `known_at` means the day of that instant in the plan's zone: every query, at every instant."""
+    commands = data.draw(attempts_with_closings())
+    events = recorded_by(attempt(commands, data.draw(clock_readings(commands))))
+    instant = data.draw(st.sampled_from(sorted({event.recorded_at for event in events}))) + data.draw(
+        st.sampled_from([timedelta(), MICROSECOND, timedelta(hours=9), timedelta(days=40)])
+    )
+    day = day_in(opened_in(events).terms.timezone, instant)
+    with Ledger.open("memory://") as books:
+        books._store.append(events)
+        assert books.position("P-1", known_at=instant) == books.position("P-1", known_at=instant, as_of=day)
+        assert books.statement("P-1", known_at=instant) == books.statement("P-1", known_at=instant, as_of=day)
+        for question in (books.positions, books.overdue, books.balances, books.portfolio):
+            assert question(known_at=instant) == question(known_at=instant, as_of=day)
+
+
+def test_a_report_of_march_does_not_change() -> None:
+    """Asked today as known in March, a plan is what it was in March, not what has become of it since."""
+    clock = datetime(2024, 5, 1, tzinfo=UTC)
+    with Ledger.open("memory://", clock=lambda: clock) as books:
+        books.open_plan(
+            "P-1",
+            investor="I-1",
+            partner=None,
+            terms=TERMS,
+            opened_at=date(2024, 3, 20),
+            recorded_at=datetime(2024, 3, 20, 12, tzinfo=UTC),
+        )
+        in_march = datetime(2024, 3, 31, 12, tzinfo=UTC)
+        assert books.position("P-1").status == books.positions()[0].status == "cancelled"
+        for known_at in (in_march, EndOfDay(date(2024, 3, 31))):
+            position = books.position("P-1", known_at=known_at)
+            assert (position.status, position.as_of) == ("in_grace", date(2024, 3, 31))
+            assert books.positions(known_at=known_at) == (position,)
+            assert [row.days_past_due for row in books.overdue(known_at=known_at)] == [11]
+            assert books.portfolio(known_at=known_at)[0].as_of == date(2024, 3, 31)
+            assert books.statement("P-1", known_at=known_at)[-1].on == date(2024, 3, 21)
+
+
+def test_the_end_of_a_day_is_that_of_each_plans_zone() -> None:
+    """At one instant it is the next day for one plan and not for another: each has a day's end of its own."""
+    at = datetime(2023, 4, 10, 22, 30, tzinfo=UTC)  # the 11th in Moscow, the 10th in Mexico City
+    with Ledger.open("memory://", clock=lambda: at) as books:
+        for plan_id, zone in [("P-1", "Europe/Moscow"), ("P-2", "America/Mexico_City")]:
+            terms = attrs.evolve(TERMS, timezone=zone)
+            books.open_plan(plan_id, investor="I-1", partner=None, terms=terms, opened_at=OPENED_ON)
+        tenth, eleventh = EndOfDay(date(2023, 4, 10)), EndOfDay(date(2023, 4, 11))
+        assert [row.plan_id for row in books.positions(known_at=tenth)] == ["P-2"]
+        assert [row.plan_id for row in books.positions(known_at=eleventh)] == ["P-1", "P-2"]
+        with pytest.raises(PlanNotFound, match="not known at the end of 2023-04-10"):
+            books.position("P-1", known_at=tenth)
+        assert books.position("P-1", known_at=eleventh, as_of=date(2023, 4, 10)).as_of == date(2023, 4, 10)
+    with pytest.raises(InvalidArgument, match="day is .*expected a datetime.date"):
+        EndOfDay(at)
+
+
+def test_on_the_command_line_a_date_is_the_end_of_that_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--known-at 2023-04-11` is the end of the 11th in the plan's zone, and without `--as-of` the 11th is shown."""
+    url = f"sqlite:///{tmp_path}/books.db"
+    with Ledger.open(url) as books:
+        for plan_id, hour in [("P-1", 20), ("P-2", 21)]:  # Moscow is three hours ahead
+            at = datetime(2023, 4, 11, hour, 30, tzinfo=UTC)
+            books.open_plan(plan_id, investor="I-1", partner=None, terms=TERMS, opened_at=OPENED_ON, recorded_at=at)
+    assert main(["--db", url, "overdue", "--known-at", "2023-04-11", "--json"]) == 0
+    assert [(row["plan_id"], row["days_past_due"]) for row in json.loads(capsys.readouterr().out)] == [("P-1", 1)]
+    assert main(["--db", url, "overdue", "--known-at", "2023-04-11"]) == 0
+    assert "1 overdue plan, as known at the end of 2023-04-11" in capsys.readouterr().out
 
 
 # ---- the instant of recording

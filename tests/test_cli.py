@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger.__main__ import main as entry
+from ledger.__main__ import run as entry
 from ledger.books.reader import EXAMPLE
 from ledger.cli.app import main
 
@@ -70,7 +70,7 @@ def test_the_demo_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(demo) == ["import", "overdue", "balances", "portfolio", "statement"]
     assert (demo["import"]["recorded"], demo["import"]["repeated"], demo["import"]["refused"]) == (4_050, 16, 300)
     assert demo["portfolio"][0]["cancelled_share_of_plans"] == "39/100"
-    assert demo["statement"][1]["money"] == {"minor": 15_000, "currency": "USD"}
+    assert demo["statement"][1]["money"] == {"minor": 15_000, "currency": "USD", "amount": "150.00"}
 
 
 def test_tables_fit_a_terminal_of_80_columns(
@@ -115,7 +115,7 @@ def test_the_overdue_list(capsys: pytest.CaptureFixture[str], books: str) -> Non
         "days_past_due": 17,
         "days_left": 2,
         "grace_ends_on": "2024-07-02",
-        "amount_due": {"minor": 5_000, "currency": "USD"},
+        "amount_due": {"minor": 5_000, "currency": "USD", "amount": "50.00"},
         "shares_at_stake": 51_150,
     }
 
@@ -159,7 +159,7 @@ def test_closing_records_the_outcomes_that_have_come_due(capsys: pytest.CaptureF
     ("arguments", "code", "sentence"),
     [
         (["overdue", "--as-of", "2024-02-30", "--db", "DB"], 2, "--as-of: expected a date of the calendar"),
-        (["overdue", "--known-at", DAY, "--db", "DB"], 2, "--known-at: expected an instant with its offset"),
+        (["overdue", "--known-at", "yesterday", "--db", "DB"], 2, "--known-at: expected an instant with its offset"),
         (["overdue", "--as-off", DAY], 2, "--as-of"),
         (["overdu"], 2, "overdu"),
         (["statement", "--db", "DB"], 2, "plan"),
@@ -205,5 +205,5 @@ def test_without_its_libraries_the_command_names_the_extra(
     """The command line is an extra; where it is not installed, the command names it."""
     monkeypatch.delitem(sys.modules, "ledger.cli.app")
     monkeypatch.setitem(sys.modules, "cyclopts", None)
-    assert entry() == 1
-    assert capsys.readouterr().err == "error: the command line is not installed; install installment-ledger[cli]\n"
+    assert entry(["overdue"]) == 1
+    assert capsys.readouterr().err == "error: 'overdue' is not installed; install installment-ledger[cli]\n"

@@ -1,10 +1,17 @@
 """Civil dates: months counted from their anchor, and the plan's own day of an instant."""
 
 import calendar
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import attrs
 import pendulum
 import pytest
 from hypothesis import example, given
@@ -12,15 +19,15 @@ from hypothesis import strategies as st
 
 from ledger import dates
 from ledger.commands import CancelPlan, ClosePlan, OpenPlan, ReversePayment
-from ledger.dates import civil_date, date_or_instant, day_in, instant, months_from
+from ledger.dates import DAY, civil_date, date_or_instant, day_in, instant, months_from
 from ledger.decide import decide
-from ledger.errors import InvalidArgument, LedgerError, PlanIsCancelled
-from ledger.events import PaymentMade, RecordedEvent
+from ledger.errors import InvalidArgument, LedgerError, PlanIsCancelled, ReferenceConflict
+from ledger.events import PaymentMade, PlanOpened, RecordedEvent
 from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion
 from tests.plans import agreed, pay, record
-from tests.strategies import ALL_ZONES, METADATA, RECORDED_AT, ZONES
+from tests.strategies import ALL_ZONES, METADATA, RECORDED_AT, ZONES, clocks
 
 INSTANTS = st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 """From 1900 to 2100."""
@@ -50,9 +57,9 @@ MIDNIGHT_CHANGES = [
 def last_second(zone: str, day: date) -> datetime:
     """Return the last whole second, UTC, before the civil date in the zone is later than `day`."""
     second = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=40)
-    while second.astimezone(ZoneInfo(zone)).date() > day:
+    while second.astimezone(clocks(zone)).date() > day:
         second -= timedelta(hours=1)
-    while (second + SECOND).astimezone(ZoneInfo(zone)).date() <= day:
+    while (second + SECOND).astimezone(clocks(zone)).date() <= day:
         second += SECOND
     return second
 
@@ -117,13 +124,26 @@ def test_months_from_a_pendulum_date_are_plain_dates() -> None:
     assert type(months_from(pendulum.date(2023, 1, 31), 1)) is date
 
 
+def test_pendulum_is_imported_when_months_are_first_counted() -> None:
+    """Importing the library does without it, and without time zones; the first months need it."""
+    program = (
+        "import sys, datetime, ledger\n"
+        "from ledger.dates import months_from\n"
+        "print({'pendulum', 'dateutil', 'tzdata'} & sys.modules.keys())\n"
+        "months_from(datetime.date(2024, 1, 31), 1)\n"
+        "print('pendulum' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["set()", "True"]
+
+
 # ---- the day of an instant
 
 
 @given(zone=ALL_ZONES, at=INSTANTS)
 def test_the_day_of_an_instant_is_that_of_the_clocks_there(zone: str, at: datetime) -> None:
     """In every zone of the database, the day of an instant is the civil date there."""
-    assert day_in(zone, at) == at.astimezone(ZoneInfo(zone)).date()
+    assert day_in(zone, at) == at.astimezone(clocks(zone)).date()
     assert type(day_in(zone, at)) is date
 
 
@@ -138,7 +158,7 @@ def test_a_day_ends_with_its_last_second(zone: str, day: date) -> None:
     """The last second of a day belongs to it and the next one does not, however the clocks change around midnight."""
     last = last_second(zone, day)
     assert day_in(zone, last) <= day < day_in(zone, last + SECOND)
-    local = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=ZoneInfo(zone), fold=1)
+    local = datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=clocks(zone), fold=1)
     assert instant("paid_at", local) == last or day == date(2011, 12, 30)  # which nobody in Apia ever dated
 
 
@@ -154,7 +174,7 @@ def test_a_day_that_never_was_has_no_seconds() -> None:
 def test_the_same_second_on_the_clock_can_come_twice_in_a_day() -> None:
     """When 24:00 is put back to 23:00, both 23:59:59 belong to the day that is ending."""
     zone, day = "America/Asuncion", date(2023, 3, 25)
-    first, second = (datetime(2023, 3, 25, 23, 59, 59, tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    first, second = (datetime(2023, 3, 25, 23, 59, 59, tzinfo=clocks(zone), fold=fold) for fold in (0, 1))
     assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
     for at, later in ((first, day), (second, day + timedelta(days=1))):
         assert day_in(zone, at.astimezone(UTC)) == day
@@ -204,7 +224,7 @@ def test_in_every_zone_grace_ends_with_the_last_second_of_its_last_day(
 @given(at=INSTANTS, zone=st.sampled_from(ZONES))
 def test_an_instant_becomes_plain_utc(at: datetime, zone: str) -> None:
     """An aware datetime of any zone, pendulum's included, becomes the same instant as a plain datetime in UTC."""
-    for aware in (at, at.astimezone(ZoneInfo(zone)), pendulum.instance(at).in_timezone(zone)):
+    for aware in (at, at.astimezone(clocks(zone)), pendulum.instance(at).in_timezone(zone)):
         for plain in (instant("paid_at", aware), date_or_instant("paid_at", aware)):
             assert isinstance(plain, datetime)
             assert (plain, type(plain), plain.tzinfo) == (at, datetime, UTC)
@@ -325,6 +345,63 @@ def test_a_zone_of_the_machine_is_refused(zone: str) -> None:
 def test_every_zone_of_the_database_is_accepted(zone: str) -> None:
     """All names of the database are accepted as they are."""
     assert dates.timezone("timezone", zone) == zone
+
+
+def test_the_package_decides_and_not_the_machine(tmp_path: Path) -> None:
+    """Where the machine's file of a zone differs from that of the package `tzdata`, the package decides."""
+    program = (
+        "from datetime import UTC, datetime\n"
+        "from zoneinfo import ZoneInfo\n"
+        "from ledger.dates import day_in\n"
+        "at = datetime(2024, 5, 9, 22, tzinfo=UTC)\n"
+        "print(at.astimezone(ZoneInfo('Europe/Moscow')).date(), day_in('Europe/Moscow', at))\n"
+    )
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe" / "Moscow").write_bytes(files("tzdata").joinpath("zoneinfo", "UTC").read_bytes())
+    environment = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["2024-05-09", "2024-05-10"]
+
+
+def test_the_version_of_the_database_is_known() -> None:
+    """The version is that of the package's files: a year and a letter."""
+    with files("tzdata").joinpath("zoneinfo", "tzdata.zi").open(encoding="utf-8") as rules:
+        assert rules.readline() == f"# version {dates.tzdata_version()}\n"
+    with Ledger.open("memory://") as ledger:
+        assert ledger.status().tzdata == dates.tzdata_version()
+
+
+def test_the_day_in_a_zone_that_the_database_lacks_is_refused_with_its_version() -> None:
+    """A zone that is newer than the installed database is named together with the database's version."""
+    with pytest.raises(InvalidArgument, match=f"'Mars/Olympus'; .* {dates.tzdata_version()}, .* as tzdata"):
+        day_in("Mars/Olympus", RECORDED_AT)
+
+
+@pytest.mark.parametrize("argument", ["opened_at", "paid_at"])
+def test_a_repeated_instant_is_the_same_whatever_day_it_was_recorded_on(argument: str) -> None:
+    """An older database gave an instant another date. The same instant given again repeats the command."""
+    at = datetime(2023, 4, 10, 20, 30, tzinfo=UTC)
+    opening = OpenPlan(
+        plan_id="P-1", investor="I-1", partner=None, terms=agreed(3, timezone="Europe/Moscow"), opened_at=at
+    )
+    payment = attrs.evolve(pay(at), paid_at=at)
+    history = decide((), opening, METADATA)
+    history += decide(history, payment, METADATA)
+    (opened, paid, *_), yesterday = history, date(2023, 4, 9)
+    assert isinstance(opened.event, PlanOpened)
+    assert {event.event.effective_on for event in (opened, paid)} == {date(2023, 4, 10)}
+    terms = attrs.evolve(opened.event.terms, first_due_on=yesterday)
+    older = (
+        attrs.evolve(opened.event, effective_on=yesterday, terms=terms),
+        attrs.evolve(paid.event, effective_on=yesterday),
+    )
+    shifted = [attrs.evolve(one, event=event) for one, event in zip((opened, paid), older, strict=True)]
+    command = {"opened_at": opening, "paid_at": payment}[argument]
+    assert decide(shifted, command, METADATA) == ()
+    for other in (at + DAY, (at + DAY).date()):
+        with pytest.raises(ReferenceConflict) as conflict:
+            decide(shifted, attrs.evolve(command, **{argument: cast(Any, other)}), METADATA)
+        assert conflict.value.field == argument
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Deciding one command after another is deciding each on what is recorded."""
+"""Deciding one command after another is deciding each on the recorded history."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,6 @@ import pytest
 
 from ledger import Ledger
 from ledger.projections.builtin import PERIODS
-from ledger.readmodel import runner
 from ledger.readmodel.runner import Runner
 from tests import crash_worker
 from tests.crash_worker import Location, answers
@@ -21,19 +20,9 @@ class _CutOffError(Exception):
 
 
 @pytest.fixture
-def location(shared_url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Location:
-    """The location of a ledger with nine plans, taken in."""
-    monkeypatch.setattr(runner, "_BATCH", 20)
-    monkeypatch.setattr(runner, "_PLANS", 2)
-    made = Location(shared_url, name)
-    crash_worker.prepare(made, "rebuild")
-    return made
-
-
-@pytest.fixture
-def books(location: Location) -> Iterator[Ledger]:
-    """The ledger there."""
-    with location.open() as opened:
+def books(nine_plans: Location) -> Iterator[Ledger]:
+    """A ledger of nine plans, caught up."""
+    with nine_plans.open() as opened:
         yield opened
 
 
@@ -44,13 +33,13 @@ def _generations(ledger: Ledger) -> list[tuple[str, bool]]:
 # ---- rebuilding
 
 
-def test_answers_go_on_during_rebuilds(location: Location, books: Ledger) -> None:
+def test_answers_go_on_during_rebuilds(nine_plans: Location, books: Ledger) -> None:
     """Two threads ask all the time while five rebuilds take over: every answer is the same, and none is an error."""
     expected, stop = answers(books), Event()
 
     def ask() -> int:
         asked = 0
-        with location.open() as reader:
+        with nine_plans.open() as reader:
             while not stop.is_set():
                 assert answers(reader) == expected
                 asked += 1
@@ -64,17 +53,17 @@ def test_answers_go_on_during_rebuilds(location: Location, books: Ledger) -> Non
                 assert _generations(books) == [(f"periods_{generation}", True)]
         finally:
             stop.set()
-        assert all(one.result(timeout=60) > 1 for one in asking)
+        assert all(one.result(timeout=60) >= 1 for one in asking)
 
 
-def test_payments_go_on_during_a_rebuild(location: Location, books: Ledger) -> None:
+def test_payments_go_on_during_a_rebuild(nine_plans: Location, books: Ledger) -> None:
     """What is recorded and taken in while the next generation is filled is in it when it takes over."""
     paid: list[int] = []
 
     def pay_meanwhile(*_: int) -> None:
         if len(paid) == 5:
             return
-        with location.open() as other:
+        with nine_plans.open() as other:
             paid.append(pay(other, OPENED_ON, f"bank-new-{len(paid)}", amount="1.00", plan_id="P-7")[-1].sequence)
             assert other.wait(paid[-1]) == paid[-1]
 
@@ -84,13 +73,13 @@ def test_payments_go_on_during_a_rebuild(location: Location, books: Ledger) -> N
     assert books.verify().differences == ()
 
 
-def test_what_was_to_be_read_stays_to_be_read(location: Location, books: Ledger) -> None:
+def test_what_was_to_be_read_stays_to_be_read(nine_plans: Location, books: Ledger) -> None:
     """While one generation after another takes over, no reader ever sees less than somebody has waited for."""
     stop = Event()
 
     def pay_and_read() -> int:
         paid = 0
-        with location.open() as writer, Ledger.open(location.url, name=location.name, catch_up=False) as reader:
+        with nine_plans.open() as writer, Ledger.open(nine_plans.url, name=nine_plans.name, catch_up=False) as reader:
             while not stop.is_set():
                 (first, *_) = pay(writer, OPENED_ON, f"bank-new-{paid}", amount="1.00", plan_id="P-7")
                 assert writer.wait(first.sequence) >= first.sequence
@@ -105,7 +94,7 @@ def test_what_was_to_be_read_stays_to_be_read(location: Location, books: Ledger)
                 assert books.rebuild().differences == ()
         finally:
             stop.set()
-        assert paying.result(timeout=60) > 1
+        assert paying.result(timeout=60) >= 1
     assert books.verify().differences == ()
 
 
@@ -150,10 +139,10 @@ def test_a_generation_that_differs_never_takes_over(books: Ledger) -> None:
     assert answers(books) == expected
 
 
-def test_two_rebuilds_at_once_are_one(location: Location, books: Ledger) -> None:
+def test_two_rebuilds_at_once_are_one(nine_plans: Location, books: Ledger) -> None:
     """Two processes that rebuild fill the same generation together, and one lets it take over."""
     expected = answers(books)
-    with location.open() as other, ThreadPoolExecutor(2) as pool:
+    with nine_plans.open() as other, ThreadPoolExecutor(2) as pool:
         both = [pool.submit(ledger.rebuild) for ledger in (books, other)]
         assert [one.result(timeout=60).differences for one in both] == [(), ()]
         assert answers(books) == answers(other) == expected
@@ -162,11 +151,11 @@ def test_two_rebuilds_at_once_are_one(location: Location, books: Ledger) -> None
     assert books.verify().differences == ()
 
 
-def test_a_rebuild_finds_the_generation_gone_that_another_removed(location: Location, books: Ledger) -> None:
+def test_a_rebuild_finds_the_generation_gone_that_another_removed(nine_plans: Location, books: Ledger) -> None:
     """A difference that one rebuild finds ends another that was filling the same generation, with what to do."""
 
     def another(*_: int) -> None:
-        with location.open() as other:
+        with nine_plans.open() as other:
             change(other, "UPDATE books_periods_2_periods SET paid = paid + 1 WHERE plan_id = 'P-0'")
             assert other.rebuild().differences
 
@@ -187,3 +176,18 @@ def test_a_question_that_meets_a_promotion_is_asked_again(ledger: Ledger, monkey
     assert ledger.portfolio(as_of=OPENED_ON) == expected
     assert stale == []
     assert ledger.verify().generation == "periods_2"
+
+
+def test_a_rebuild_does_not_bless_an_edited_event(books: Ledger) -> None:
+    """An outcome that was edited into another that can be read: the plan is named, and nothing is promoted."""
+    where = "WHERE stream_id = 'P-3' AND version = 3"
+    assert type(books.history("P-3")[2].event).__name__ == "InstallmentSettled"
+    edited = "replace({state}, '\"shares\":7350', '\"shares\":7351')"
+    if "SQLite" in books._store.label:
+        state = f"CAST({edited.format(state='CAST(state AS TEXT)')} AS BLOB)"
+    else:
+        state = f"convert_to({edited.format(state=chr(39).join(['convert_from(state, ', 'UTF8', ')']))}, 'UTF8')"
+    change(books, f"UPDATE books_events SET state = {state} {where}")
+    for found in (books.verify(), books.rebuild()):
+        assert any("plan P-3: version 3 records InstallmentSettled" in one for one in found.differences)
+    assert _generations(books) == [("periods_1", True)]

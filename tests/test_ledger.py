@@ -107,16 +107,16 @@ def test_the_overdue_list_is_ordered_by_urgency_and_cut_by_partner() -> None:
 def test_refusals_name_the_reason_and_the_remedy(books: Ledger) -> None:
     """Each refusal has its own type, carries its facts, reads as one sentence, and records nothing."""
     cases: list[tuple[type[LedgerError], str, Any]] = [
-        (PaymentRefused, "before the opening on 2023-04-10; date it on the opening day or later",
+        (PaymentRefused, "before the opening on 2023-04-10; check the plan and the date",
          lambda: pay(books, FIRST - DAY, "x")),
         (PaymentRefused, r"is in EUR, the plan in USD; pay in USD",
          lambda: books.record_payment("P-1", reference="x", amount=Money.of("1.00", "EUR"), paid_at=FIRST)),
-        (PaymentRefused, "after 2023-04-11, the day of its recording; date it by then",
+        (PaymentRefused, "after 2023-04-11, the day of its recording; record it on that day or later",
          lambda: books.record_payment("P-9", reference="x", amount=usd("1.00"), paid_at=date(2023, 4, 12),
                                       recorded_at=datetime(2023, 4, 11, 12, tzinfo=UTC))),
         (Overpayment, r"3000.01 USD would stand on 2023-04-12, more than its price of 3000.00 USD; pay at most 2849.00",
          lambda: pay(books, FIRST, "x", amount="2849.01")),
-        (PaymentRefused, "cannot be charged back on 2023-04-11; date the chargeback on 2023-04-12 or later",
+        (PaymentRefused, "cannot be charged back on 2023-04-11; check the payment and the date",
          lambda: books.reverse_payment("P-1", reference="bank-5", cause="chargeback", on=FIRST + DAY)),
         (PaymentNotFound, "has no payment 'bank-9'; check the reference",
          lambda: books.reverse_payment("P-1", reference="bank-9", cause="error")),

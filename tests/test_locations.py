@@ -163,10 +163,11 @@ def test_a_schema_for_each_issuer(postgres_url: str, name: str) -> None:
         with one._store.views.leader_lock() as leads, two._store.views.leader_lock() as also:
             assert (leads(), also()) == (True, True)
         stack.enter_context(forked(workers.follow, Location(urls[1], "ledger"), 300.0))
-        assert two.wait(paid[-1].sequence) == paid[-1].sequence
+        for projection in ("periods", "payments"):
+            assert two.wait(paid[-1].sequence, projection=projection) == paid[-1].sequence
         assert [(model.live, model.reached) for model in one.status().read_models] == [(False, 0)]
         assert two.portfolio(as_of=OPENED_ON)[0].paid == usd("150.00")
-        assert names(two) == {"events", *_VIEWS}
+        assert names(two) == {"events", *_VIEWS, "payments_1_payments"}
 
 
 def test_many_ledgers_in_one_database(shared_url: str, name: str) -> None:

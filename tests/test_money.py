@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal, localcontext
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -172,7 +173,8 @@ def test_garbage_is_refused(amount: object) -> None:
         of(amount, "USD")
     assert refused.value.argument == "amount"
     assert refused.value.given is amount
-    assert refused.value.expected == "a plain amount with at most 2 decimals, such as '150.00'"
+    floats = "; floats are refused, as they are not exact" if isinstance(amount, float) else ""
+    assert refused.value.expected == f"a plain amount with at most 2 decimals, such as '150.00'{floats}"
     assert isinstance(refused.value, ValueError)
     assert isinstance(refused.value, LedgerError)
 
@@ -213,3 +215,64 @@ def test_money_is_equal_in_amount_and_currency_only(minor: int, other: int, curr
     same = minor == other and currency == else_where
     assert (Money(minor, currency) == Money(other, else_where)) is same
     assert len({Money(minor, currency), Money(other, else_where)}) == (1 if same else 2)
+
+
+@given(amounts=st.lists(MINORS, min_size=1, max_size=10), currency=CURRENCIES)
+def test_amounts_of_one_currency_add_up_like_their_minor_units(amounts: list[int], currency: str) -> None:
+    """Sums, differences, negatives and the order are those of the integers; the decimal is exact."""
+    money = [Money(minor, currency) for minor in amounts]
+    total = sum(money)
+    assert total == Money(sum(amounts), currency)
+    assert sum(money, start=Money(7, currency)) == Money(sum(amounts) + 7, currency)
+    first, last = money[0], money[-1]
+    assert first - last == Money(amounts[0] - amounts[-1], currency)
+    assert -first == Money(-amounts[0], currency)
+    assert (first < last, first <= last) == (amounts[0] < amounts[-1], amounts[0] <= amounts[-1])
+    assert (first > last, first >= last) == (amounts[0] > amounts[-1], amounts[0] >= amounts[-1])
+    assert sorted(money) == [Money(minor, currency) for minor in sorted(amounts)]
+    assert max(money).minor == max(amounts)
+    with localcontext() as context:
+        context.prec = 1
+        assert str(first.major) == written(amounts[0], EXPONENTS[currency])
+
+
+def test_another_currency_is_refused_by_every_operation() -> None:
+    """Dollars and yen are never added, subtracted or compared; they are only unequal."""
+    dollars, yen = Money(1, "USD"), Money(1, "JPY")
+    operations: list[Callable[[], object]] = [
+        lambda: dollars + yen,
+        lambda: dollars - yen,
+        lambda: dollars < yen,
+        lambda: dollars >= yen,
+        lambda: sum([dollars, yen]),
+        lambda: max(dollars, yen),
+    ]
+    for operation in operations:
+        with pytest.raises(InvalidArgument, match="currency is 'JPY'; expected USD|currency is 'USD'; expected JPY"):
+            operation()
+    assert dollars != yen
+
+
+@pytest.mark.parametrize("other", [1, 1.0, "1", None, Decimal(1), True])
+def test_money_meets_nothing_but_money(other: Any) -> None:
+    """A number has no currency; only the 0 with which `sum` begins is accepted, and no False."""
+    operations: list[Callable[[], object]] = [
+        lambda: Money(1, "USD") + other,
+        lambda: other + Money(1, "USD"),
+        lambda: Money(1, "USD") - other,
+        lambda: Money(1, "USD") < other,
+    ]
+    for operation in operations:
+        with pytest.raises(TypeError):
+            operation()
+    assert Money(1, "USD") + 0 == Money(1, "USD")
+    assert sum([Money(1, "USD")]) == Money(1, "USD")
+    with pytest.raises(TypeError):
+        _ = Money(1, "USD") + False
+
+
+def test_the_sum_of_nothing_is_the_number_0() -> None:
+    """It has no currency; `start=` gives it one."""
+    none: list[Money] = []
+    assert sum(none) == 0
+    assert sum(none, start=Money(0, "USD")) == Money(0, "USD")

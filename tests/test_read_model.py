@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import CorruptHistory, Ledger, Money, NotCaughtUp, PlanNotFound
+from ledger import CorruptHistory, InvalidArgument, Ledger, Money, NotCaughtUp, PlanNotFound
 from ledger.events import PaymentMissed, RecordedEvent
 from ledger.plan import Plan
 from ledger.projections.builtin import PERIODS
@@ -248,6 +248,49 @@ def test_a_plan_that_cannot_be_closed_keeps_no_other_from_it(ledger: Ledger) -> 
     for plan_id in ("P-0", "P-2"):
         names = [type(event.event).__name__ for event in ledger.history(plan_id)]
         assert names == ["PlanOpened", "PaymentMissed", "PlanCancelled"]
+
+
+# ---- reading one's own writes
+
+
+def test_a_repeat_says_what_it_repeats(shared_url: str, name: str) -> None:
+    """The answer to the first attempt was lost: the second finds its events by their key, and waits on another node."""
+    with Ledger.open(shared_url, name=name) as writer, Ledger.open(shared_url, name=name, catch_up=False) as reader:
+        open_plan(writer)
+        lost = pay(writer, OPENED_ON, "bank-1")
+        pay(writer, OPENED_ON, "bank-2")
+        assert pay(writer, OPENED_ON, "bank-1") == ()
+        assert writer.recorded("P-1", key="bank-1") == lost
+        sequence = reader.recorded("P-1", key="bank-1")[-1].sequence
+        with pytest.raises(NotCaughtUp):
+            reader.wait(sequence, timeout=0)
+        writer.overdue()
+        assert reader.wait(sequence) >= sequence
+        assert reader.balances(as_of=OPENED_ON)[0].shares_credited > 0
+        reversal = writer.reverse_payment("P-1", reference="bank-1", cause="error", recorded_at=RECORDED_AT)
+        assert writer.recorded("P-1", key="bank-1") == (*lost, *reversal)
+        assert [event.version for event in writer.recorded("P-1", key="P-1")] == [1]
+        assert writer.recorded("P-1", key="bank-3") == ()
+        with pytest.raises(PlanNotFound):
+            writer.recorded("P-2", key="bank-1")
+        with pytest.raises(InvalidArgument, match="key is"):
+            writer.recorded("P-1", key="")
+
+
+def test_lists_that_nobody_catches_up_say_so(ledger: Ledger) -> None:
+    """Without `catch_up` and a follower there is no read model: no list is empty; those of the past are replayed."""
+    reader = Ledger(ledger._store, catch_up=False)
+    for events in range(2):
+        for ask in (reader.overdue, reader.balances, reader.portfolio, reader.positions, reader.payments):
+            with pytest.raises(NotCaughtUp) as caught:
+                ask()
+            assert (caught.value.reached, caught.value.wanted) == (0, ledger._store.last_sequence())
+        with pytest.raises(NotCaughtUp):
+            reader.close_books(through=OPENED_ON)
+        assert len(reader.positions(known_at=FAR, as_of=OPENED_ON)) == events
+        assert len(reader.positions(known_at=FAR, as_of=OPENED_ON, investor="I-7")) == events
+        if not events:
+            open_plan(ledger)
 
 
 # ---- named examples

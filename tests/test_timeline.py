@@ -1,14 +1,19 @@
 """The timeline against the day-stepping reference model, and its own promises, on random histories."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import reference_model
+from ledger.commands import Metadata, OpenPlan
+from ledger.decide import decide
 from ledger.plan import Plan
 from ledger.state import State
+from ledger.terms import Portion
 from ledger.timeline import steps
+from tests.examples import TERMS
 from tests.reference_words import fact_of, outcome_of, terms_of
 from tests.strategies import History, histories
 
@@ -70,7 +75,7 @@ def test_timeline_agrees_with_the_reference_model(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-def test_a_timeline_seen_later_tells_the_same_of_every_earlier_date(data: st.DataObject) -> None:
+def test_a_later_timeline_agrees_about_every_earlier_date(data: st.DataObject) -> None:
     """Cutting the spans of the whole history at a date gives the outcomes that held on it."""
     history = data.draw(histories())
     plan = Plan(history.events)
@@ -92,11 +97,23 @@ def test_between_two_steps_only_the_distance_to_the_date_changes(data: st.DataOb
 
 
 @given(history=histories())
-def test_the_steps_bring_and_end_what_the_timeline_holds(history: History) -> None:
-    """Everything that the steps brought, less what they ended, is what the timeline says still holds."""
+def test_the_steps_begin_and_end_the_outcomes_that_the_timeline_holds(history: History) -> None:
+    """The outcomes that began in the steps, less those that ended, are those that the timeline holds."""
     plan = Plan(history.events)
-    walked = list(steps(plan.opened, plan.facts, plan.horizon))
-    standing = [outcome for step in walked for outcome in step.outcomes]
-    for outcome in (outcome for step in walked for outcome in step.ended):
-        standing.remove(outcome)
-    assert standing == plan.timeline(plan.horizon).holding()
+    taken = list(steps(plan.opened, plan.facts, plan.horizon))
+    held = [outcome for step in taken for outcome in step.outcomes]
+    for outcome in (outcome for step in taken for outcome in step.ended):
+        held.remove(outcome)
+    assert held == plan.timeline(plan.horizon).holding()
+
+
+def test_a_plan_may_be_cancelled_on_the_last_day_of_all() -> None:
+    """The last day that a date can have ends the steps, in grace the day before and cancelled on it."""
+    due_on = date.max - timedelta(days=TERMS.grace_days + 1)
+    terms = attrs.evolve(TERMS, installments=1, release=Portion("0"), first_due_on=due_on)
+    opening = OpenPlan(plan_id="P-1", investor="I-1", partner=None, terms=terms, opened_at=due_on)
+    plan = Plan(decide((), opening, Metadata(recorded_at=datetime(9999, 12, 31, tzinfo=UTC))))
+    *_, missed, last = plan.steps(date.max)
+    assert (missed.state.on, missed.state.status) == (due_on + timedelta(days=1), "in_grace")
+    assert (last.state.on, last.state.status) == (date.max, "cancelled")
+    assert [plan.position(date.max - timedelta(days=days)).status for days in (1, 0)] == ["in_grace", "cancelled"]

@@ -7,27 +7,15 @@ from datetime import date
 import pytest
 
 from ledger import Ledger
-from ledger.readmodel import runner
-from tests import crash_worker
 from tests.crash_worker import Location
 from tests.examples import OPENED_ON, open_plan
 from tests.raw_sql import change
 
 
 @pytest.fixture
-def location(shared_url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Location:
-    """The location of a ledger with nine plans, caught up."""
-    monkeypatch.setattr(runner, "_BATCH", 20)
-    monkeypatch.setattr(runner, "_PLANS", 2)
-    made = Location(shared_url, name)
-    crash_worker.prepare(made, "rebuild")
-    return made
-
-
-@pytest.fixture
-def books(location: Location) -> Iterator[Ledger]:
-    """The ledger there."""
-    with location.open() as opened:
+def books(nine_plans: Location) -> Iterator[Ledger]:
+    """A ledger of nine plans, caught up."""
+    with nine_plans.open() as opened:
         yield opened
 
 
@@ -79,9 +67,9 @@ def test_verify_names_every_row_that_was_changed(books: Ledger, sql: str, named:
     assert books.verify().differences == ()
 
 
-def test_verify_compares_as_far_as_the_read_model_has_come(location: Location) -> None:
+def test_verify_compares_as_far_as_the_read_model_has_come(nine_plans: Location) -> None:
     """A read model that lags, by whole pages of plans too, is compared with the events that it has applied."""
-    with Ledger.open(location.url, name=location.name, catch_up=False) as ledger:
+    with Ledger.open(nine_plans.url, name=nine_plans.name, catch_up=False) as ledger:
         reached = ledger._store.last_sequence()
         for number in range(3):
             open_plan(ledger, f"P-late-{number}")

@@ -165,13 +165,15 @@ def test_one_payment_may_settle_several(at: At) -> None:
 
 
 def test_overpaid_compares_the_money_received_with_the_price(at: At) -> None:
-    """More money than the price is found on the date it happens, and a chargeback makes room (5)."""
+    """More money than the price at the end of a date is found on it, and a chargeback by then makes room (5)."""
     x = date(2023, 6, 1)
     whole, more = paid(DUE, "a", 100_000), paid(x, "b", 1)
     assert at(TEN, [whole, more], x).overpaid_on == x
     assert at(TEN, [whole, more], x - timedelta(days=1)).overpaid_on is None
     assert at(TEN, [whole, Reversed(x, "a", "chargeback"), more], x).overpaid_on is None
-    assert at(TEN, [whole, more, Reversed(x, "a", "chargeback")], x).overpaid_on == x
+    assert at(TEN, [whole, more, Reversed(x, "a", "chargeback")], x).overpaid_on is None
+    later = x + timedelta(days=1)
+    assert at(TEN, [whole, more, Reversed(later, "a", "chargeback")], later).overpaid_on == x
     assert at(TEN, [whole, more, Reversed(None, "a", "error")], x).overpaid_on is None
 
 

@@ -9,6 +9,7 @@ The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py
 import logging as _logging
 
 from ledger.database import Database as Database
+from ledger.dates import EndOfDay as EndOfDay
 from ledger.errors import CommandRefused as CommandRefused
 from ledger.errors import ConcurrentChange as ConcurrentChange
 from ledger.errors import Conflict as Conflict
@@ -29,18 +30,21 @@ from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
 from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
+from ledger.frames import column_types as column_types
+from ledger.frames import to_columns as to_columns
+from ledger.listing import Listing as Listing
 from ledger.money import Money as Money
 from ledger.position import NextInstallment as NextInstallment
 from ledger.position import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
 from ledger.projections.overdue import OverdueRow as OverdueRow
+from ledger.projections.payments import PaymentRow as PaymentRow
 from ledger.projections.portfolio import PortfolioRow as PortfolioRow
 from ledger.projections.projection import Index as Index
 from ledger.projections.projection import PlanTable as PlanTable
 from ledger.projections.projection import Projection as Projection
 from ledger.projections.projection import TotalsTable as TotalsTable
 from ledger.projections.statement import StatementLine as StatementLine
-from ledger.queries import Listing as Listing
 from ledger.readmodel.health import Health as Health
 from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
 from ledger.readmodel.read_model import ReadModel as ReadModel
@@ -61,5 +65,10 @@ from ledger.terms import PartialCover as PartialCover
 from ledger.terms import PerUnit as PerUnit
 from ledger.terms import PlanTerms as PlanTerms
 from ledger.terms import Portion as Portion
+from ledger.value_schemas import json_schema as json_schema
+from ledger.values import from_dict as from_dict
+from ledger.values import to_dict as to_dict
+
+__version__ = "0.1.0"
 
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())  # nothing is printed unless somebody asks

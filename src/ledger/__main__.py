@@ -1,18 +1,22 @@
-"""`python -m ledger`, and the installed command."""
+"""`python -m ledger`: the command line, or the part of it that needs no further libraries."""
 
 import sys
+from collections.abc import Sequence
+
+from installment_ledger import main
 
 
-def main() -> int:
-    """Run the command line, or name the extra to install where it is missing."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; without its libraries only `migrate` and `follow` are there."""
     try:
-        from ledger.cli.app import main as run
+        from ledger.cli.app import main as run_all
     except ModuleNotFoundError as error:
         if error.name not in ("cyclopts", "rich"):
             raise
-        print("error: the command line is not installed; install installment-ledger[cli]", file=sys.stderr)
-        return 1
-    return run()
+        from ledger.cli.minimal import main as run_minimal
+
+        return run_minimal(arguments)
+    return run_all(arguments)
 
 
 if __name__ == "__main__":

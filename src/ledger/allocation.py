@@ -1,13 +1,13 @@
-"""Exact integer splits, each naming where its remainder goes. The parts always add up to what is split."""
+"""Exact integer splits, each naming where its remainder goes. The parts always add up to the whole."""
 
 from fractions import Fraction
 from itertools import pairwise
 
 
 def rounded_up_last_takes_rest(total: int, *, parts: int, unit: int) -> tuple[int, ...]:
-    """Split `total` into equal parts rounded **up** to a multiple of `unit`; the last part is what is left.
+    """Split `total` into equal parts rounded **up** to a multiple of `unit`; the last part is the rest.
 
-    The last part may come out zero or negative: the caller decides what that means.
+    The last part may come out zero or negative: its meaning is the caller's.
     `rounded_up_last_takes_rest(500_000, parts=30, unit=100)` is 29 × 16,700 and 15,700.
     Source: RULES.md section 3.
     """

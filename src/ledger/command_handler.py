@@ -34,9 +34,9 @@ class CommandHandler:
     """Executes commands on a store, many in one transaction.
 
     A handler can keep the deciders of plans for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once; threads that share it then take turns. Plans may be written by others meanwhile:
-    a kept decider that refuses, or finds nothing new, is asked again after loading, and a version that is taken drops
-    all deciders.
+    import, is loaded and derived once; threads that share it then take turns. Others may write to a plan meanwhile: a
+    group that a kept decider refuses, or to which it adds no event, is decided again after loading, and a version that
+    is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
@@ -45,7 +45,7 @@ class CommandHandler:
         self._kept: OrderedDict[str, Decider] = OrderedDict()
         self._turn = Lock()
 
-    def execute(self, commands: Group, *, dry_run: bool = False) -> list[Decided]:
+    def execute(self, commands: Sequence[tuple[Command, Metadata]], *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
@@ -83,7 +83,7 @@ class CommandHandler:
             decided = work.decide(groups)
             recorded = decided if dry_run else self._append(decided)
         except BaseException:
-            self._kept.clear()  # they know of what was not recorded
+            self._kept.clear()  # they know of events that are not recorded
             raise
         if not dry_run:
             self._keep_deciders(work)
@@ -117,7 +117,7 @@ class UnitOfWork:
     def __init__(self, store: Store, kept: OrderedDict[str, Decider]) -> None:
         self._store = store
         self._kept = kept
-        self._unproven = set[str]()  # plans of the group at hand whose kept decider may not know what others wrote
+        self._unproven = set[str]()  # plans of the current group whose kept decider others may have overtaken
         self._histories: dict[str, list[RecordedEvent]] = {}
         self._accepted: dict[str, list[RecordedEvent]] = {}
         self.deciders: dict[str, Decider] = {}
@@ -151,7 +151,7 @@ class UnitOfWork:
         return decided
 
     def _try(self, group: Group) -> tuple[DecidedGroup, dict[str, list[RecordedEvent]]]:
-        """Return what comes of a group, and the events by plan that were decided, before a refusal too."""
+        """Return the outcome for a group, and its events by plan, those decided before a refusal included."""
         decided: list[tuple[RecordedEvent, ...]] = []
         by_plan: dict[str, list[RecordedEvent]] = {}
         for command, metadata in group:

@@ -3,12 +3,14 @@
 Nothing here knows a clock, a store or a rule: a command that can be made is well formed, and no more.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import attrs
 
 from ledger import arguments
-from ledger.dates import civil_date, date_or_instant
+from ledger.dates import civil_date, date_or_instant, instant
+from ledger.errors import InvalidArgument
 from ledger.events.facts import REASON_LIMIT, PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.terms import PlanTerms
@@ -20,6 +22,10 @@ def _opened_at(value: object) -> date | datetime:
 
 def _paid_at(value: object) -> date | datetime:
     return date_or_instant("paid_at", value)
+
+
+def _recorded_at(value: object) -> datetime:
+    return instant("recorded_at", value)
 
 
 def _on(value: object) -> date:
@@ -34,11 +40,12 @@ def _through(value: object) -> date:
 class Metadata:
     """Data recorded beside the events of a command: the instant of recording, the actor, the correlation id."""
 
-    recorded_at: datetime
+    recorded_at: datetime = attrs.field(converter=_recorded_at)
     actor: str | None = None
     correlation: str | None = None
 
     def __attrs_post_init__(self) -> None:
+        arguments.make_plain(self, "actor", "correlation")
         arguments.optional_text("actor", self.actor)
         arguments.optional_text("correlation", self.correlation)
 
@@ -50,6 +57,7 @@ class Command:
     plan_id: str
 
     def __attrs_post_init__(self) -> None:
+        arguments.make_plain(self, *(field.name for field in attrs.fields(type(self))))
         arguments.text("plan_id", self.plan_id)
 
 
@@ -64,7 +72,9 @@ class OpenPlan(Command):
 
     def __attrs_post_init__(self) -> None:
         Command.__attrs_post_init__(self)
-        arguments.instance("terms", self.terms, PlanTerms, "PlanTerms")
+        arguments.text("investor", self.investor)
+        arguments.optional_text("partner", self.partner)
+        arguments.exactly("terms", self.terms, PlanTerms, "PlanTerms")
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +123,7 @@ class ReversePayment(Change):
         Change.__attrs_post_init__(self)
         arguments.one_of("cause", self.cause, ("error", "chargeback"))
         if self.cause == "chargeback":
-            civil_date("on", self.on)
+            arguments.instance("on", self.on, date, "the date of the chargeback")
 
 
 @attrs.frozen(kw_only=True)
@@ -147,6 +157,25 @@ class ReinstatePlan(Change):
             arguments.whole("revised_shares", self.revised_shares, minimum=1)
 
 
+KINDS = (OpenPlan, ClosePlan, RecordPayment, ReversePayment, CancelPlan, ReinstatePlan)
+"""Every command."""
+
+
+def check_commands(value: object) -> Sequence[tuple[Command, Metadata]]:
+    """Return `value` if it is a sequence of commands with their metadata; raise `InvalidArgument` otherwise."""
+    expected = "a sequence of pairs of a command and its Metadata"
+    pairs = arguments.instance("commands", value, (list, tuple), expected)
+    for pair in pairs:
+        if len(arguments.instance("commands", pair, (list, tuple), expected)) != 2:  # noqa: PLR2004 - a pair
+            raise InvalidArgument(argument="commands", given=pair, expected=expected)
+        command, metadata = pair
+        if type(command) not in KINDS:
+            named = ", ".join(kind.__name__ for kind in KINDS)
+            raise InvalidArgument(argument="command", given=command, expected=f"one of {named}")
+        arguments.exactly("metadata", metadata, Metadata, "Metadata")
+    return pairs
+
+
 def _check_amount(amount: object) -> None:
-    money = arguments.instance("amount", amount, Money, "Money, such as Money.of('150.00', 'USD')")
+    money = arguments.exactly("amount", amount, Money, "Money, such as Money.of('150.00', 'USD')")
     arguments.whole("amount", money.minor, minimum=1)

@@ -45,7 +45,8 @@ class Database:
         clock: Callable[[], datetime] = utc_now,
     ) -> Ledger:
         """Return the ledger of this name; the options are those of `Ledger.open`. Raises as that does."""
-        return Ledger(self._stores.store(name), projections=projections, catch_up=catch_up, clock=clock)
+        store = self._stores.store(name, catch_up=catch_up)
+        return Ledger(store, projections=projections, catch_up=catch_up, clock=clock)
 
     def close(self) -> None:
         """Release the connections of all ledgers. Closing twice is allowed."""

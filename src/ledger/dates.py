@@ -1,17 +1,39 @@
-"""Civil dates: months from an anchor, and the plan's day of an instant. The only file that knows pendulum."""
+"""Civil dates: months from an anchor, and the plan's day of an instant. The only file that knows pendulum and tzdata.
 
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import lru_cache
-from importlib.resources import files
+The package `tzdata` decides the days of instants, never the time zone files of the machine: two machines with the same
+package agree, whatever their systems hold.
+"""
 
-import pendulum
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from importlib import import_module
+from io import BytesIO
+from pkgutil import get_data
+from zoneinfo import ZoneInfo
+
+import attrs
 
 from ledger.errors import InvalidArgument
 
 DAY = timedelta(days=1)
 
-_ZONES = frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
-"""The names that the package of the IANA database lists: a machine's own copy may hold other files too."""
+
+def _day(given: date) -> date:
+    return civil_date("day", given)
+
+
+@attrs.frozen
+class EndOfDay:
+    """The end of a civil date, in whatever time zone it is read: `known_at=EndOfDay(date(2024, 3, 31))`."""
+
+    day: date = attrs.field(converter=_day)
+
+    def __str__(self) -> str:
+        return f"the end of {self.day}"
+
+
+Known = datetime | EndOfDay
+"""When something was known: at an instant, inclusive, or by the end of a day in the plan's own time zone."""
 
 
 @lru_cache(maxsize=10_000)  # plans of a day share their due dates, and pendulum is slow
@@ -21,6 +43,8 @@ def months_from(anchor: date, months: int) -> date:
     One month after 31 January is 28 (or 29) February, two months after it is 31 March.
     Raises `OverflowError` beyond the year 9999. Source: RULES.md section 3.
     """
+    import pendulum  # a third of the time that importing the library would take
+
     try:
         moved = pendulum.date(anchor.year, anchor.month, anchor.day).add(months=months)
     except ValueError as error:
@@ -28,14 +52,33 @@ def months_from(anchor: date, months: int) -> date:
     return date(moved.year, moved.month, moved.day)
 
 
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> tzinfo:
-    return pendulum.timezone(name)
+def _read(path: str) -> bytes:
+    data = get_data("tzdata", path)  # of all ways to read a package's file the quickest to import
+    assert data is not None, path  # only loaders of unusual kinds return None
+    return data
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(_read("zones").decode().split())
+
+
+@cache  # as many as there are zones
+def _zone(name: str) -> ZoneInfo:
+    if name not in _names():
+        expected = f"a time zone of the IANA database {tzdata_version()}, which is installed as tzdata"
+        raise InvalidArgument(argument="timezone", given=name, expected=expected)
+    return ZoneInfo.from_file(BytesIO(_read(f"zoneinfo/{name}")), key=name)
+
+
+def tzdata_version() -> str:
+    """Return the version of the IANA time zone database that decides the days of instants, such as `2026f`."""
+    return str(import_module("tzdata").IANA_VERSION)  # the package has no types
 
 
 def timezone(name: str, value: object) -> str:
     """Return `value` if it names a time zone of the IANA database; raise `InvalidArgument` otherwise."""
-    if not isinstance(value, str) or value not in _ZONES:
+    if not isinstance(value, str) or value not in _names():
         expected = "a time zone of the IANA database, such as 'Europe/Moscow'"
         raise InvalidArgument(argument=name, given=value, expected=expected)
     return value
@@ -44,7 +87,7 @@ def timezone(name: str, value: object) -> str:
 def day_in(zone: str, instant: datetime) -> date:
     """Return the civil date of an aware `instant` in the time zone `zone`. Source: RULES.md section 6.
 
-    Raises `InvalidArgument` for a date outside the years 1 to 9999.
+    Raises `InvalidArgument` for a date outside the years 1 to 9999, and for a zone that the installed database lacks.
     """
     try:
         return instant.astimezone(_zone(zone)).date()
@@ -72,6 +115,16 @@ def instant(name: str, value: object) -> datetime:
     return datetime(  # a plain datetime, whatever subclass the caller uses
         utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC
     )
+
+
+def known_by(name: str, value: object) -> Known:
+    """Return an `EndOfDay` as it is or an instant as UTC; raise `InvalidArgument` for anything else."""
+    return value if isinstance(value, EndOfDay) else instant(name, value)
+
+
+def day_of(known_at: Known, zone: str) -> date:
+    """Return the civil date in the time zone `zone` on which something was known. Source: RULES.md section 1."""
+    return known_at.day if isinstance(known_at, EndOfDay) else day_in(zone, known_at)
 
 
 def date_or_instant(name: str, value: object) -> date | datetime:

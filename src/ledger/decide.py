@@ -1,11 +1,12 @@
 """The decision: a command on a recorded plan becomes events, or is refused. Pure, like everything below it.
 
-A command's fact is added to the recorded ones, the outcomes are derived again, and the fact is returned with what
-corrects the record: first the fact, then voidings, then outcomes (RULES.md section 1).
+A command's fact is added to the recorded ones, the outcomes are derived again, and the fact is returned with the
+corrections of the record: first the fact, then voidings, then outcomes (RULES.md section 1).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from itertools import zip_longest
 
 import attrs
 
@@ -50,7 +51,7 @@ from ledger.money import Money
 from ledger.plan import Plan
 from ledger.schedule import installments, redated
 from ledger.state import Snapshot
-from ledger.terms import Closed, PartialCover, PlanTerms
+from ledger.terms import Closed, ExplicitRelease, ExplicitSchedule, PartialCover, PlanTerms
 from ledger.timeline import Derivation
 
 _NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
@@ -61,7 +62,7 @@ def decide(history: Sequence[RecordedEvent], command: Command, metadata: Metadat
     """Return the events that the command records; none if this very command was recorded before.
 
     `history` is the plan as recorded. Raises `CommandRefused`, `ReferenceConflict`, `NotFound`, and `CorruptHistory` if
-    what is recorded does not follow from its own facts.
+    the recorded outcomes do not follow from the recorded facts.
     """
     return Decider(history).decide(command, metadata)
 
@@ -115,16 +116,16 @@ class Decider:
         derivation = self._derived(plan, through=fact.effective_on)
         never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
         if derivation.on > fact.effective_on or never_made:
-            brings = self._derive_again(plan, command, fact, metadata.actor)
+            outcomes = self._derive_again(plan, command, fact, metadata.actor)
         else:
-            brings = _step(derivation, plan, command, fact, metadata.actor)
-        events = (fact, *brings)
+            outcomes = _step(derivation, plan, command, fact, metadata.actor)
+        events = (fact, *outcomes)
         return _recorded(command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at)
 
     def _derive_again(
         self, plan: Plan, command: Change, fact: Fact, actor: str | None
     ) -> Sequence[Outcome | OutcomeVoided]:
-        """Return the events that a fact brings which is recorded late: all outcomes are derived again."""
+        """Return the voidings and outcomes of a fact that is recorded late: everything is derived again."""
         before = Derivation.run(plan.opened, plan.facts, through=fact.effective_on)
         _refuse(command, fact, plan, before.snapshot(), actor)
         derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, fact.effective_on))
@@ -133,8 +134,7 @@ class Decider:
             _refuse_overpayment(command, fact, plan, held=derived.most_held, on=derived.most_held_on)
         derivation.latest()  # all of it is recorded with the fact
         self._derivation = derivation
-        found = departures(plan.outcomes, derived.outcomes, derived.ended)
-        return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
+        return _corrections(departures(plan.outcomes, derived.outcomes, derived.ended), plan)
 
     def _derived(self, plan: Plan, *, through: date) -> Derivation:
         """Return the derivation at the end of a day, or of a later one up to which outcomes are recorded already.
@@ -155,24 +155,22 @@ class Decider:
 def _step(
     derivation: Derivation, plan: Plan, command: Change, fact: Fact, actor: str | None
 ) -> Sequence[Outcome | OutcomeVoided]:
-    """Return the events that a fact brings in the order of the days: the derivation goes one step further."""
+    """Return the voidings and outcomes of a fact in the order of the days: the derivation goes one step further."""
     before = derivation.snapshot()
     _refuse(command, fact, plan, before, actor)
     if isinstance(fact, (PaymentMade, PlanReinstated)):
         _refuse_overpayment(command, fact, plan, held=before.held + fact.amount.minor, on=fact.effective_on)
     derivation.apply(fact)
     outcomes, ended = derivation.latest()
-    if not (changed := plan.changed(outcomes, ended)):
-        return outcomes
-    found = departures(changed, outcomes, ended)
-    return _corrections(found, because=plan.version + 1, chargebacks=plan.reversal_versions)
+    changed = plan.changed(outcomes, ended)
+    return _corrections(departures(changed, outcomes, ended), plan) if changed else outcomes
 
 
 # ---- the fact of a command
 
 
 def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-    opened = opening(command)
+    opened = opening(command, repeats=None if plan is None else plan.opened)
     if plan is not None:
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
@@ -182,9 +180,9 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
     return _recorded(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
 
 
-def opening(command: OpenPlan) -> PlanOpened:
+def opening(command: OpenPlan, *, repeats: PlanOpened | None = None) -> PlanOpened:
     """Return the opening, with the schedule that the terms produce. Raises `TermsRefused`."""
-    opened_on, opened_at = _day_and_instant(command.terms.timezone, command.opened_at)
+    opened_on, opened_at = _day_and_instant(command.terms.timezone, command.opened_at, repeats)
     lines = installments(command.plan_id, command.terms, opened_on=opened_on)
     return PlanOpened(
         effective_on=opened_on,
@@ -200,7 +198,8 @@ def fact_of(command: Change, plan: Plan) -> Fact:
     """Return the fact that the command adds to the plan. Raises `PaymentNotFound`."""
     match command:
         case RecordPayment():
-            paid_on, paid_at = _day_and_instant(plan.opened.terms.timezone, command.paid_at)
+            zone, repeats = plan.opened.terms.timezone, plan.payments.get(command.reference)
+            paid_on, paid_at = _day_and_instant(zone, command.paid_at, repeats)
             return PaymentMade(
                 effective_on=paid_on,
                 reference=command.reference,
@@ -228,8 +227,20 @@ def fact_of(command: Change, plan: Plan) -> Fact:
     raise AssertionError(command)
 
 
-def _day_and_instant(zone: str, given: date | datetime) -> tuple[date, datetime | None]:
-    return (day_in(zone, given), given) if isinstance(given, datetime) else (given, None)
+def _day_and_instant(
+    zone: str, given: date | datetime, recorded: PlanOpened | PaymentMade | PlanReinstated | None
+) -> tuple[date, datetime | None]:
+    """Return the civil date and the instant, if any, that a caller gave.
+
+    The instant of the fact that is `recorded` under the same key has the date recorded with it: a newer time zone
+    database may disagree about the date, and a repetition is none the less the same.
+    """
+    if not isinstance(given, datetime):
+        return given, None
+    match recorded:
+        case PlanOpened(opened_at=at) | PaymentMade(paid_at=at) if at == given:
+            return recorded.effective_on, given
+    return day_in(zone, given), given
 
 
 # ---- repetitions
@@ -261,7 +272,34 @@ def _compare(
         before, after = getattr(recorded, field.name), getattr(given, field.name)
         if before != after and field.name not in _NOT_COMPARED:
             name = dated if field.name == "effective_on" else prefix + field.name
-            raise ReferenceConflict(plan_id=plan_id, reference=reference, field=name, recorded=before, given=after)
+            conflict = ReferenceConflict(plan_id=plan_id, reference=reference, field=name, recorded=before, given=after)
+            if isinstance(given, (PlanOpened, PlanTerms)):
+                conflict.remedy = "a plan stays as it was opened: repeat the opening as it is recorded"
+            if isinstance(given, PlanTerms):
+                conflict.item, conflict.items = _first_difference(before, after, given.price.currency)
+            raise conflict
+
+
+def _first_difference(
+    recorded: object, given: object, currency: str
+) -> tuple[int, tuple[object, object]] | tuple[None, None]:
+    """Return the number of the first item in which two lists of the terms differ, and both items."""
+    before, after = _items(recorded, currency), _items(given, currency)
+    if before is None or after is None or type(recorded) is not type(given):
+        return None, None
+    pairs = enumerate(zip_longest(before, after, fillvalue="none"), 1)
+    return next((number, pair) for number, pair in pairs if pair[0] != pair[1])
+
+
+def _items(value: object, currency: str) -> Sequence[object] | None:
+    match value:
+        case ExplicitSchedule(lines=lines):
+            return [f"{due_on}: {Money(amount, currency)}" for due_on, amount in lines]
+        case ExplicitRelease(shares=shares):
+            return shares
+        case tuple():
+            return value
+    return None
 
 
 # ---- refusals
@@ -275,21 +313,21 @@ def _refusal(command: Change, reason: str, remedy: str) -> CommandRefused:
     return refused(plan_id=command.plan_id, reference=command.reference, reason=reason, remedy=remedy)
 
 
-def _refuse_ahead(command: Command, what: str, on: date, zone: str, recorded_at: datetime) -> None:
+def _refuse_ahead(command: Command, act: str, on: date, zone: str, recorded_at: datetime) -> None:
     """Refuse an opening or a closing dated after the day of its recording. Source: RULES.md section 1."""
     if on > (today := day_in(zone, recorded_at)):
-        reason = f"the {what} is dated {on}, after {today}, the day of its recording in {zone}"
-        raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="date it by then")
+        reason = f"the {act} is dated {on}, after {today}, the day of its recording in {zone}"
+        raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="record it on that day or later")
 
 
 def _refuse_day(command: Change, on: date, opened: PlanOpened, recorded_at: datetime) -> None:
     """Refuse a fact dated after the day of its recording, or before the opening. Source: RULES.md sections 1 and 5."""
     if on > (today := day_in(opened.terms.timezone, recorded_at)):
         reason = f"{command.reference!r} is dated {on}, after {today}, the day of its recording"
-        raise _refusal(command, reason, "date it by then")
+        raise _refusal(command, reason, "record it on that day or later")
     if on < opened.effective_on:
         reason = f"{command.reference!r} is dated {on}, before the opening on {opened.effective_on}"
-        raise _refusal(command, reason, "date it on the opening day or later")
+        raise _refusal(command, reason, "check the plan and the date")
 
 
 def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: str | None) -> None:
@@ -297,14 +335,14 @@ def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: st
     match command:
         case RecordPayment():
             _refuse_currency(command, command.amount, plan.opened.terms)
-            _refuse_ended(command, "payment", fact.effective_on, before)
+            _refuse_ended(command, "payment", fact.effective_on, plan.opened.terms, before)
         case CancelPlan():
-            _refuse_ended(command, "request", fact.effective_on, before)
+            _refuse_ended(command, "request", fact.effective_on, plan.opened.terms, before)
         case ReversePayment():
             paid_on = plan.payments[command.reference].effective_on
             if fact.effective_on < paid_on:
                 reason = f"payment {command.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
-                raise _refusal(command, reason, f"date the chargeback on {paid_on} or later")
+                raise _refusal(command, reason, "check the payment and the date")
         case ReinstatePlan():
             _refuse_currency(command, command.amount, plan.opened.terms)
             _refuse_reinstatement(command, plan.opened.terms, before, actor)
@@ -316,14 +354,23 @@ def _refuse_currency(command: Change, amount: Money, terms: PlanTerms) -> None:
         raise _refusal(command, reason, f"pay in {expected}")
 
 
-def _refuse_ended(command: Change, what: str, on: date, before: Snapshot) -> None:
+def _refuse_ended(command: Change, act: str, on: date, terms: PlanTerms, before: Snapshot) -> None:
     """Refuse a fact on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
-    remedy = "only what is dated before that day can be recorded"
+    pays = isinstance(command, RecordPayment)
     if before.cancelled_on is not None:
-        reason = f"{what} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
+        reason = f"{act} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
+        remedy = "nothing is left to cancel"
+        if pays:
+            closed = isinstance(terms.reinstatement, Closed)
+            remedy = (
+                "return the money: its terms allow no reinstatement"
+                if closed
+                else "reinstate the plan, or return the money"
+            )
         raise PlanIsCancelled(plan_id=command.plan_id, reason=reason, remedy=remedy, cancelled_on=before.cancelled_on)
     if before.completed_on is not None:
-        reason = f"{what} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
+        reason = f"{act} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
+        remedy = "nothing is left to pay" if pays else "nothing is left to cancel"
         raise PlanIsCompleted(plan_id=command.plan_id, reason=reason, remedy=remedy, completed_on=before.completed_on)
 
 
@@ -357,12 +404,13 @@ def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: Snap
         raise _refusal(command, f"{actor!r} cannot approve what {actor!r} records", "let somebody else approve it")
     if before.cancelled_on is None:
         raise _refusal(command, f"it is not cancelled on {command.on}", "record the money as an ordinary payment")
-    overdue = sum(line.due_on < command.on for line in unsettled)
-    demanded = min(policy.minimum, overdue) if isinstance(policy, PartialCover) else overdue
-    if command.amount.minor < (needed := _cost(before, demanded)):
+    overdue = [count for count, line in enumerate(unsettled, 1) if line.due_on < command.on]
+    demanded = min(policy.minimum, len(overdue)) if isinstance(policy, PartialCover) else len(overdue)
+    if demanded and command.amount.minor < (needed := _cost(before, overdue[demanded - 1])):
         reason = f"{command.amount} do not cover {demanded} overdue installments"
         raise _refusal(command, reason, f"pay at least {Money(needed, terms.price.currency)}")
-    _refuse_revision(command, before, covered=command.amount.minor >= _cost(before, overdue))
+    covered = not overdue or command.amount.minor >= _cost(before, overdue[-1])
+    _refuse_revision(command, before, covered=covered)
     try:
         redated(unsettled, terms.schedule, reinstated_on=command.on)
     except OverflowError:
@@ -382,27 +430,24 @@ def _refuse_revision(command: ReinstatePlan, before: Snapshot, *, covered: bool)
 
 
 def _cost(before: Snapshot, lines: int) -> int:
-    """Return the money that settles this many of the oldest unsettled lines, in minor units."""
+    """Return the money that settles this many of the oldest unsettled lines, at least one, in minor units."""
     later = before.lines[before.settled + 1 : before.settled + lines]
-    return before.missing + sum(line.amount for line in later) if lines else 0
+    return before.missing + sum(line.amount for line in later)
 
 
 # ---- events
 
 
-def _corrections(
-    found: Iterable[Departure], *, because: int, chargebacks: Mapping[str, int]
-) -> tuple[Outcome | OutcomeVoided, ...]:
-    """Return the events that bring the record in line with the facts: voidings, then outcomes.
+def _corrections(found: Iterable[Departure], plan: Plan) -> tuple[Outcome | OutcomeVoided, ...]:
+    """Return the events that correct the record after a new fact, the plan's next event: voidings, then outcomes.
 
-    `because` is the version of the newly known fact, the last one recorded before these events; `chargebacks` are the
-    versions of those recorded earlier, by their payment's reference. A new outcome that has ended already is followed,
-    after all others, by its own voiding.
+    A new outcome that has ended already is followed, after all others, by its own voiding.
     """
+    fact = plan.version + 1
 
     def void(version: int, on: date, shares: int, by: PaymentReversed | None = None) -> OutcomeVoided:
-        cause = because if by is None else chargebacks.get(by.reference, because)
-        return OutcomeVoided(on, version, shares, cause)
+        because = fact if by is None else plan.reversal_versions.get(by.reference, fact)
+        return OutcomeVoided(on, version, shares, because)
 
     events: list[Outcome | OutcomeVoided] = []
     endings: list[OutcomeVoided] = []
@@ -411,7 +456,7 @@ def _corrections(
         if item is None:
             events.append(departure.outcome)
             if until is not None:
-                endings.append(void(because + len(events), until, shares, departure.ended_by))
+                endings.append(void(fact + len(events), until, shares, departure.ended_by))
             continue
         if item.void is not None:
             events.append(void(item.void.version, item.void.event.effective_on, -shares))

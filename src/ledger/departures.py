@@ -43,7 +43,7 @@ class Departure(NamedTuple):
 
     def __str__(self) -> str:
         item, never = self.recorded, self.outcome.effective_on
-        name = f"{type(self.outcome).__name__} of {self.outcome.effective_on}"
+        name = f"{type(self.outcome).__name__} of {never}"
         if item is None or item.until == never:
             return f"{name} follows from the facts and is not recorded"
         if self.until == never:
@@ -58,7 +58,11 @@ def departures(
 
     `derived` are the outcomes that follow from the facts, `ended` those that a chargeback has ended.
     """
-    agreed = 0 if ended else _agreeing(recorded, derived)
+    agreed = 0  # outcomes, from the first on, that are recorded as they are derived: mostly all
+    for item, outcome in zip(recorded, () if ended else derived, strict=False):
+        if item.void is not None or item.outcome != outcome:
+            break
+        agreed += 1
     unrecorded = dict.fromkeys((*derived[agreed:], *ended))
     for item in recorded[agreed:]:
         outcome, ended_by = item.outcome, ended.get(item.outcome)
@@ -72,13 +76,3 @@ def departures(
     for outcome in unrecorded:
         ended_by = ended.get(outcome)
         yield Departure(outcome, None, ended_by.effective_on if ended_by else None, ended_by)
-
-
-def _agreeing(recorded: Sequence[RecordedOutcome], derived: Sequence[Outcome]) -> int:
-    """Return how many outcomes, from the first on, are recorded as they are derived: mostly all."""
-    count = 0
-    for item, outcome in zip(recorded, derived, strict=False):
-        if item.void is not None or item.outcome != outcome:
-            break
-        count += 1
-    return count

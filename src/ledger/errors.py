@@ -22,17 +22,28 @@
 
 Each carries its facts as attributes and reads as one sentence: the fault, then the remedy. A command that is refused,
 conflicts with the record or names something unknown has recorded nothing.
+
+For machines each class has a `code` and a `retryable`, and neither changes within a major version.
 """
 
 from datetime import date, datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import attrs
 
+from ledger.excerpt import excerpt, named, sentence
+
 
 class LedgerError(Exception):
-    """The root of every error that this library raises deliberately."""
+    """The root of every error that this library raises deliberately.
+
+    `code` names the class for machines. `retryable` says that the very same call can succeed later, without anybody
+    correcting it.
+    """
+
+    code: ClassVar[str] = "ledger_error"
+    retryable: ClassVar[bool] = False
 
     def __reduce__(self) -> tuple[object, tuple[()]]:
         """Pickle by keyword, so that an error can be passed between processes."""
@@ -44,23 +55,29 @@ class LedgerError(Exception):
 class CommandRefused(LedgerError):
     """A rule forbids the command; `plan_id` is None where it concerns the whole ledger."""
 
+    code: ClassVar[str] = "command_refused"
+
     plan_id: str | None
     reason: str
     remedy: str
 
     def __str__(self) -> str:
-        subject = "Ledger" if self.plan_id is None else f"Plan {self.plan_id}"
-        return f"{subject}: {self.reason}; {self.remedy}."
+        subject = "Ledger" if self.plan_id is None else f"Plan {named(self.plan_id)}"
+        return f"{subject}: {sentence(self.reason)}; {self.remedy}."
 
 
 @attrs.define(kw_only=True)
 class TermsRefused(CommandRefused):
     """The terms of a new plan give no valid schedule or release of shares. Source: RULES.md sections 2 to 4."""
 
+    code: ClassVar[str] = "terms_refused"
+
 
 @attrs.define(kw_only=True)
 class PaymentRefused(CommandRefused):
     """A payment, or the reversal of one, that the rules do not allow. Source: RULES.md sections 5 and 10."""
+
+    code: ClassVar[str] = "payment_refused"
 
     reference: str
 
@@ -72,6 +89,8 @@ class Overpayment(PaymentRefused):
     Source: RULES.md section 5.
     """
 
+    code: ClassVar[str] = "overpayment"
+
     price: int
     standing: int
     currency: str
@@ -82,12 +101,16 @@ class Overpayment(PaymentRefused):
 class PlanIsCancelled(CommandRefused):
     """The plan was cancelled on or before the date that the command states. Source: RULES.md sections 5 and 6."""
 
+    code: ClassVar[str] = "plan_is_cancelled"
+
     cancelled_on: date
 
 
 @attrs.define(kw_only=True)
 class PlanIsCompleted(CommandRefused):
     """The plan was completed on or before the date that the command states. Source: RULES.md sections 5 and 8."""
+
+    code: ClassVar[str] = "plan_is_completed"
 
     completed_on: date
 
@@ -96,27 +119,43 @@ class PlanIsCompleted(CommandRefused):
 class ReinstatementRefused(CommandRefused):
     """The plan's policy, or the decision itself, does not allow the reinstatement. Source: RULES.md section 9."""
 
+    code: ClassVar[str] = "reinstatement_refused"
+
     reference: str
 
 
 class Conflict(LedgerError):
     """The command conflicts with recorded events: load again and decide again."""
 
+    code: ClassVar[str] = "conflict"
+
 
 @attrs.define(kw_only=True)
 class ReferenceConflict(Conflict):
-    """The idempotency key belongs to a command with other content; `field` is the first argument that differs."""
+    """The idempotency key belongs to a command with other content; `field` is the first argument that differs.
+
+    Where that is a list, such as the lines of a schedule, `item` is the number of the first item that differs, and
+    `items` holds it as recorded and as given.
+    """
+
+    code: ClassVar[str] = "reference_conflict"
 
     plan_id: str
     reference: str
     field: str
     recorded: object
     given: object
+    item: int | None = None
+    items: tuple[object, object] | None = None
+    remedy: str = "repeat it with the same content, or use a new reference"
 
     def __str__(self) -> str:
+        recorded, given = (self.recorded, self.given) if self.items is None else self.items
+        word = "line" if self.field.endswith("schedule") else "item"
+        field = self.field if self.item is None else f"{self.field} {word} {self.item}"
         return (
-            f"Plan {self.plan_id}: {self.reference!r} is recorded with {self.field} {_rendered(self.recorded)}, not "
-            f"{_rendered(self.given)}; repeat it with the same content, or use a new reference."
+            f"Plan {named(self.plan_id)}: {excerpt(self.reference)} is recorded with {field} "
+            f"{excerpt(recorded)}, not {excerpt(given)}; {self.remedy}."
         )
 
 
@@ -124,12 +163,15 @@ class ReferenceConflict(Conflict):
 class ConcurrentChange(Conflict):
     """Other writers changed the plan `attempts` times in a row while this command was being decided."""
 
+    code: ClassVar[str] = "concurrent_change"
+    retryable: ClassVar[bool] = True
+
     plan_id: str
     attempts: int
 
     def __str__(self) -> str:
         return (
-            f"Plan {self.plan_id} was changed by other writers during each of {self.attempts} attempts; "
+            f"Plan {named(self.plan_id)} was changed by other writers during each of {self.attempts} attempts; "
             "nothing was recorded, try again."
         )
 
@@ -138,6 +180,8 @@ class ConcurrentChange(Conflict):
 class CorruptHistory(LedgerError):
     """A stored event cannot have been written by this ledger; `event` is its tag, `version` its number in the plan."""
 
+    code: ClassVar[str] = "corrupt_history"
+
     plan_id: str
     version: int
     event: str
@@ -145,12 +189,15 @@ class CorruptHistory(LedgerError):
     remedy: str = "stop, and compare the stored history with a backup"
 
     def __str__(self) -> str:
-        return f"Plan {self.plan_id}, version {self.version} ({self.event}): {self.reason}; {self.remedy}."
+        subject = f"Plan {named(self.plan_id)}, version {self.version} ({named(self.event)})"
+        return f"{subject}: {sentence(self.reason)}; {self.remedy}."
 
 
 @attrs.define(kw_only=True)
 class WrittenByNewerVersion(CorruptHistory):
     """A recorded event, or a kind of terms in it, that this version of the library does not know."""
+
+    code: ClassVar[str] = "written_by_newer_version"
 
     remedy: str = "written by a newer version of this library: upgrade installment-ledger"
 
@@ -158,62 +205,78 @@ class WrittenByNewerVersion(CorruptHistory):
 class NotFound(LedgerError):
     """The plan or payment that the caller names is not in the ledger."""
 
+    code: ClassVar[str] = "not_found"
+
 
 @attrs.define(kw_only=True)
 class PlanNotFound(NotFound):
     """No such plan, or not yet on the date or at the instant of the question."""
 
+    code: ClassVar[str] = "plan_not_found"
+
     plan_id: str
     as_of: date | None = None
-    known_at: datetime | None = None
+    known_at: date | None = None  # an instant, or a date: the end of that day
     opened_on: date | None = None
 
     def __str__(self) -> str:
+        plan = f"Plan {named(self.plan_id)}"
         if self.opened_on is not None:
-            return f"Plan {self.plan_id} was opened on {self.opened_on}; ask as of that day or later, not {self.as_of}."
+            return f"{plan} was opened on {self.opened_on}; ask as of that day or later, not {self.as_of}."
         if self.known_at is not None:
-            return f"Plan {self.plan_id} was not known at {self.known_at.isoformat()}; ask as known at a later instant."
-        return f"Plan {self.plan_id} is not in this ledger; check its id, or open it first."
+            at = self.known_at.isoformat() if isinstance(self.known_at, datetime) else f"the end of {self.known_at}"
+            return f"{plan} was not known at {at}; ask as known at a later instant."
+        return f"{plan} is not in this ledger; check its id, or open it first."
 
 
 @attrs.define(kw_only=True)
 class PaymentNotFound(NotFound):
     """The plan has no payment with this reference."""
 
+    code: ClassVar[str] = "payment_not_found"
+
     plan_id: str
     reference: str
 
     def __str__(self) -> str:
-        return f"Plan {self.plan_id} has no payment {self.reference!r}; check the reference."
+        return f"Plan {named(self.plan_id)} has no payment {excerpt(self.reference)}; check the reference."
 
 
 @attrs.define(kw_only=True)
 class InvalidArgument(LedgerError, ValueError):
     """An argument of the wrong type or value, whatever the plan."""
 
+    code: ClassVar[str] = "invalid_argument"
+
     argument: str
     given: object
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.argument} is {_rendered(self.given)}; expected {self.expected}."
+        return f"{self.argument} is {excerpt(self.given)}; expected {self.expected}."
 
 
 @attrs.define(kw_only=True)
 class StoreUnavailable(LedgerError):
     """The database failed or cannot be reached; an unconfirmed command can be repeated safely."""
 
+    code: ClassVar[str] = "store_unavailable"
+    retryable: ClassVar[bool] = True
+
     store: str
     reason: str
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.store}: {self.reason}; {self.remedy}."
+        return f"{named(self.store)}: {sentence(self.reason)}; {self.remedy}."
 
 
 @attrs.define(kw_only=True)
 class NotCaughtUp(LedgerError):
     """After `seconds` the read model has `reached` a sequence below the `wanted` one."""
+
+    code: ClassVar[str] = "not_caught_up"
+    retryable: ClassVar[bool] = True
 
     wanted: int
     reached: int
@@ -224,8 +287,3 @@ class NotCaughtUp(LedgerError):
             f"The read model has reached {self.reached}, not {self.wanted}, after {self.seconds:g} seconds; "
             "wait longer, or check that a follower is running."
         )
-
-
-def _rendered(value: object) -> str:
-    """Render a value for a sentence: text quoted, everything else as it prints."""
-    return repr(value) if isinstance(value, str) else str(value)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from itertools import takewhile
 
+from ledger.dates import EndOfDay, Known, day_in
 from ledger.departures import Departure, RecordedOutcome, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
@@ -29,13 +30,14 @@ _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
 
 class Plan:
-    """A plan as recorded: its opening, its facts in recorded order, and its outcomes with what was voided."""
+    """A plan as recorded: its opening, its facts in recorded order, and its outcomes with their voidings."""
 
     def __init__(self, history: Iterable[RecordedEvent]) -> None:
         """Fold a plan's events, oldest first. Raises `CorruptHistory` where they cannot have been recorded so."""
         self.version = 0
         self.recorded_at: datetime
         self.facts: list[Fact] = []
+        self.fact_versions: list[int] = []
         self.outcomes: list[RecordedOutcome] = []
         self.payments: dict[str, PaymentMade | PlanReinstated] = {}
         self.reversals: dict[str, PaymentReversed] = {}
@@ -85,6 +87,7 @@ class Plan:
         else:
             self.payments[fact.reference] = fact
         self.facts.append(fact)
+        self.fact_versions.append(recorded.version)
 
     def _void(self, recorded: RecordedEvent, event: OutcomeVoided) -> None:
         item = self._by_version.get(event.voids)
@@ -138,13 +141,31 @@ class Plan:
             raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(departure))
 
     def position(self, as_of: date) -> Position:
-        """Return what the plan comes to on a date. Raises `PlanNotFound` before the opening."""
+        """Return the plan's position on a date. Raises `PlanNotFound` before the opening."""
         return position(self.plan_id, self.opened, self.timeline(as_of).state, as_of)
 
 
-def known(history: Iterable[RecordedEvent], known_at: datetime | None) -> list[RecordedEvent]:
-    """Return the events of a plan that were known at an instant, inclusive: a prefix of its stream; None: all."""
-    return list(history if known_at is None else takewhile(lambda recorded: recorded.recorded_at <= known_at, history))
+def known(history: Iterable[RecordedEvent], known_at: Known | None) -> list[RecordedEvent]:
+    """Return the events of a plan that were known by then, inclusive: a prefix of its stream; None: all.
+
+    Source: RULES.md section 1.
+    """
+    if known_at is None:
+        return list(history)
+    if isinstance(known_at, EndOfDay):
+        return list(_known_by_end_of(known_at.day, history))
+    return list(takewhile(lambda recorded: recorded.recorded_at <= known_at, history))
+
+
+def _known_by_end_of(day: date, history: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
+    """Yield the events recorded by the end of a day in the time zone of the opening, which comes first."""
+    zone = "UTC"
+    for recorded in history:
+        if isinstance(recorded.event, PlanOpened):
+            zone = recorded.event.terms.timezone
+        if day_in(zone, recorded.recorded_at) > day:
+            break
+        yield recorded
 
 
 def _corrupt(recorded: RecordedEvent, reason: str) -> CorruptHistory:

@@ -32,7 +32,7 @@ def shares_at_rate(base: int, promo: Promo) -> int:
 def earned(
     promos: Iterable[Promo], *, payment: str, on: date, early: bool, settled: Sequence[Installment], package: int
 ) -> Iterator[Award]:
-    """Yield what one payment earns on the day `on` that settled these installments, the one next due first.
+    """Yield the awards of a payment on the day `on` that settled these installments, the one next due first.
 
     `early`: the payer marked it as early repayment. `package` is the package's number of shares.
     """
@@ -64,7 +64,7 @@ def on_completion(
     package: int,
     stacking: Literal["additive", "exclusive", "compound"],
 ) -> list[Award]:
-    """Return what a completion by `payment` credits, in the order of the terms.
+    """Return the awards that a completion by `payment` credits, in the order of the terms.
 
     `waiting` are the awards earned before, `by_due_date` whether every installment was settled by its due date.
     Under `compound` a bonus on the package counts the bonuses before it; under `exclusive` only the largest award

@@ -4,94 +4,46 @@ A question finds the live tables once, caught up unless that is a follower's wor
 recorded.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TypeVar
 
 import attrs
 
 from ledger import arguments
-from ledger.dates import civil_date, day_in, instant
-from ledger.errors import CommandRefused, PlanNotFound
-from ledger.events import RecordedEvent
+from ledger.dates import EndOfDay, Known, day_in, known_by
+from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound
+from ledger.events import PLAN, RecordedEvent
+from ledger.listing import Key, Listing, Page
 from ledger.plan import Plan, known
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.overdue import OverdueRow, overdue_rows
+from ledger.projections.payments import PaymentRow
 from ledger.projections.periods import Period, period_on
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.projections.totals import total
-from ledger.readmodel.periods import Day, PeriodTables
+from ledger.question import Question
+from ledger.readmodel.payments import payments
+from ledger.readmodel.periods import PeriodTables, Seek
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
 from ledger.replay import PAGE, Replayed, replay, replay_plans
 from ledger.state import Status
-from ledger.store import EventReader, Quarantined, Store
+from ledger.store import WHOLE, EventReader, Quarantined, Store
 
 T = TypeVar("T")
 
 _NAMED = 100
 """Plans in quarantine that an answer names, at most."""
 
+_BATCH = 5_000
+"""Events read at a time."""
 
-class Listing(tuple[T, ...]):  # noqa: SLOT001 - a tuple cannot have slots that hold something
-    """The rows of an answer: a tuple that also names the plans that it leaves out, since they cannot be read.
-
-    `quarantined` is empty in a ledger that is whole. A listing equals a tuple of the same rows.
-    """
-
-    quarantined: tuple[Quarantined, ...]
-
-    def __new__(cls, rows: Iterable[T] = (), *, quarantined: Iterable[Quarantined] = ()) -> "Listing[T]":
-        """Make a listing of rows."""
-        listing = super().__new__(cls, rows)
-        listing.quarantined = tuple(quarantined)
-        return listing
-
-
-@attrs.frozen(kw_only=True)
-class Question:
-    """The plans that are asked about, and the dates: `as_of` None is today in each plan's own time zone.
-
-    `known_at` None asks for everything recorded. `now` is the instant of the question.
-    """
-
-    as_of: date | None
-    known_at: datetime | None
-    now: datetime
-    investor: str | None = None
-    partner: str | None = None
-    status: Status | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if self.as_of is not None:
-            civil_date("as_of", self.as_of)
-        arguments.optional_text("investor", self.investor)
-        arguments.optional_text("partner", self.partner)
-        if self.status is not None:
-            arguments.one_of("status", self.status, ("active", "in_grace", "cancelled", "completed"))
-
-    def day(self, zone: str) -> date:
-        """Return the date that is asked about in a time zone."""
-        return day_in(zone, self.now) if self.as_of is None else self.as_of
-
-    def days(self, tables: PeriodTables) -> list[Day]:
-        """Return the dates that are asked about, with the time zones for whose plans each is the date."""
-        if self.as_of is not None:
-            return [Day(self.as_of)]
-        days: dict[date, list[str]] = {}
-        for zone in tables.zones():
-            days.setdefault(self.day(zone), []).append(zone)
-        return [Day(day, zones) for day, zones in days.items()]
-
-    def filters(self) -> dict[str, str | None]:
-        """Return the columns that select the plans."""
-        return {"investor": self.investor, "partner": self.partner, "status": self.status}
-
-    def selects(self, period: Period) -> bool:
-        """Return whether a plan in this period is asked about."""
-        return all(value in (None, getattr(period, column)) for column, value in self.filters().items())
+_LAST = 2**63 - 1
+"""No version is higher."""
 
 
 @attrs.frozen
@@ -106,93 +58,123 @@ class _Selected:
 class Queries:
     """Answers questions about the plans of a store."""
 
-    def __init__(self, store: Store, runner: Runner, *, catch_up: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, *, periods: Runner, payments: Runner, catch_up: bool, clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
-        self._runner = runner
+        self._runner = periods
+        self._payments = payments
         self._catch_up = catch_up
         self._clock = clock
 
     # ---- one plan
 
-    def history(self, plan_id: str) -> list[RecordedEvent]:
-        """Return a plan's events, oldest first. Raises `PlanNotFound`."""
-        arguments.instance("plan_id", plan_id, str, "a plan's id")
-        if plan_id.isprintable() and (history := self._store.history(plan_id)):  # no id holds anything else
-            return history
+    def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> list[RecordedEvent]:
+        """Return up to `limit` of a plan's events with a version above `after`, oldest first. Raises `PlanNotFound`."""
+        plan_id = arguments.plain(arguments.instance("plan_id", plan_id, str, "a plan's id"))
+        arguments.whole("after", after, minimum=0, maximum=_LAST)
+        limit = _LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=_LAST)
+        if plan_id.isprintable():  # no id holds anything else
+            history = self._store.history(plan_id, after=after, limit=limit)
+            if history or (after and self._store.history(plan_id, limit=1)):
+                return history
         raise PlanNotFound(plan_id=plan_id)
 
-    def position(self, plan_id: str, *, as_of: date | None, known_at: datetime | None) -> Position:
+    def recorded(self, plan_id: str, key: str) -> list[RecordedEvent]:
+        """Return the events of a plan that were recorded under an idempotency key, oldest first."""
+        arguments.text("key", key)
+        return [recorded for recorded in self.history(plan_id) if recorded.key == key]
+
+    def position(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
-        plan = self._plan(plan_id, known_at)
-        return plan.position(self._day(plan, as_of))
+        plan, question = self._asked(plan_id, as_of=as_of, known_at=known_at)
+        return plan.position(question.day(plan.opened.terms.timezone))
 
-    def statement(self, plan_id: str, *, as_of: date | None, known_at: datetime | None) -> tuple[StatementLine, ...]:
+    def statement(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> tuple[StatementLine, ...]:
         """Return a plan's history in words, line by line. Raises `PlanNotFound`."""
-        plan = self._plan(plan_id, known_at)
-        return statement_lines(plan, self._day(plan, as_of))
+        plan, question = self._asked(plan_id, as_of=as_of, known_at=known_at)
+        return statement_lines(plan, question.day(plan.opened.terms.timezone))
 
-    def _plan(self, plan_id: str, known_at: datetime | None) -> Plan:
-        at = None if known_at is None else instant("known_at", known_at)
+    def _asked(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> tuple[Plan, Question]:
+        """Return a plan as it was known, and the question about it."""
+        question = self.question(as_of=as_of, known_at=known_at)
+        at = question.known_at
         if history := known(self.history(plan_id), at):
-            return Plan(history)
-        raise PlanNotFound(plan_id=plan_id, known_at=at)
-
-    def _day(self, plan: Plan, as_of: date | None) -> date:
-        return day_in(plan.opened.terms.timezone, self._clock()) if as_of is None else civil_date("as_of", as_of)
+            return Plan(history), question
+        raise PlanNotFound(plan_id=plan_id, known_at=at.day if isinstance(at, EndOfDay) else at)
 
     # ---- many plans
 
     def question(
         self,
         *,
-        as_of: date | None,
-        known_at: datetime | None,
+        as_of: date | None = None,
+        known_at: Known | None = None,
         investor: str | None = None,
         partner: str | None = None,
         status: Status | None = None,
+        limit: int | None = None,
+        after: str | None = None,
     ) -> Question:
         """Return a question that is asked now. Raises `InvalidArgument`."""
         return Question(
             as_of=as_of,
-            known_at=None if known_at is None else instant("known_at", known_at),
+            known_at=None if known_at is None else known_by("known_at", known_at),
             now=self._clock(),
             investor=investor,
             partner=partner,
             status=status,
+            page=Page(limit, after),
         )
 
     def overdue(self, question: Question) -> Listing[OverdueRow]:
         """Return the plans in grace, by end of grace, then plan id."""
-        selected = self._select(question)
-        return Listing(overdue_rows(selected.periods), quarantined=selected.quarantined)
+        selected = self._select(question, by=("grace_ends_on", "plan_id"))
+        return _listing(question.page, overdue_rows(selected.periods), _urgency, selected.quarantined)
 
     def balances(self, question: Question) -> Listing[BalanceRow]:
         """Return the share balances, by investor."""
-        selected = self._select(question)
-        return Listing(balance_rows(selected.periods), quarantined=selected.quarantined)
+        selected = self._select(question, by=("investor",), whole=True)
+        return _listing(question.page, balance_rows(selected.periods), _investor, selected.quarantined)
 
     def portfolio(self, question: Question) -> Listing[PortfolioRow]:
         """Return the portfolio, one row per currency, by currency."""
+        question.page.key(columns=1)
         if question.known_at is not None:
-            selected = self._select(question)
+            selected = self._replay(question, question.known_at)
             totals = [(period.currency, day, total(period)) for period, day in selected.periods]
-            return Listing(portfolio_rows(totals), quarantined=selected.quarantined)
+            return _listing(question.page, portfolio_rows(totals), _currency, selected.quarantined)
 
         def from_totals(tables: Tables) -> Listing[PortfolioRow]:
             reading = PeriodTables(tables)
-            return Listing(
-                portfolio_rows(reading.totals(question.days(reading))), quarantined=self._quarantined(tables)
-            )
+            rows = portfolio_rows(reading.totals(question.days(reading)))
+            return _listing(question.page, rows, _currency, self._quarantined(tables))
 
         return self._ask(from_totals)
 
     def positions(self, question: Question) -> Listing[Position]:
         """Return the positions of the plans opened by then, by plan id."""
-        selected = self._select(question, at_one_sequence=True)
-        reader, days = self._store.at(selected.through), {period.plan_id: day for period, day in selected.periods}
+        selected = self._select(question, by=("plan_id",), at_one_sequence=True)
+        periods, following = question.page.cut(selected.periods, lambda item: (item[0].plan_id,))
+        reader, days = self._store.at(selected.through), {period.plan_id: day for period, day in periods}
         pages = _pages(reader, list(days), question.known_at)
         found = [one.plan.position(days[one.plan_id]) for page in pages for one in page if one.plan]
-        return Listing(found, quarantined=selected.quarantined)
+        return Listing(found, quarantined=selected.quarantined, next=following)
+
+    def payments(
+        self, page: Page, *, reference: str | None, plan_id: str | None, investor: str | None
+    ) -> Listing[PaymentRow]:
+        """Return payments, whatever became of them, by reference, then plan id."""
+        of = {"reference": reference, "plan_id": plan_id, "investor": investor}
+        for column, value in of.items():
+            arguments.optional_text(column, value)
+        after = page.key(columns=2)
+
+        def find(tables: Tables) -> Listing[PaymentRow]:
+            rows = payments(tables, of, after=after, limit=page.read())
+            return _listing(page, rows, _reference, self._quarantined(tables))
+
+        return self._payments.ask(find, catch_up=self._catch_up)
 
     def due(self, through: date, *, recorded_at: datetime) -> Listing[str]:
         """Return the ids of the plans with an outcome to record by the end of a day, in their order.
@@ -220,31 +202,40 @@ class Queries:
         generation = tables.generation
         return self._store.views.quarantine(generation, limit=_NAMED) if generation.quarantined else ()
 
-    def _select(self, question: Question, *, at_one_sequence: bool = False) -> _Selected:
-        """Return the plans that a question selects; `at_one_sequence`: exactly as of the sequence that it returns."""
+    def _select(
+        self, question: Question, *, by: Sequence[str], whole: bool = False, at_one_sequence: bool = False
+    ) -> _Selected:
+        """Return the plans that a question selects, of those after its page's key at least as many as the page has.
+
+        `by` names the columns of the key; `whole`: the page has so many keys, not plans. `at_one_sequence`: exactly as
+        of the sequence that it returns.
+        """
+        seek = Seek(by, question.page.key(columns=len(by)), question.page.read(), whole)
         if question.known_at is not None:
-            return self._replay(question, question.known_at)
+            return self._replay(question, question.known_at, seek if by == ("plan_id",) else None)
 
         def from_tables(tables: Tables) -> _Selected:
             if not at_one_sequence:
-                return self._read(question, tables)
+                return self._read(question, tables, seek)
             with self._store.views.snapshot() as query:
                 generation = self._store.views.checkpoint(tables.generation, query)
-                return self._read(question, tables.of(generation, query))
+                return self._read(question, tables.of(generation, query), seek)
 
         return self._ask(from_tables)
 
-    def _read(self, question: Question, tables: Tables) -> _Selected:
+    def _read(self, question: Question, tables: Tables, seek: Seek) -> _Selected:
         reading = PeriodTables(tables)
-        periods = reading.on(question.days(reading), question.filters())
+        page = None if question.page == Page() else seek
+        periods = reading.on(question.days(reading), question.filters(), page)
         return _Selected(tables.generation.reached, periods, self._quarantined(tables))
 
-    def _replay(self, question: Question, known_at: datetime) -> _Selected:
-        """Derive the plans from their events as they were known at an instant."""
+    def _replay(self, question: Question, known_at: Known, seek: Seek | None = None) -> _Selected:
+        """Derive the plans from their events as they were known; of a page by plan id, no more than it needs."""
         reader = self._store.at(self._store.last_sequence())
+        after, limit = ("", None) if seek is None else (seek.after[0], seek.limit)
         periods: list[tuple[Period, date]] = []
         quarantined: list[Quarantined] = []
-        for page in self._replayed(reader, question, known_at):
+        for page in self._replayed(reader, question, known_at, after):
             for one in page:
                 if one.error is not None:
                     quarantined.append(Quarantined.of(one.error))
@@ -253,21 +244,54 @@ class Queries:
                     period = period_on(one.plan, day)
                     if period is not None and question.selects(period):
                         periods.append((period, day))
+            if limit is not None and len(periods) >= limit:
+                break
         return _Selected(reader.through, periods, quarantined)
 
-    def _replayed(self, reader: EventReader, question: Question, known_at: datetime) -> Iterator[list[Replayed]]:
-        """Yield the plans that may be selected: those of one investor or partner are found in the read model."""
+    def _replayed(
+        self, reader: EventReader, question: Question, known_at: Known, after: str
+    ) -> Iterator[list[Replayed]]:
+        """Yield the plans that may be selected, by id: those of one investor or partner are found in the read model."""
         of = {"investor": question.investor, "partner": question.partner}
-        if not self._catch_up or not any(of.values()):
-            return replay(reader, known_at=known_at)
+        if any(of.values()):
+            with suppress(NotCaughtUp):
+                candidates = self._ask(lambda tables: self._candidates(reader, tables, of))
+                return _pages(reader, [plan_id for plan_id in candidates if plan_id > after], known_at)
+        return replay(reader, within=WHOLE._replace(after=after), known_at=known_at)
 
-        def candidates(tables: Tables) -> list[str]:
-            left_out = {one.plan_id for one in self._quarantined(tables)}
-            return sorted({*PeriodTables(tables).plan_ids(of), *left_out})
+    def _candidates(self, reader: EventReader, tables: Tables, of: Mapping[str, str | None]) -> list[str]:
+        """Return the ids of the plans of an investor or partner, and of others that the tables do not have (yet)."""
+        generation = tables.generation
+        left_out = self._store.views.quarantine(generation, limit=generation.quarantined)
+        opened: list[str] = []
+        after = generation.reached
+        while page := reader.raw_events(after=after, limit=_BATCH):
+            opened += [raw.stream_id for raw in page if raw.kind == PLAN and raw.version == 1]
+            after = page[-1].sequence
+        return sorted({*PeriodTables(tables).plan_ids(of), *(one.plan_id for one in left_out), *opened})
 
-        return _pages(reader, self._ask(candidates), known_at)
 
-
-def _pages(reader: EventReader, plan_ids: Sequence[str], known_at: datetime | None) -> Iterator[list[Replayed]]:
+def _pages(reader: EventReader, plan_ids: Sequence[str], known_at: Known | None) -> Iterator[list[Replayed]]:
     for begin in range(0, len(plan_ids), PAGE):
         yield replay_plans(reader, plan_ids[begin : begin + PAGE], known_at=known_at)
+
+
+def _listing(page: Page, rows: Sequence[T], key: Callable[[T], Key], quarantined: Sequence[Quarantined]) -> Listing[T]:
+    shown, following = page.cut(rows, key)
+    return Listing(shown, quarantined=quarantined, next=following)
+
+
+def _urgency(row: OverdueRow) -> Key:
+    return row.grace_ends_on.isoformat(), row.plan_id
+
+
+def _investor(row: BalanceRow) -> Key:
+    return (row.investor,)
+
+
+def _reference(row: PaymentRow) -> Key:
+    return row.reference, row.plan_id
+
+
+def _currency(row: PortfolioRow) -> Key:
+    return (row.currency,)

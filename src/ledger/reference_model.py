@@ -242,9 +242,13 @@ def cancel(plan: Plan, day: date, why: str, by: int | str) -> None:
 
 
 # ---------------------------------------------------------------- payments and awards (5, 7)
-def receive(plan: Plan, day: date, reference: str, amount: int) -> None:
-    """Record received money, and whether the total now exceeds the price (5)."""
+def receive(plan: Plan, reference: str, amount: int) -> None:
+    """Record received money (5)."""
     plan.standing[reference] = amount
+
+
+def end_of_day(plan: Plan, day: date) -> None:
+    """At the end of a day the money then standing is compared with the price (5)."""
     if sum(plan.standing.values()) > plan.terms.price and plan.overpaid_on is None:
         plan.overpaid_on = day
 
@@ -408,8 +412,8 @@ def reinstate(plan: Plan, day: date, fact: Reinstated) -> None:
         return
     plan.status, plan.cancelled_on = "active", None
     plan.completion_bonuses_lost = True
-    if fact.revised_shares is not None:
-        plan.package = fact.revised_shares
+    if fact.revised_shares is not None and fact.revised_shares < plan.package:
+        plan.package = fact.revised_shares  # if the package is smaller already, the smaller one counts
     settle(plan, day, fact.reference, fact.amount)  # first the payment that revives the plan,
     apply_unapplied(plan, day)  # then the money that had found nothing to settle
     complete_if_settled(plan, day)
@@ -432,6 +436,18 @@ def redate(plan: Plan, day: date) -> None:
     plan.outcomes.add(("revised", day, tuple((line.number, line.due_on) for line in unsettled)))
 
 
+def cover(terms: Terms, opened_on: date, facts: Iterable[Fact], on: date, amount: int) -> tuple[int, int]:
+    """How many installments are overdue on a day, and how many of those this amount would settle on it (9).
+
+    Overdue is what was due before the day; the money settles the oldest unsettled installment first, and unapplied
+    money does not count.
+    """
+    plan = live(terms, opened_on, facts, on)
+    overdue = [line for line in plan.lines if line.settled_on is None and line.due_on < on]
+    settled = settle(plan, on, "the reinstating payment", amount)
+    return len(overdue), len([line for line in overdue if line in settled])
+
+
 # ---------------------------------------------------------------- the derivation, day by day
 def believed(facts: Iterable[Fact]) -> list[Fact]:
     """The facts without the payments reversed for error, and without the reinstatements that rest on them (9, 10)."""
@@ -450,10 +466,10 @@ def believed(facts: Iterable[Fact]) -> list[Fact]:
 def take_in(plan: Plan, day: date, fact: Fact) -> None:
     """Apply one fact on its day."""
     if isinstance(fact, Paid):
-        receive(plan, day, fact.reference, fact.amount)
+        receive(plan, fact.reference, fact.amount)
         pay(plan, day, fact.reference, fact.amount, fact.kind)
     elif isinstance(fact, Reinstated):
-        receive(plan, day, fact.reference, fact.amount)
+        receive(plan, fact.reference, fact.amount)
         reinstate(plan, day, fact)
     elif isinstance(fact, Reversed):
         charge_back(plan, day, fact.reference)
@@ -462,7 +478,12 @@ def take_in(plan: Plan, day: date, fact: Fact) -> None:
 
 
 def derive(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) -> Report:
-    """Derive from the opening to `as_of`: each day its deadlines, then its facts in the order of recording (6)."""
+    """Report a plan as of a date."""
+    return report(live(terms, opened_on, facts, as_of), as_of)
+
+
+def live(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) -> Plan:
+    """Live from the opening to `as_of`: each day its deadlines, then its facts in the order of recording (6)."""
     if as_of < opened_on:
         raise ValueError(f"the plan opens on {opened_on}, after {as_of}")
     lines = [Line(i, due, due, amount, shares, due) for i, (due, amount, shares) in enumerate(schedule(terms), 1)]
@@ -476,8 +497,9 @@ def derive(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) ->
         deadlines(plan, day)
         for fact in by_day.get(day, []):
             take_in(plan, day, fact)
+        end_of_day(plan, day)
         day += ONE_DAY
-    return report(plan, as_of)
+    return plan
 
 
 # ---------------------------------------------------------------- the report

@@ -5,9 +5,9 @@ history cannot be read comes with its error and stops no other.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
+from ledger.dates import Known
 from ledger.errors import CorruptHistory
 from ledger.plan import Plan, known
 from ledger.store import WHOLE, EventReader, Partition, RawEvent
@@ -25,11 +25,11 @@ class Replayed(NamedTuple):
 
 
 def replay(
-    reader: EventReader, *, within: Partition = WHOLE, known_at: datetime | None = None, page: int = PAGE
+    reader: EventReader, *, within: Partition = WHOLE, known_at: Known | None = None, page: int = PAGE
 ) -> Iterator[list[Replayed]]:
     """Yield the plans of a partition, in the order of their ids, a page at a time.
 
-    The reader decides through which sequence events count; `known_at`, an instant, leaves out later ones. Plans without
+    The reader decides through which sequence events count; `known_at` leaves out those recorded later. Plans without
     an event by then are left out.
     """
     after = within.after
@@ -38,14 +38,14 @@ def replay(
         yield replay_plans(reader, plan_ids, known_at=known_at)
 
 
-def replay_plans(reader: EventReader, plan_ids: Sequence[str], *, known_at: datetime | None = None) -> list[Replayed]:
+def replay_plans(reader: EventReader, plan_ids: Sequence[str], *, known_at: Known | None = None) -> list[Replayed]:
     """Return these plans, in their order; those without an event are left out."""
     found = reader.raw_histories(plan_ids)
     return [one for plan_id in plan_ids if (one := replay_one(reader, plan_id, found[plan_id], known_at=known_at))]
 
 
 def replay_one(
-    reader: EventReader, plan_id: str, history: Sequence[RawEvent], *, known_at: datetime | None = None
+    reader: EventReader, plan_id: str, history: Sequence[RawEvent], *, known_at: Known | None = None
 ) -> Replayed | None:
     """Return the plan with this history, oldest event first; None if nothing of it was known by then."""
     try:

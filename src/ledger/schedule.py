@@ -56,11 +56,13 @@ def installments(plan_id: str, terms: PlanTerms, *, opened_on: date) -> tuple[In
 def redated(lines: Sequence[Installment], schedule: Schedule, *, reinstated_on: date) -> tuple[Installment, ...]:
     """Return the unsettled `lines` with the due dates that they have after a reinstatement.
 
-    The first falls due 30 days later, the others at the schedule's own spacing. Source: RULES.md section 9.
+    The first falls due 30 days later, the others at the schedule's own spacing: explicit lines keep the distances that
+    the terms produced, however often they are re-dated, so none falls due before the first. Source: RULES.md section 9.
     """
     anchor = reinstated_on + REINSTATED_DUE_AFTER
     if isinstance(schedule, ExplicitSchedule):
-        due = [anchor + (line.due_on - lines[0].due_on) for line in lines]
+        agreed = [schedule.lines[line.number - 1][0] for line in lines]
+        due = [anchor + (due_on - agreed[0]) for due_on in agreed]
     else:
         due = _due_dates(schedule, anchor, len(lines))
     return tuple(
@@ -69,7 +71,7 @@ def redated(lines: Sequence[Installment], schedule: Schedule, *, reinstated_on: 
 
 
 def _contradiction(terms: PlanTerms) -> tuple[str, str] | None:
-    """Return what the terms get wrong before anything is computed from them, and what would be right."""
+    """Return the contradiction in the terms, if any, and its remedy, before anything is computed from them."""
     schedule, release, count = terms.schedule, terms.release, terms.installments
     if isinstance(release, ExplicitRelease) and len(release.shares) != count:
         return f"the release names {len(release.shares)} installments of {count}", "give one number per installment"
@@ -118,7 +120,7 @@ def _released(terms: PlanTerms, amounts: Sequence[int]) -> tuple[int, ...]:
 
 
 def problems(lines: Sequence[Installment], terms: PlanTerms) -> Iterator[str]:
-    """Yield what is wrong with recorded lines: what no terms can have produced."""
+    """Yield the faults of recorded lines that no terms can have produced."""
     amount = shares = 0
     last = date.min
     for number, line in enumerate(lines, 1):

@@ -19,20 +19,23 @@ from ledger.commands import (
     RecordPayment,
     ReinstatePlan,
     ReversePayment,
+    check_commands,
 )
-from ledger.dates import civil_date, instant
+from ledger.dates import Known, civil_date, instant
 from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
+from ledger.listing import Listing, Page
 from ledger.money import Money
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow
 from ledger.projections.builtin import PERIODS
 from ledger.projections.overdue import OverdueRow
+from ledger.projections.payments import PAYMENTS, PaymentRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.projection import Projection
 from ledger.projections.statement import StatementLine
-from ledger.queries import Listing, Queries
+from ledger.queries import Queries
 from ledger.readmodel.follower import follow
 from ledger.readmodel.health import Health, health
 from ledger.readmodel.read_model import ReadModel
@@ -64,6 +67,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _checked(clock: Callable[[], datetime]) -> Callable[[], datetime]:
+    """Return a clock that refuses what is no aware instant. Raises `InvalidArgument`."""
+    if not callable(clock):
+        raise InvalidArgument(argument="clock", given=clock, expected="a function that returns an aware datetime")
+    return lambda: instant("clock", clock())
+
+
 class CommandOptions(TypedDict, total=False):
     """What every command takes besides its own arguments."""
 
@@ -73,12 +83,22 @@ class CommandOptions(TypedDict, total=False):
     dry_run: bool
 
 
+class ListOptions(TypedDict, total=False):
+    """What every list takes besides its own arguments: the dates, and the page."""
+
+    as_of: date | None
+    known_at: Known | None
+    limit: int | None
+    after: str | None
+
+
 class Ledger:
     """A ledger of installment plans. Open it with `Ledger.open`; it may be shared by threads.
 
     Every command takes `actor`, `correlation`, `recorded_at` (default: now) and `dry_run`, and returns the events that
-    it recorded, or would record; an empty tuple when this very command was recorded before. Every query takes `as_of`,
-    a date (default: today in the plan's time zone), and `known_at`, an instant (default: everything recorded so far).
+    it recorded, or would record; an empty tuple when this very command was recorded before. Every query takes
+    `known_at`, an instant or the `EndOfDay` of a date in the plan's time zone (default: everything recorded so far),
+    and `as_of`, a date (default: the day of `known_at`, else today, in the plan's time zone).
     """
 
     def __init__(
@@ -91,16 +111,22 @@ class Ledger:
     ) -> None:
         self._open_store: Store | None = store
         self._catch_up = catch_up
-        self._clock = clock
+        self._clock = _checked(clock)
         self._lock = Lock()
         self._process = os.getpid()
         self._runners: dict[str, Runner] = {}
-        for projection in (PERIODS, *projections):
+        for projection in (
+            PERIODS,
+            PAYMENTS,
+            *arguments.instance("projections", projections, (list, tuple), "a sequence of them"),
+        ):
+            arguments.instance("projections", projection, Projection, "a Projection")
             if projection.name in self._runners:
                 expected = "projections with names of their own"
                 raise InvalidArgument(argument="projections", given=projection.name, expected=expected)
             self._runners[projection.name] = Runner(store, projection)
-        self._queries = Queries(store, self._runners[PERIODS.name], catch_up=catch_up, clock=clock)
+        periods, payments = self._runners[PERIODS.name], self._runners[PAYMENTS.name]
+        self._queries = Queries(store, periods=periods, payments=payments, catch_up=catch_up, clock=self._clock)
 
     @classmethod
     def open(
@@ -120,11 +146,13 @@ class Ledger:
         A ledger that is not there is created, empty, unless `create` is False. `views` is the URL of another database
         for the read models. They are caught up with the ledger when they are asked; without `catch_up` they answer as
         far as a follower has brought them, and `wait` waits until that is far enough. `projections` are read models of
-        your own, beside the one that the lists are read from. `timeout` is the number of seconds that a call waits for
-        a database that is away or locked. Raises `InvalidArgument` for another URL or name,
-        `StoreUnavailable` if the store cannot be opened or the ledger is not there.
+        your own, beside the one that the lists are read from. A database that may only be read, as
+        `sqlite:///PATH?mode=ro` or by a PostgreSQL role, answers every query and is not changed: without `views` its
+        read models are derived in memory. `timeout` is the number of seconds that a call waits for a database that is
+        away or locked. Raises `InvalidArgument` for another URL or name, `StoreUnavailable` if the store cannot be
+        opened or the ledger is not there.
         """
-        store = open_store(url, name, create=create, views=views, timeout=timeout)
+        store = open_store(url, name, create=create, views=views, catch_up=catch_up, timeout=timeout)
         try:
             return cls(store, projections=projections, catch_up=catch_up, clock=clock)
         except BaseException:
@@ -138,6 +166,11 @@ class Ledger:
         if store is not None:
             store.close()
 
+    def __repr__(self) -> str:
+        """Name the ledger and its database in words; the URL may hold a password."""
+        store = self._open_store
+        return "<Ledger: closed>" if store is None else f"<Ledger {store.views.prefix}: {store.label}>"
+
     def __enter__(self) -> Self:
         return self
 
@@ -145,6 +178,17 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def within(self, connection: object) -> Self:
+        """Return this ledger inside a transaction of the caller's: its events are recorded if that is committed.
+
+        `connection` is a `sqlite3` or `psycopg` connection to the ledger's database, or a SQLAlchemy session or
+        connection over one. Commands, positions, statements and histories see what the transaction has recorded so far;
+        lists are answered by the ledger itself, after the commit. An error leaves the transaction as it was before the
+        call. In PostgreSQL the first command locks the ledger for other writers until the transaction ends: keep it
+        short. Raises `InvalidArgument` for another kind of connection.
+        """
+        return type(self)(self._store.within(connection), catch_up=self._catch_up, clock=self._clock)
 
     # ---- commands
 
@@ -240,8 +284,9 @@ class Ledger:
 
         Returns for each the events that it recorded, or the error with which it was refused: a refused command does not
         keep the others from being recorded, unless they are `atomic`: then none is recorded, and its error is raised.
-        Raises `ConcurrentChange`, `StoreUnavailable`.
+        Raises `InvalidArgument`, `ConcurrentChange`, `StoreUnavailable`.
         """
+        commands = check_commands(commands)
         if not atomic:
             return self.command_handler().execute(commands, dry_run=dry_run)
         (decided,) = self.command_handler().execute_groups([commands], dry_run=dry_run)
@@ -303,9 +348,9 @@ class Ledger:
             raise errors[0]
         return tuple(recorded)
 
-    # ---- queries
+    # ---- queries: of a page, up to `limit` rows after the cursor `after`, the `next` of the page before it
 
-    def position(self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None) -> Position:
+    def position(self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
         return self._open_queries.position(plan_id, as_of=as_of, known_at=known_at)
 
@@ -315,52 +360,78 @@ class Ledger:
         investor: str | None = None,
         partner: str | None = None,
         status: Status | None = None,
-        as_of: date | None = None,
-        known_at: datetime | None = None,
+        **query: Unpack[ListOptions],
     ) -> Listing[Position]:
         """Return the positions of the plans opened by then, of one investor, partner or status if given, by plan id."""
         queries = self._open_queries
-        return queries.positions(
-            queries.question(as_of=as_of, known_at=known_at, investor=investor, partner=partner, status=status)
-        )
+        return queries.positions(queries.question(investor=investor, partner=partner, status=status, **query))
 
     def statement(
-        self, plan_id: str, *, as_of: date | None = None, known_at: datetime | None = None
+        self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None
     ) -> tuple[StatementLine, ...]:
         """Return a plan's history up to the date, line by line, with running balances. Raises `PlanNotFound`."""
         return self._open_queries.statement(plan_id, as_of=as_of, known_at=known_at)
 
-    def overdue(
-        self, *, partner: str | None = None, as_of: date | None = None, known_at: datetime | None = None
-    ) -> Listing[OverdueRow]:
+    def overdue(self, *, partner: str | None = None, **query: Unpack[ListOptions]) -> Listing[OverdueRow]:
         """Return the plans in grace, the most urgent first: by end of grace, then plan id."""
         queries = self._open_queries
-        return queries.overdue(queries.question(as_of=as_of, known_at=known_at, partner=partner, status="in_grace"))
+        return queries.overdue(queries.question(partner=partner, status="in_grace", **query))
 
-    def balances(
-        self, *, investor: str | None = None, as_of: date | None = None, known_at: datetime | None = None
-    ) -> Listing[BalanceRow]:
+    def balances(self, *, investor: str | None = None, **query: Unpack[ListOptions]) -> Listing[BalanceRow]:
         """Return the share balances, one row per investor, by investor."""
         queries = self._open_queries
-        return queries.balances(queries.question(as_of=as_of, known_at=known_at, investor=investor))
+        return queries.balances(queries.question(investor=investor, **query))
 
-    def portfolio(self, *, as_of: date | None = None, known_at: datetime | None = None) -> Listing[PortfolioRow]:
+    def portfolio(self, **query: Unpack[ListOptions]) -> Listing[PortfolioRow]:
         """Return the portfolio, one row per currency, by currency."""
         queries = self._open_queries
-        return queries.portfolio(queries.question(as_of=as_of, known_at=known_at))
+        return queries.portfolio(queries.question(**query))
 
-    def history(self, plan_id: str) -> tuple[RecordedEvent, ...]:
-        """Return a plan's recorded events, oldest first. Raises `PlanNotFound`."""
-        return tuple(self._open_queries.history(plan_id))
+    def payments(
+        self,
+        *,
+        reference: str | None = None,
+        plan_id: str | None = None,
+        investor: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Listing[PaymentRow]:
+        """Return the recorded payments with a reference, in whatever plan, by reference, then plan id.
 
-    def events(self, *, after: int = 0) -> Iterator[RecordedEvent]:
-        """Return an iterator over the recorded events with a sequence above `after`: for projections of your own."""
-        return self._pages(arguments.whole("after", after, minimum=0, maximum=_LAST))
+        Without a reference: all payments, or those of one plan or investor. They include payments that were reversed,
+        and those that found nothing to settle.
+        """
+        page = Page(limit, after)
+        return self._open_queries.payments(page, reference=reference, plan_id=plan_id, investor=investor)
 
-    def _pages(self, after: int) -> Iterator[RecordedEvent]:
-        while page := self._store.events(after=after, limit=_PAGE):
+    def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> tuple[RecordedEvent, ...]:
+        """Return up to `limit` of a plan's recorded events with a version above `after`, oldest first.
+
+        Raises `PlanNotFound`.
+        """
+        return tuple(self._open_queries.history(plan_id, after=after, limit=limit))
+
+    def recorded(self, plan_id: str, *, key: str) -> tuple[RecordedEvent, ...]:
+        """Return the events that a plan's commands with an idempotency key have recorded, oldest first.
+
+        So a repeat, which records nothing, learns what it repeats, and with `wait` up to the last sequence it reads
+        what was written. A payment and its reversal share a key. Empty if nothing was recorded under it. Raises
+        `PlanNotFound`.
+        """
+        return tuple(self._open_queries.recorded(plan_id, key))
+
+    def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Return an iterator over up to `limit` recorded events with a sequence above `after`, in their order.
+
+        For projections of your own: `after` is the sequence of the last event that they have applied.
+        """
+        arguments.whole("after", after, minimum=0, maximum=_LAST)
+        return self._pages(after, _LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=_LAST))
+
+    def _pages(self, after: int, limit: int) -> Iterator[RecordedEvent]:
+        while limit and (page := self._store.events(after=after, limit=min(limit, _PAGE))):
             yield from page
-            after = page[-1].sequence
+            after, limit = page[-1].sequence, limit - len(page)
 
     def read_model(self, projection: str) -> ReadModel:
         """Return the read model of a projection that the ledger was opened with, for questions of your own."""
@@ -371,12 +442,11 @@ class Ledger:
     def wait(self, sequence: int, *, timeout: float = 10, projection: str = PERIODS.name) -> int:
         """Wait until a read model contains everything up to `sequence`, and return the sequence that it has reached.
 
-        So a service reads what it wrote, on any node: it passes on the last sequence that a command returned. Raises
-        `NotCaughtUp` after `timeout` seconds.
+        So a service reads what it wrote, on any node: it passes on the last sequence that a command returned, or, if it
+        returned nothing since it was a repeat, that of `recorded`. Raises `NotCaughtUp` after `timeout` seconds.
         """
         arguments.whole("sequence", sequence, minimum=0, maximum=_LAST)
-        if not (isinstance(timeout, (int, float)) and timeout >= 0):
-            raise InvalidArgument(argument="timeout", given=timeout, expected="a number of seconds from 0")
+        timeout = arguments.seconds("timeout", timeout)
         runner, ends = self._runner(projection), time.monotonic() + timeout
         while True:
             live = runner.catch_up() if self._catch_up else runner.live()
@@ -404,14 +474,18 @@ class Ledger:
         return self._runner(projection).rebuild(progress)
 
     def verify(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
-        """Compare every row of a read model with a replay of the events, as far as it has applied them."""
+        """Compare every row of a read model with a replay of the events, as far as it has applied them.
+
+        It compares read models only: whether the events are those that were recorded, it cannot tell.
+        """
         return self._runner(projection).verify(progress, catch_up=self._catch_up)
 
     def status(self, *, max_lag: int | None = None) -> Health:
         """Return the state of the ledger and its read models; a lag above `max_lag` counts as a problem."""
         if max_lag is not None:
             arguments.whole("max_lag", max_lag, minimum=0, maximum=_LAST)
-        return health(self._store, [runner.projection for runner in self._runners.values()], max_lag=max_lag)
+        projections = [runner.projection for runner in self._runners.values()]
+        return health(self._store, projections, max_lag=max_lag, optional=[PAYMENTS.name])
 
     # ---- open or closed
 
@@ -431,7 +505,7 @@ class Ledger:
 
     def _runner(self, projection: str) -> Runner:
         _ = self._store
-        if projection not in self._runners:
+        if not isinstance(projection, str) or projection not in self._runners:
             expected = f"a projection that the ledger was opened with: {', '.join(self._runners)}"
             raise InvalidArgument(argument="projection", given=projection, expected=expected)
         return self._runners[projection]

@@ -66,8 +66,8 @@ class Timeline(NamedTuple):
 
     `outcomes` are in the order in which they took effect, each holding from its `effective_on`; `ended` names those
     that no longer hold, each with the chargeback that ended it, from whose date on it does not. An outcome that never
-    held for a day is not among them. `most_held` is the largest amount of money ever held at once, in minor units, and
-    `most_held_on` the first day on which it was.
+    held for a day is not among them. `most_held` is the largest amount of money held at the end of a day, in minor
+    units, and `most_held_on` the first such day.
     """
 
     state: State

@@ -1,10 +1,11 @@
-"""The terms of a plan: what was agreed at opening, frozen. Data only; `schedule` and `promos` compute with it.
+"""The terms of a plan: the agreement at its opening, frozen. Data only; `schedule` and `promos` compute with it.
 
 Source: RULES.md sections 2, 4, 7 and 9. Every class carries a `kind`: the word under which it is stored.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal
@@ -19,7 +20,13 @@ from ledger.money import Money
 MAX_INSTALLMENTS = 5_000
 MAX_GRACE_DAYS = 3_650
 MAX_RATE_BP = 1_000_000
+MAX_PROMOS = 1_000
+_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
+"""The form of a time zone's name."""
+
 _LONGEST_RATE = 40
+_LARGE_EXPONENT = re.compile(r"[eE][-+]?[0-9_]{3,}")
+_MAX_RATE_BITS = 128
 
 _MAX_BONUS = 2**62
 """Largest number of bonus shares that terms may promise: read models keep it in 64 bits."""
@@ -28,7 +35,7 @@ _MAX_BONUS = 2**62
 def _rate(value: str | int | Fraction) -> str:
     """Return an exact rate in canonical form: `"98/2"` becomes `"49"`. A float is refused."""
     expected = "an exact rate that is not negative, such as '49', '45/7' or '0.4'"
-    if isinstance(value, bool) or not isinstance(value, (str, int, Fraction)) or len(str(value)) > _LONGEST_RATE:
+    if not _is_short(value):
         raise InvalidArgument(argument="rate", given=value, expected=expected)
     try:
         exact = Fraction(value)
@@ -37,6 +44,15 @@ def _rate(value: str | int | Fraction) -> str:
     if exact < 0:
         raise InvalidArgument(argument="rate", given=value, expected=expected)
     return str(exact)
+
+
+def _is_short(value: object) -> bool:
+    """Return whether a rate can be computed with, judged before anything is: `1e9999999` is short text only."""
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_RATE and not _LARGE_EXPONENT.search(value)
+    if isinstance(value, bool) or not isinstance(value, (int, Fraction)):
+        return False
+    return max(value.numerator.bit_length(), value.denominator.bit_length()) <= _MAX_RATE_BITS
 
 
 def _check_rate(name: str, rate: str) -> None:
@@ -59,7 +75,13 @@ def _lines(value: Iterable[tuple[date, int]]) -> tuple[tuple[date, int], ...]:
     for pair in arguments.instance("lines", value, (list, tuple), f"a sequence of {pairs}"):
         if len(arguments.instance("lines", pair, (list, tuple), pairs)) != 2:  # noqa: PLR2004 - a pair
             raise InvalidArgument(argument="lines", given=pair, expected=pairs)
-    return tuple((civil_date("due date", due_on), amount) for due_on, amount in value)
+    return tuple((_due_date(number, due_on), amount) for number, (due_on, amount) in enumerate(value, 1))
+
+
+def _due_date(number: int, value: date) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise InvalidArgument(argument="due date", given=value, expected=f"a datetime.date in line {number}")
+    return civil_date("due date", value)
 
 
 def _plain_date(value: date | None) -> date | None:
@@ -98,11 +120,14 @@ class ExplicitSchedule(Schedule):
     kind: Literal["explicit"] = attrs.field(default="explicit", init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        for _, amount in self.lines:
-            arguments.whole("amount", amount, minimum=1)
-        for (before, _), (after, _) in pairwise(self.lines):
+        for number, (_, amount) in enumerate(self.lines, 1):
+            if type(amount) is not int or not 1 <= amount <= arguments.WHOLE_LIMIT:
+                expected = f"a whole number from 1 to {arguments.WHOLE_LIMIT:,} in line {number}"
+                raise InvalidArgument(argument="amount", given=amount, expected=expected)
+        for number, ((before, _), (after, _)) in enumerate(pairwise(self.lines), 2):
             if after <= before:
-                raise InvalidArgument(argument="lines", given=after, expected=f"a due date after {before}")
+                expected = f"a due date after {before} in line {number}"
+                raise InvalidArgument(argument="lines", given=after, expected=expected)
 
 
 class Release:
@@ -159,6 +184,7 @@ class Promo:
     rate_bp: int
 
     def __attrs_post_init__(self) -> None:
+        arguments.make_plain(self, "code")
         arguments.text("code", self.code)
         arguments.whole("rate_bp", self.rate_bp, minimum=1, maximum=MAX_RATE_BP)
 
@@ -178,6 +204,7 @@ class OnTimeBonus(Promo):
 
     def __attrs_post_init__(self) -> None:
         Promo.__attrs_post_init__(self)
+        arguments.make_plain(self, "standard")
         arguments.one_of("standard", self.standard, ("within_grace", "by_due_date"))
 
 
@@ -192,10 +219,7 @@ class PackageBonus(Promo):
 
 @attrs.frozen
 class EarnedPromo(Promo):
-    """A promotion that a payment earns: `DoublePayment` or `EarlyRepayment`.
-
-    Their rate is taken of the shares that `base` names, and credited `at_once` or `on_completion`, as `credit` says.
-    """
+    """A promotion that a payment earns: its rate is taken of the shares that `base` names."""
 
     code: str
     rate_bp: int = attrs.field(kw_only=True)
@@ -204,6 +228,7 @@ class EarnedPromo(Promo):
 
     def __attrs_post_init__(self) -> None:
         Promo.__attrs_post_init__(self)
+        arguments.make_plain(self, "base", "credit")
         arguments.one_of("base", self.base, ("package", "released"))
         arguments.one_of("credit", self.credit, ("at_once", "on_completion"))
 
@@ -275,9 +300,9 @@ KINDS: Mapping[type[Any], Mapping[str, type[Any]]] = {
 
 
 def _check_kind(name: str, value: object, base: type[Any]) -> None:
-    """Refuse a part of terms that is of no kind of its base."""
+    """Refuse a part of terms that is of no kind of its base; a class of the caller's own could not be stored."""
     shapes = tuple(KINDS[base].values())
-    if not isinstance(value, shapes):
+    if type(value) not in shapes:
         *others, last = ("'closed'" if shape is Closed else shape.__name__ for shape in shapes)
         raise InvalidArgument(argument=name, given=value, expected=f"{', '.join(others)} or {last}")
 
@@ -294,8 +319,8 @@ class PlanTerms:
     `rounding_unit` is in minor units and says nothing about explicit lines. `first_due_on` None means the opening
     date, or the first explicit line. `grace_days` are calendar days after a due date that still count.
 
-    Raises `InvalidArgument` for a value that no plan can have. What the terms produce together (a schedule, a release
-    of shares) is checked at opening, which raises `TermsRefused`.
+    Raises `InvalidArgument` for a value that no plan can have. The schedule and the release of shares, which the terms
+    produce together, are checked at opening, which raises `TermsRefused`.
     """
 
     price: Money
@@ -312,7 +337,7 @@ class PlanTerms:
     reinstatement: Reinstatement = attrs.field(default=Closed(), converter=_policy)
 
     def __attrs_post_init__(self) -> None:
-        arguments.instance("price", self.price, Money, "Money, such as Money.of('3000.00', 'USD')")
+        arguments.exactly("price", self.price, Money, "Money, such as Money.of('3000.00', 'USD')")
         arguments.whole("price", self.price.minor, minimum=1)
         arguments.whole("shares", self.shares, minimum=1)
         arguments.whole("installments", self.installments, minimum=1, maximum=MAX_INSTALLMENTS)
@@ -321,11 +346,16 @@ class PlanTerms:
         _check_kind("release", self.release, Release)
         _check_kind("schedule", self.schedule, Schedule)
         _check_kind("reinstatement", self.reinstatement, Reinstatement)
+        arguments.make_plain(self, "stacking", "timezone")
         arguments.one_of("stacking", self.stacking, ("additive", "exclusive", "compound"))
-        timezone("timezone", self.timezone)
+        if not arguments.is_decoding() or not _ZONE.fullmatch(self.timezone):  # a machine may lack a newer zone
+            timezone("timezone", self.timezone)
         self._check_promos()
 
     def _check_promos(self) -> None:
+        if len(self.promos) > MAX_PROMOS:
+            expected = f"at most {MAX_PROMOS:,} promotions"
+            raise InvalidArgument(argument="promos", given=f"{len(self.promos):,} of them", expected=expected)
         seen: set[str] = set()
         for promo in self.promos:
             _check_kind("promos", promo, Promo)

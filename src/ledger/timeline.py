@@ -5,7 +5,7 @@ were recorded (RULES.md section 6). It comes to a state, and to every outcome wi
 where a chargeback ended it, until when. Every command, query, dry run and audit goes through it.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
@@ -114,7 +114,7 @@ class Derivation:
         if self._on_schedule:
             self._on_schedule, self._promised = False, None
         cancelled_on = self._cancellation_day()
-        for since, i in self._clocks_between(passed, min(through, cancelled_on)):
+        for since, i in self._clocks_between(passed, min(through, cancelled_on) - DAY):
             self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self._clocks[0][1] + 1)
@@ -132,12 +132,13 @@ class Derivation:
             return []
         days = {cancelled_on := self._cancellation_day()}
         last = min(through, cancelled_on)
-        for since, i in self._clocks_between(first, last + DAY):
+        for since, i in self._clocks_between(first, last):
             days |= {since + DAY, self._lines[i].due_on}
         return sorted(day for day in days if max(self.on, first) < day <= last)
 
-    def _clocks_between(self, first: date, before: date) -> list[tuple[date, int]]:
-        return self._clocks[bisect_left(self._clocks, (first, 0)) : bisect_left(self._clocks, (before, 0))]
+    def _clocks_between(self, first: date, last: date) -> list[tuple[date, int]]:
+        end = bisect_right(self._clocks, (last, len(self._lines)))
+        return self._clocks[bisect_left(self._clocks, (first, 0)) : end]
 
     def _cancellation_day(self) -> date:
         """Return the day on which an active plan is cancelled if nothing more is paid."""
@@ -184,7 +185,7 @@ class Derivation:
         return i
 
     def _award(self, fact: PaymentMade | PlanReinstated, settled: Sequence[Installment]) -> None:
-        """Award what a payment earns that settled these lines. Source: RULES.md section 7."""
+        """Award the promotions of a payment that settled these lines. Source: RULES.md section 7."""
         awards = earned(
             self._terms.promos,
             payment=fact.reference,
@@ -220,8 +221,8 @@ class Derivation:
         self._log.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
-        """Take the money back from this day on; what rested on it ceases to hold. Source: RULES.md section 10."""
-        if not self._funds.return_payment(fact.reference):
+        """Take the money back from this day on, with all that rested on it. Source: RULES.md section 10."""
+        if not self._funds.return_payment(fact.reference, fact.effective_on):
             return
         self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
         self._end(self._at_once.pop(fact.reference, ()), by=fact)
@@ -240,11 +241,11 @@ class Derivation:
             self._bonus -= outcome.shares if isinstance(outcome, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
-        """Apply its payment, then what was unapplied; re-date what is still unsettled. Source: RULES.md section 9."""
+        """Apply its payment, then the unapplied ones; re-date the lines still unsettled. Source: RULES.md section 9."""
         on = fact.effective_on
         self._status, self._cancelled_on = "active", None
         self._bonuses_wait, self._promised = False, None
-        self._package = self._package if fact.revised_shares is None else fact.revised_shares
+        self._package = min(self._package, fact.revised_shares or self._package)  # never larger than it is by then
         self._funds.receive(fact.reference, fact.amount.minor, on, applied=True)
         self._settle(on, fact.reference)
         last = fact.reference
@@ -271,12 +272,12 @@ class Derivation:
         return self._log.latest()
 
     def step(self, fact: Fact | None) -> Step:
-        """Return the outcomes since the last step, which the fact or the day has brought, and the state after it."""
+        """Return the step that a fact or, without one, the day has made since the last one."""
         return Step(fact, *self._log.latest(), self.state())
 
     def timeline(self) -> Timeline:
         """Return all outcomes, and the state at the end of the day."""
-        return Timeline(self.state(), *self._log.held(), self._funds.most, self._funds.most_on)
+        return Timeline(self.state(), *self._log.held(), *self._funds.most_held())
 
     def snapshot(self) -> Snapshot:
         """Return the part of the state on which commands are refused."""

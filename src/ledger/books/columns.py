@@ -1,8 +1,9 @@
 """Readers of the columns of a book: text into dates, money and terms. Each raises `InvalidArgument`."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from itertools import count
 from typing import Literal, Self, TypeVar
 
 import attrs
@@ -10,8 +11,11 @@ import attrs
 from ledger import dates
 from ledger.errors import InvalidArgument
 from ledger.events.facts import PaymentKind, ReversalCause
+from ledger.excerpt import excerpt
 from ledger.money import Money
 from ledger.terms import (
+    MAX_INSTALLMENTS,
+    MAX_PROMOS,
     Closed,
     DoublePayment,
     EarlyRepayment,
@@ -43,7 +47,7 @@ class Malformed(Exception):
     @classmethod
     def cell(cls, column: str, given: str, expected: str) -> Self:
         """Return the error for a cell: its column, its text, and the expected form."""
-        return cls(f"column {column} is {given!r}; expected {expected}")
+        return cls(f"column {column} is {excerpt(given)}; expected {expected}")
 
 
 @attrs.frozen
@@ -168,13 +172,24 @@ def schedule(currency: str) -> Callable[[str], Schedule]:
         if kind == "every":
             return EveryDays(whole(value))
         if kind == "lines":
-            pairs = (line.strip().partition("=") for line in value.split(","))
-            return ExplicitSchedule(
-                tuple((civil_date(due_on), Money.of(amount, currency).minor) for due_on, _, amount in pairs)
-            )
+            return _lines(value.split(","), currency)
         raise _refuse(given, "monthly, every:DAYS or lines:DATE=AMOUNT,…")
 
     return read
+
+
+def _lines(given: Sequence[str], currency: str) -> ExplicitSchedule:
+    """Read the lines of a schedule; a refusal names the line."""
+    if len(given) > MAX_INSTALLMENTS:
+        raise _refuse(f"{len(given)} lines", f"at most {MAX_INSTALLMENTS:,} lines")
+    lines: list[tuple[date, int]] = []
+    for number, line in enumerate(given, 1):
+        due_on, _, amount = line.strip().partition("=")
+        try:
+            lines.append((civil_date(due_on), Money.of(amount, currency).minor))
+        except InvalidArgument as error:
+            raise _refuse(line, f"{error.expected}, in line {number}: {excerpt(line.strip())}") from None
+    return ExplicitSchedule(tuple(lines))
 
 
 def reinstatement(given: str) -> Reinstatement:
@@ -191,18 +206,22 @@ def reinstatement(given: str) -> Reinstatement:
 
 def promos(given: str) -> tuple[Promo, ...]:
     """Read promotions separated by `;`. The code of each is its name; a repeated name gets a number: `campaign_2`."""
+    items = given.split(";") if given else []
+    if len(items) > MAX_PROMOS:
+        raise _refuse(f"{len(items)} promotions", f"at most {MAX_PROMOS:,} promotions")
     found: list[Promo] = []
-    for item in given.split(";") if given else ():
+    taken: set[str] = set()
+    for item in items:
         name = item.partition(":")[0].strip()
-        taken = {promo.code for promo in found}
-        codes = (code for code in _codes(name) if code not in taken)
-        found.append(_promo(item.strip(), next(codes)))
+        code = next(code for code in _codes(name) if code not in taken)
+        taken.add(code)
+        found.append(_promo(item.strip(), code))
     return tuple(found)
 
 
 def _codes(name: str) -> Iterator[str]:
     yield name
-    yield from (f"{name}_{number}" for number in range(2, 1_000))
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 def _promo(given: str, code: str) -> Promo:

@@ -1,13 +1,7 @@
 """The commands that operate a ledger: migrate, follow, rebuild, verify, status."""
 
-import logging
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event
-
 from ledger.cli import rendering
+from ledger.cli.minimal import log_to_stderr, stopped_by_signals
 from ledger.cli.options import AsJson, Location, progress_bar
 from ledger.cli.rendering import counted
 from ledger.readmodel.verification import Verification
@@ -40,7 +34,7 @@ def follow(*, every: float = 1.0, location: Location) -> int:
     every
         The poll interval in seconds. On PostgreSQL new events are notified at once.
     """
-    with location.open() as ledger, _stopped_by_signals() as stop, _log_to_stderr():
+    with location.open() as ledger, stopped_by_signals() as stop, log_to_stderr():
         ledger.follow(stop=stop, every=every)
     return 0
 
@@ -63,6 +57,8 @@ def rebuild(*, json: AsJson = False, location: Location) -> int:
 def verify(*, json: AsJson = False, location: Location) -> int:
     """Compare every row of the read model with a replay of the events. Exit code 1 if any differs.
 
+    The events themselves are not checked.
+
     Parameters
     ----------
     json
@@ -70,7 +66,7 @@ def verify(*, json: AsJson = False, location: Location) -> int:
     """
     with location.open() as ledger, progress_bar("Verifying") as progress:
         found = ledger.verify(progress=progress)
-    return _show(found, passed="", failed="; rebuild it", json=json)
+    return _show(found, passed="; the events themselves are not checked", failed="; rebuild it", json=json)
 
 
 def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:
@@ -87,7 +83,7 @@ def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:
 
 
 def status(*, max_lag: int | None = None, json: AsJson = False, location: Location) -> int:
-    """Show the schema version, the last sequence, and the checkpoint of each generation of the read model.
+    """Show the schema version, the last sequence, the version of the time zones, and the checkpoint of each generation.
 
     Exit code 1 if there is a problem.
 
@@ -104,35 +100,9 @@ def status(*, max_lag: int | None = None, json: AsJson = False, location: Locati
         print(rendering.to_json(health))
     else:
         print(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
+        print(f"Time zones: tzdata {health.tzdata}.")
         for one in health.read_models:
             print(f"{one.name}: {'live' if one.live else 'not live'}, checkpoint {one.reached:,}, lag {one.lag:,}.")
         for problem in health.problems:
             print(problem)
     return 1 if health.problems else 0
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[Event]:
-    """Yield an event that SIGINT and SIGTERM set."""
-    stop = Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Write the library's log to standard error."""
-    handler, logger = logging.StreamHandler(sys.stderr), logging.getLogger("ledger")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

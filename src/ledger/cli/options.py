@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from ledger.books import columns
+from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument
 from ledger.service import Ledger
 from ledger.telemetry import Progress
@@ -46,10 +47,16 @@ def _converter(read: Callable[[str], Any]) -> Callable[..., Any]:
     return convert
 
 
+def _known_at(given: str) -> Known:
+    """Read an instant, or a date: the end of that day in the time zone of each plan."""
+    read = columns.date_or_instant(given)
+    return read if isinstance(read, datetime) else EndOfDay(read)
+
+
 Location = Annotated[LedgerLocation, Parameter(parse=False)]
 Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
 AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
-KnownAt = Annotated[datetime | None, Parameter(name="--known-at", converter=_converter(columns.instant))]
+KnownAt = Annotated[Known | None, Parameter(name="--known-at", converter=_converter(_known_at))]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 

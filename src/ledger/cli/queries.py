@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TypeVar
 
 from rich.table import Table
@@ -10,7 +10,8 @@ from rich.table import Table
 from ledger.cli import rendering
 from ledger.cli.options import AsJson, AsOf, KnownAt, Location
 from ledger.cli.rendering import counted
-from ledger.queries import Listing
+from ledger.dates import EndOfDay, Known
+from ledger.listing import Listing
 
 T = TypeVar("T")
 
@@ -30,9 +31,9 @@ def overdue(
     partner
         Only the plans of this partner.
     as_of
-        The day, such as 2024-06-30; default: today in each plan's time zone.
+        The day, such as 2024-06-30; default: the day of --known-at, else today, in each plan's time zone.
     known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
     json
         Print JSON instead of a table.
     """
@@ -56,9 +57,9 @@ def balances(
     investor
         Only this investor.
     as_of
-        The day, such as 2024-06-30; default: today in each plan's time zone.
+        The day, such as 2024-06-30; default: the day of --known-at, else today, in each plan's time zone.
     known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
     json
         Print JSON instead of a table.
     """
@@ -73,9 +74,9 @@ def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = Fa
     Parameters
     ----------
     as_of
-        The day, such as 2024-06-30; default: today in each plan's time zone.
+        The day, such as 2024-06-30; default: the day of --known-at, else today, in each plan's time zone.
     known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
     json
         Print JSON instead of a table.
     """
@@ -94,9 +95,9 @@ def statement(
     plan
         The plan's id.
     as_of
-        The last day, such as 2024-06-30; default: today in the plan's time zone.
+        The last day, such as 2024-06-30; default: the day of --known-at, else today, in the plan's time zone.
     known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
     json
         Print JSON instead of a table.
     """
@@ -114,7 +115,8 @@ def _show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: b
         print(f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}", file=sys.stderr)
 
 
-def _when(as_of: date | None, known_at: datetime | None) -> str:
+def _when(as_of: date | None, known_at: Known | None) -> str:
     """Return the end of a title: the two dates of the question."""
-    known = f", as known at {known_at.isoformat()}" if known_at else ""
-    return f" on {as_of}{known}" if as_of else f" today{known}"
+    at = f"{known_at}" if isinstance(known_at, EndOfDay) else known_at and known_at.isoformat()
+    known = f", as known at {at}" if at else ""
+    return f" on {as_of}{known}" if as_of else known or " today"

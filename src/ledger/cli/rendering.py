@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
 from fractions import Fraction
 from textwrap import wrap
 from typing import Any
 
-import attrs
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -20,6 +18,7 @@ from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
+from ledger.values import to_dict
 
 _WIDTH_WITHOUT_TERMINAL = 120
 _NARROWEST_TEXT = 24
@@ -27,20 +26,8 @@ _NARROWEST_TEXT = 24
 
 
 def to_json(rows: Any) -> str:
-    """Return rows as JSON: money as minor units and currency, fractions as text, dates and instants in ISO 8601."""
-    return json.dumps(_plain(rows), indent=2, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    if attrs.has(type(value)):
-        return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    return str(value) if isinstance(value, Fraction) else value
+    """Return rows as JSON, as `to_dict` writes them."""
+    return json.dumps(to_dict(rows), indent=2, ensure_ascii=False)
 
 
 def overdue_table(rows: Sequence[OverdueRow], *, title: str) -> Table:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from ledger import arguments
 from ledger.errors import CorruptHistory, WrittenByNewerVersion
 from ledger.events.facts import CancellationRequested, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
@@ -23,7 +24,7 @@ from ledger.events.outcomes import (
     ScheduleRevised,
 )
 from ledger.events.recorded import KINDS as KINDS_OF_STREAMS
-from ledger.events.recorded import PLAN, RecordedEvent
+from ledger.events.recorded import PLAN, Event, RecordedEvent
 from ledger.events.upcasters import RETIRED, Retired
 from ledger.terms import KINDS
 
@@ -47,7 +48,7 @@ E = TypeVar("E")
 
 
 class Stored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
-    """The stored form: what the envelope adds, and the event. Plan, version, sequence and tag have columns."""
+    """The stored form: the envelope and the event. Plan, version, sequence and tag have columns."""
 
     recorded_at: datetime
     actor: str | None
@@ -121,13 +122,7 @@ class Codec:
             reason = "unknown event" if decoder is None else f"unknown kind {kind!r} of stream"
             raise WrittenByNewerVersion(plan_id=stream_id, version=version, event=tag, reason=reason)
         try:
-            stored = decoder.decode(state)
-            if self._encode(stored) != state:
-                raise ValueError("its bytes are not those that this ledger writes")
-            event, event_tag = stored.event, tag
-            while event_tag in self._retired:
-                event = self._retired[event_tag].upcast(event)
-                event_tag = self._retired[event_tag].next_tag
+            stored, event = self._decoded(decoder, tag, state)
             return RecordedEvent(
                 kind=kind,
                 stream_id=stream_id,
@@ -144,3 +139,24 @@ class Codec:
         except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
             raise CorruptHistory(plan_id=stream_id, version=version, event=tag, reason=reason) from error
+
+    def _decoded(self, decoder: msgspec.json.Decoder[Any], tag: str, state: bytes) -> tuple[Any, Event]:
+        """Return the stored form with its event as of today: by the rules of arguments or, where these refuse, by form.
+
+        Which characters print and which time zones there are differs between machines; what is recorded does not.
+        """
+        try:
+            return self._upcasted(decoder, tag, state)
+        except ValueError:
+            with arguments.decoding():
+                return self._upcasted(decoder, tag, state)
+
+    def _upcasted(self, decoder: msgspec.json.Decoder[Any], tag: str, state: bytes) -> tuple[Any, Event]:
+        stored = decoder.decode(state)
+        if self._encode(stored) != state:
+            raise ValueError("its bytes are not those that this ledger writes")
+        event = stored.event
+        while tag in self._retired:
+            event = self._retired[tag].upcast(event)
+            tag = self._retired[tag].next_tag
+        return stored, event

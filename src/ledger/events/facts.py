@@ -113,4 +113,4 @@ class PlanReinstated:
 
 
 Fact = PaymentMade | PaymentReversed | CancellationRequested | PlanReinstated
-"""What may follow an opening."""
+"""The facts that may follow an opening."""

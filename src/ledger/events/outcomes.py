@@ -1,7 +1,7 @@
-"""Outcomes: what the terms make of the facts as days pass, and `OutcomeVoided`, which takes one back.
+"""Outcomes: what follows from the terms and the facts as days pass, and `OutcomeVoided`, which takes one back.
 
 `effective_on` is the civil date from which the outcome holds; `shares` are whole shares that it credits.
-An outcome that a payment brought names its reference, so that every share is explained. Source: RULES.md section 1.
+An outcome caused by a payment names its reference, so that every share is explained. Source: RULES.md section 1.
 """
 
 from datetime import date
@@ -65,7 +65,7 @@ class PromoApplied:
 class PlanCancelled:
     """Grace ended for installment `number`, or `request` (a reference) asked for it.
 
-    `shares_forfeited` is what is lost of the package. Source: RULES.md section 6.
+    `shares_forfeited` are lost of the package. Source: RULES.md section 6.
     """
 
     effective_on: date
@@ -106,7 +106,7 @@ class RevisedLine:
 
 @attrs.frozen
 class ScheduleRevised:
-    """A reinstatement re-dated what was unsettled; `shares` is the package from now on. Source: RULES.md section 9."""
+    """A reinstatement re-dated the unsettled lines; `shares` is the package from now on. Source: RULES.md section 9."""
 
     effective_on: date
     lines: tuple[RevisedLine, ...]
@@ -123,7 +123,7 @@ class ScheduleRevised:
 class OutcomeVoided:
     """From this date the event with version `voids` no longer holds. Source: RULES.md section 1.
 
-    `shares` is what that takes back; negative where a voiding is voided and what it took back holds again. `because`
+    `shares` are taken back; negative where a voiding is voided and its outcome holds again. `because`
     is the version of the fact that caused it.
     """
 

@@ -25,7 +25,7 @@ def _totals(rows: Sequence[Row]) -> Mapping[tuple[Cell, ...], Sequence[int]]:
 
 PERIODS = Projection(
     name="periods",
-    version=1,
+    version=2,  # its text is sorted by code points in every database
     tables=(
         PlanTable(
             name="periods",

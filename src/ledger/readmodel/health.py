@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from ledger.dates import tzdata_version
 from ledger.projections.projection import Projection
 from ledger.store import Generation, Quarantined, Store
 
@@ -32,22 +33,29 @@ class ReadModelHealth:
 class Health:
     """A ledger: its database in words, the version of its tables, its last sequence (0: it is empty), its read models.
 
+    `tzdata` is the version of the time zone database that decides the days of instants in this process.
     `problems` has a sentence for each thing that somebody should look at; none: it is healthy.
     """
 
     store: str
     schema: int
     last_sequence: int
+    tzdata: str
     read_models: tuple[ReadModelHealth, ...]
     problems: tuple[str, ...]
 
 
-def health(store: Store, projections: Sequence[Projection], *, max_lag: int | None = None) -> Health:
-    """Examine a ledger. A projection whose read model lags by more than `max_lag` is a problem; None allows any lag."""
+def health(
+    store: Store, projections: Sequence[Projection], *, max_lag: int | None = None, optional: Sequence[str] = ()
+) -> Health:
+    """Examine a ledger. A projection whose read model lags by more than `max_lag` is a problem; None allows any lag.
+
+    Those named in `optional` are left out until they have been asked for, or followed.
+    """
     generations = store.views.generations()
     built = {one.projection for one in generations}
     for projection in projections:
-        if projection.name not in built:
+        if projection.name not in built and projection.name not in optional:
             generations.append(Generation(projection.name, 1, projection.version, projection.definition()))
     last = store.last_sequence()  # afterwards: it is never behind a read model of this ledger
     read_models = tuple(_read_model(store, generation, last) for generation in generations)
@@ -62,6 +70,7 @@ def health(store: Store, projections: Sequence[Projection], *, max_lag: int | No
         store=store.label,
         schema=store.schema_version(),
         last_sequence=last,
+        tzdata=tzdata_version(),
         read_models=read_models,
         problems=tuple(problems),
     )

@@ -8,6 +8,7 @@ from ledger.projections.builtin import PERIODS
 from ledger.projections.periods import Period
 from ledger.projections.totals import Total
 from ledger.readmodel.tables import Tables, marks, reader_of
+from ledger.store import Value
 
 _COLUMNS = next(table.columns for table in PERIODS.tables if table.name == "periods")
 _NAMES = ", ".join(_COLUMNS)
@@ -23,6 +24,18 @@ class Day(NamedTuple):
 
     date: date
     zones: Sequence[str] | None = None
+
+
+class Seek(NamedTuple):
+    """A page: up to `limit` rows (None: all) in the order of some columns, after a key.
+
+    `whole`: the rows of up to `limit` keys of one column, all of each.
+    """
+
+    columns: Sequence[str]
+    after: Sequence[str]
+    limit: int | None
+    whole: bool = False
 
 
 class PeriodTables:
@@ -44,22 +57,29 @@ class PeriodTables:
         )
         return [str(zone) for (zone,) in self._query(sql, ())]
 
-    def on(self, days: Sequence[Day], filters: Filters) -> list[tuple[Period, date]]:
-        """Return each plan's period on a day, with the day, by plan id."""
+    def on(self, days: Sequence[Day], filters: Filters, seek: Seek | None = None) -> list[tuple[Period, date]]:
+        """Return each plan's period on a day, with the day, by plan id; of a page, as many for each of the days."""
         found: list[tuple[Period, date]] = []
-        status = filters.get("status")
-        wanted = {column: value for column, value in filters.items() if value is not None and column != "status"}
-        for day, zones in days:
-            conditions = [
-                *(f"{column} = ?" for column in wanted),
-                *([f"status = '{status}'"] if status else []),  # written out: indexes are kept for one status
-                "from_on <= ? AND through_on >= ?",
-                *([] if zones is None else [f"timezone IN ({marks(zones)})"]),
-            ]
-            sql = f"SELECT {_NAMES} FROM {self._periods} WHERE {' AND '.join(conditions)}"
-            rows = self._query(sql, (*wanted.values(), day.isoformat(), day.isoformat(), *(zones or ())))
-            found += [(_period(row), day) for row in rows]
+        for day in days:
+            conditions, values = _conditions(day, filters)
+            if seek is not None:
+                conditions, values = self._sought(seek, conditions, values)
+            sql = f"SELECT {_NAMES} FROM {self._periods} WHERE {conditions}"
+            rows = self._query(sql, values)
+            found += [(_period(row), day.date) for row in rows]
         return sorted(found, key=lambda item: item[0].plan_id)
+
+    def _sought(self, seek: Seek, conditions: str, values: Sequence[Value]) -> tuple[str, Sequence[Value]]:
+        """Return conditions, and their parameters, that select the rows of a page."""
+        columns = ", ".join(seek.columns)
+        conditions, values = f"{conditions} AND ({columns}) > ({marks(seek.after)})", [*values, *seek.after]
+        if seek.limit is None:
+            return conditions, values
+        if not seek.whole:
+            return f"{conditions} ORDER BY {columns} LIMIT ?", [*values, seek.limit]
+        keys = f"SELECT DISTINCT {columns} FROM {self._periods} WHERE {conditions} ORDER BY {columns} LIMIT ?"
+        last = f"SELECT max({columns}) FROM ({keys}) AS keys"
+        return f"{conditions} AND {columns} <= ({last})", [*values, *values, seek.limit]
 
     def plan_ids(self, filters: Filters) -> list[str]:
         """Return the ids of the plans that ever had a period with these values, in their order."""
@@ -93,3 +113,17 @@ class PeriodTables:
         sql = f"SELECT plan_id FROM {self._closings} WHERE timezone = ? AND recorded_on < ? LIMIT 1"
         found = self._query(sql, (zone, day.isoformat()))
         return str(found[0][0]) if found else None
+
+
+def _conditions(day: Day, filters: Filters) -> tuple[str, Sequence[Value]]:
+    """Return the conditions that select the periods of a day, and their parameters."""
+    status = filters.get("status")
+    wanted = {column: value for column, value in filters.items() if value is not None and column != "status"}
+    conditions = [
+        *(f"{column} = ?" for column in wanted),
+        *([f"status = '{status}'"] if status else []),  # written out: indexes are kept for one status
+        "from_on <= ? AND through_on >= ?",
+        *([] if day.zones is None else [f"timezone IN ({marks(day.zones)})"]),
+    ]
+    on = day.date.isoformat()
+    return " AND ".join(conditions), (*wanted.values(), on, on, *(day.zones or ()))

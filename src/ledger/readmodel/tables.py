@@ -43,7 +43,7 @@ class Tables:
     def ddl(self) -> list[str]:
         """Return the statements that create the tables where they are missing."""
         return [
-            _create_table(self.name(table.name), table.columns, list(table.key))
+            _create_table(self.name(table.name), table.columns, list(table.key), text=self._views.text)
             for table in self.projection.all_tables()
         ]
 
@@ -170,8 +170,8 @@ def reader_of(columns: Mapping[str, object], make: Callable[[Iterable[Any]], Any
     return lambda row: make(_read(row, dates))
 
 
-def _create_table(name: str, columns: Mapping[str, object], key: Sequence[str]) -> str:
-    typed = ", ".join(f"{column} {sql_type(kind)}" for column, kind in columns.items())
+def _create_table(name: str, columns: Mapping[str, object], key: Sequence[str], *, text: str) -> str:
+    typed = ", ".join(f"{column} {sql_type(kind).replace('TEXT', text)}" for column, kind in columns.items())
     return f"CREATE TABLE IF NOT EXISTS {name} ({typed}, PRIMARY KEY ({', '.join(key)}))"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from ledger.errors import CorruptHistory
 from ledger.plan import Plan
 from ledger.projections.projection import PlanTable, Row
 from ledger.readmodel.tables import Tables, Totals
@@ -19,8 +20,9 @@ _SHOWN = 100
 class Verification:
     """The result of comparing a generation, such as `periods_1`, with a replay of `plans` plans up to `reached`.
 
-    `differences` has a sentence for each row that a replay does not have: none in a read model that can be trusted, and
-    no more than a hundred. `quarantined` are the plans that cannot be replayed.
+    `differences` has a sentence for each row that a replay does not have, and for each plan whose recorded outcomes do
+    not follow from its facts: none in a read model that can be trusted, and no more than a hundred. `quarantined` are
+    the plans that cannot be replayed.
     """
 
     generation: str
@@ -70,6 +72,7 @@ class _Comparison:
         found = self._tables.rows_of([plan.plan_id for plan in plans])
         for plan in plans:
             self.plans += 1
+            self.differences += _departures(plan)
             expected = self._projection.rows(plan)
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
@@ -100,6 +103,14 @@ class _Comparison:
                     self.differences.append(
                         f"{name} of {shown}: {_shown(found.get(key))}, and {_shown(expected.get(key))} in a replay"
                     )
+
+
+def _departures(plan: Plan) -> Iterator[str]:
+    """Yield the error of a plan whose recorded outcomes do not follow from its facts: no read model may hide that."""
+    try:
+        plan.check(plan.timeline(plan.horizon))
+    except CorruptHistory as error:
+        yield f"plan {plan.plan_id}: {error.reason}"
 
 
 def _compare(plan_id: str, table: PlanTable, expected: Sequence[Row], found: Sequence[Row]) -> Iterator[str]:

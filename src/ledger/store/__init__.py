@@ -25,18 +25,25 @@ from ledger.store.port import dropped as dropped
 
 
 def open_store(
-    url: str, name: str, *, create: bool = True, views: str | None = None, timeout: float = TIMEOUT
+    url: str,
+    name: str,
+    *,
+    create: bool = True,
+    views: str | None = None,
+    catch_up: bool = True,
+    timeout: float = TIMEOUT,
 ) -> Store:
     """Open the store that a URL names: `memory://`, `sqlite:///PATH` or `postgresql://…`; import only that one.
 
-    `views` names another database for the tables of projections; `timeout` is the number of seconds that a call waits
-    for a database that is away or locked. Raises `InvalidArgument` for another URL and for a
-    name that is no plain lower-case word, `StoreUnavailable` if the database cannot be opened, or, without `create`, if
-    there is no such ledger in it.
+    `views` names another database for the tables of projections. Where they cannot be written, as at
+    `sqlite:///PATH?mode=ro`, they are made in memory, or, without `catch_up`, read as they are. `timeout` is the number
+    of seconds that a call waits for a database that is away or locked. Raises `InvalidArgument` for another URL and for
+    a name that is no plain lower-case word, `StoreUnavailable` if the database cannot be opened, or, without `create`,
+    if there is no such ledger in it.
     """
     from ledger.store.opening import open_at
 
-    return open_at(url, name, create=create, views=views, timeout=timeout)
+    return open_at(url, name, create=create, views=views, catch_up=catch_up, timeout=timeout)
 
 
 def open_database(

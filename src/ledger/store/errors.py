@@ -7,12 +7,55 @@ from contextlib import contextmanager
 
 from eventsourcing.persistence import PersistenceError
 
-from ledger.errors import StoreUnavailable
+from ledger.errors import InvalidArgument, StoreUnavailable
+
+_SCHEMES = ("memory", "sqlite", "postgresql", "postgres", "mysql", "file", "http", "https")
+"""Words before the colon of a URL that give nothing away."""
+
+_REMEDY = "check that the database is there and can be written, then repeat the call"
+
+_CAUSES = (
+    (r"file is not a database", "it is not a database of SQLite", "check the path"),
+    (
+        r"unable to open database file",
+        "SQLite is unable to open it",
+        "check the path, and the permissions of its folder",
+    ),
+    (r"readonly database", "it may not be written", "give this user the permission to write the file and its folder"),
+    (r"Permission denied", "permission denied", "give this user the permission to read and write the file"),
+    (r"Is a directory", "SQLite is unable to open it: it is a folder", "name a file in it"),
+    (r"the folder (.+) does not exist", "the folder {1} does not exist", "create the folder, or check the path"),
+    (r"the file does not exist", "the file does not exist", "check the path, or create it with `migrate`"),
+    (r"password authentication failed for user \"(.+?)\"", "the password of user {1} is wrong", "correct the password"),
+    (r"no password supplied", "the server asks for a password", "state one in the URL, or in a password file"),
+    (r"(database|role) \"(.+?)\" does not exist", "the {1} {2} does not exist", "create it, or correct its name"),
+    (
+        r"Connection refused|No such file or directory Is the server",
+        "connection failed: no server answers",
+        "start the server, or check host and port",
+    ),
+    (r"could not translate host|failed to resolve host", "connection failed: the host is unknown", "check the host"),
+)
+"""Words of a driver's message, the cause that they stand for, and the remedy. Groups are numbered from 1."""
 
 
-def without_password(url: object) -> object:
-    """Return a URL as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", url) if isinstance(url, str) else url
+def shown(url: object) -> object:
+    """Return as much of a URL that cannot be used as may be shown: anything in it may be a password."""
+    if not isinstance(url, str):
+        return url
+    scheme, colon, _ = url.partition(":")
+    return f"{scheme}:…" if colon and scheme in _SCHEMES else f"text of {len(url):,} characters"
+
+
+def check_characters(argument: str, url: object, *, expected: str) -> None:
+    """Refuse a URL with a NUL character, or with text that no file name can hold."""
+    if isinstance(url, str):
+        try:
+            if b"\0" not in url.encode():
+                return
+        except UnicodeEncodeError:
+            pass
+        raise InvalidArgument(argument=argument, given=shown(url), expected=f"{expected}, in characters of UTF-8")
 
 
 @contextmanager
@@ -22,6 +65,13 @@ def unavailable(label: str, *also: type[Exception]) -> Iterator[None]:
     try:
         yield
     except expected as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        remedy = "check that the database is there and can be written, then repeat the call"
+        reason, remedy = _cause(" ".join(str(error).split()) or type(error).__name__)
         raise StoreUnavailable(store=label, reason=reason, remedy=remedy) from error
+
+
+def _cause(message: str) -> tuple[str, str]:
+    """Return the cause that a message stands for and the remedy; the message itself where it stands for no other."""
+    for pattern, cause, remedy in _CAUSES:
+        if found := re.search(pattern, message):
+            return cause.format(found[0], *found.groups()), remedy
+    return message, _REMEDY

@@ -9,6 +9,7 @@ from eventsourcing.persistence import IntegrityError
 from ledger.errors import ConcurrentChange, InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
+from ledger.store.caller import NoViews
 from ledger.store.errors import unavailable
 from ledger.store.port import WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
 from ledger.store.sql import LAST, StoredRow
@@ -19,12 +20,18 @@ T = TypeVar("T")
 class Recorder(Protocol):
     """The rows of a ledger's events, in whatever database. See `SqlRecorder` for what each method returns."""
 
+    def within(self, connection: object) -> "Recorder":
+        """Return a recorder that works in the transaction of a connection of the caller's."""
+        ...
+
     def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
         """Insert events, all or none, and return their sequences."""
         ...
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> Sequence[StoredRow]:
-        """Return a stream's rows in the order of version."""
+    def stream(
+        self, kind: str, stream_id: str, *, through: int, after: int = 0, limit: int = LAST
+    ) -> Sequence[StoredRow]:
+        """Return a stream's rows with a version above `after`, in the order of version."""
         ...
 
     def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> Sequence[StoredRow]:
@@ -82,10 +89,10 @@ class RecorderEvents:
         sequence, kind, stream_id, version, tag, state = raw
         return self._codec.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
 
-    def history(self, stream_id: str, *, kind: str = PLAN) -> list[RecordedEvent]:
-        """Return a stream's events, oldest first."""
+    def history(self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = LAST) -> list[RecordedEvent]:
+        """Return up to `limit` of a stream's events with a version above `after`, oldest first."""
         with unavailable(self.label):
-            rows = self._recorder.stream(kind, stream_id, through=self.through)
+            rows = self._recorder.stream(kind, stream_id, through=self.through, after=after, limit=limit)
         for row in rows:
             self._check(row, kind, stream_id)
         return list(map(self.decode, rows))
@@ -186,6 +193,12 @@ class RecorderStore(RecorderEvents):
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
         return tuple(event.at(sequence) for event, sequence in zip(events, sequences, strict=True))
+
+    def within(self, connection: object) -> "RecorderStore":
+        """Return a store of the same ledger in the caller's transaction; it has no views."""
+        label = f"{self.label}, in a caller's transaction"
+        recorder, views = self._recorder.within(connection), NoViews(label, self.views.prefix)
+        return RecorderStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
 
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""

@@ -3,12 +3,14 @@
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
+from ledger.errors import InvalidArgument
 from ledger.store.port import Partition, RawEvent
-from ledger.store.sql import StoredRow, poller
+from ledger.store.sql import LAST, StoredRow, poller
 
 _POLL_INTERVAL = 0.01
 """Seconds between two looks at the list that is waited for."""
@@ -22,11 +24,17 @@ class MemoryRecorder(POPOApplicationRecorder):
         stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in events]
         return self.insert_events(stored) or ()
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> list[StoredRow]:
-        """Return a stream's rows in the order of version."""
+    def within(self, connection: object) -> "MemoryRecorder":
+        """Refuse: memory has no transactions of a caller's."""
+        expected = "no transaction: a ledger in memory has none"
+        raise InvalidArgument(argument="connection", given=type(connection).__qualname__, expected=expected)
+
+    def stream(self, kind: str, stream_id: str, *, through: int, after: int = 0, limit: int = LAST) -> list[StoredRow]:
+        """Return up to `limit` of a stream's rows with a version above `after`, in the order of version."""
         with self._database_lock:
             indexes = self._stored_events_index.get(f"{kind}/{stream_id}", {}).values()
-            return [self._row(index) for index in indexes if index < through]
+            page = islice(indexes, after, min(after + limit, LAST))
+            return [self._row(index) for index in page if index < through]
 
     def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[StoredRow]:
         """Return the rows of several streams, of each in the order of version."""

@@ -8,12 +8,14 @@ from functools import partial
 from ledger import arguments
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store import schema
-from ledger.store.errors import without_password
+from ledger.store.errors import check_characters, shown, unavailable
 from ledger.store.events import Recorder, RecorderEvents, RecorderStore
 from ledger.store.memory import MemoryRecorder
 from ledger.store.port import CONNECTIONS, TIMEOUT, EventReader, ReaderAddress, Store
 from ledger.store.sql import Connected, SqlRecorder, views_ddl
 from ledger.store.views import SqlViewStore
+
+_URLS = "memory://, sqlite:///PATH or postgresql://user@host/database"
 
 _DAY = 86_400
 """Seconds."""
@@ -54,25 +56,30 @@ class OpenDatabase:
         """Release the connections; no ledger of this database can be used afterwards."""
         self._closing.close()
 
-    def store(self, name: str) -> RecorderStore:
+    def store(self, name: str, *, catch_up: bool = True) -> RecorderStore:
         """Return the store of a ledger; closing it leaves the database open. Raises as `open_store` does."""
-        _check_name(name)
-        if name in self._kept:
+        name = _check_name(name)
+        create, connected = self._create, self._views
+        if self._events is not None and _read_only(self._events, name):
+            create = False
+            if connected is self._events and catch_up:
+                connected = None  # they cannot be written there
+        if connected is None and name in self._kept:
             return self._kept[name]
         recorder: Recorder = MemoryRecorder()
         if self._events is not None:
-            with_views = self._views is self._events
-            ddl = partial(_ddl, views=name if with_views else None)
-            recorder = _prepared(self._events, name, ddl, create=self._create)
+            ddl = partial(_ddl, views=name if connected is self._events else None)
+            recorder = _prepared(self._events, name, ddl, create=create)
         label = "memory" if self._events is None else self._events.label
-        views, close = self._view_store(name), lambda: None
+        views, close = self._view_store(connected, name), lambda: None
         store = RecorderStore(label, self._url, name, recorder, views, schema=schema.VERSION, close=close)
-        if self._views is None:
+        if connected is None:
             self._kept[name] = store
         return store
 
-    def _view_store(self, name: str) -> SqlViewStore:
-        connected, create = self._views, self._create
+    def _view_store(self, connected: Connected | None, name: str) -> SqlViewStore:
+        """Return the store of a ledger's views in a database, or in memory of their own."""
+        create = self._create
         if connected is None:
             from ledger.store.sqlite import connect_in_memory
 
@@ -92,12 +99,20 @@ def _ddl(recorder: SqlRecorder, *, views: str | None) -> dict[str, str]:
     return recorder.ddl() | ({} if views is None else views_ddl(views))
 
 
-def open_at(url: str, name: str, *, create: bool, views: str | None, timeout: float) -> Store:
-    """Open the ledger `name` at a URL, with its views there or in the database at another URL."""
-    _check_name(name)
+def _read_only(connected: Connected, name: str) -> bool:
+    with unavailable(connected.label):
+        return connected.database.read_only(name)
+
+
+def open_at(url: str, name: str, *, create: bool, views: str | None, catch_up: bool, timeout: float) -> Store:
+    """Open the ledger `name` at a URL, with its views there or in the database at another URL.
+
+    Views that are to be caught up and cannot be written are made in memory.
+    """
+    name = _check_name(name)
     database = OpenDatabase(url, views=views, create=create, timeout=timeout)
     try:
-        store = database.store(name)
+        store = database.store(name, catch_up=catch_up)
     except BaseException:
         database.close()
         raise
@@ -117,17 +132,21 @@ def open_reader_at(address: ReaderAddress) -> Iterator[EventReader]:
         connected.database.close()
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         expected = "a lower-case word of at most 30 letters, digits and underscores"
         raise InvalidArgument(argument="name", given=name, expected=expected)
+    return arguments.plain(name)
 
 
 def _connect(argument: str, url: str, *, create: bool, connections: int, timeout: float) -> Connected:
+    check_characters(argument, url, expected=_URLS)
     if isinstance(url, str) and re.fullmatch(r"sqlite:///(?!:memory:|file:).+", url, re.DOTALL):
-        from ledger.store import sqlite
+        from ledger.store import read_only, sqlite
 
         path = url.removeprefix("sqlite:///")
+        if path.endswith(read_only.MODE):
+            return read_only.connect(path.removesuffix(read_only.MODE), timeout=timeout)
         return sqlite.connect(path, create=create, connections=connections, timeout=timeout)
     if isinstance(url, str) and url.startswith(("postgresql://", "postgres://")):
         try:
@@ -139,8 +158,7 @@ def _connect(argument: str, url: str, *, create: bool, connections: int, timeout
                 remedy="install installment-ledger[postgres]",
             ) from error
         return postgres.connect(url, connections=connections, timeout=timeout)
-    expected = "memory://, sqlite:///PATH or postgresql://user@host/database"
-    raise InvalidArgument(argument=argument, given=without_password(url), expected=expected)
+    raise InvalidArgument(argument=argument, given=shown(url), expected=_URLS)
 
 
 def _prepared(

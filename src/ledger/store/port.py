@@ -79,8 +79,10 @@ class EventReader(Protocol):
         """
         ...
 
-    def history(self, stream_id: str, *, kind: str = PLAN) -> list[RecordedEvent]:
-        """Return a stream's events, oldest first; empty if there is no such stream."""
+    def history(
+        self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = 2**63 - 1
+    ) -> list[RecordedEvent]:
+        """Return up to `limit` of a stream's events with a version above `after`, oldest first; none if it has none."""
         ...
 
     def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:
@@ -223,6 +225,9 @@ class ViewStore(Protocol):
     prefix: str
     """The beginning of the names of this ledger's tables, so that several ledgers can share a database."""
 
+    text: str
+    """The type in SQL of text that is sorted by code points, as Python does it."""
+
     def generations(self, projection: str | None = None) -> list[Generation]:
         """Return the generations of one projection, or of all, by projection and number."""
         ...
@@ -296,6 +301,13 @@ class Store(EventReader, EventWriter, Protocol):
 
     views: ViewStore
 
+    def within(self, connection: object) -> "Store":
+        """Return a store of the same ledger in the transaction of a connection of the caller's; it has no views.
+
+        Raises `InvalidArgument` for a connection to another kind of database.
+        """
+        ...
+
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""
         ...
@@ -308,8 +320,11 @@ class Store(EventReader, EventWriter, Protocol):
 class StoreFactory(Protocol):
     """An open database, which makes the stores of its ledgers; they share its connections."""
 
-    def store(self, name: str) -> Store:
-        """Return the store of a ledger; closing it leaves the database open. Raises as `open_store` does."""
+    def store(self, name: str, *, catch_up: bool = True) -> Store:
+        """Return the store of a ledger; closing it leaves the database open. Raises as `open_store` does.
+
+        Views that cannot be written are made in memory or, without `catch_up`, read as they are.
+        """
         ...
 
     def close(self) -> None:

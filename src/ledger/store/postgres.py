@@ -1,6 +1,7 @@
 """The store in PostgreSQL."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -9,13 +10,14 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, OperationalError
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import LockNotAvailable, SerializationFailure
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from ledger.errors import InvalidArgument
-from ledger.store.errors import unavailable, without_password
+from ledger.store.caller import checked
+from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
 from ledger.store.port import RawEvent
 from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, library_errors
@@ -43,6 +45,8 @@ def _in_their_marks(statement: str) -> bytes:
 class PostgresDatabase:
     """A PostgreSQL database, reached through a pool of connections; one that broke is replaced, and asked again."""
 
+    text = 'TEXT COLLATE "C"'
+
     def __init__(self, label: str, url: str, *, connections: int, timeout: float) -> None:
         self._url = url
         self._timeout = timeout
@@ -68,6 +72,12 @@ class PostgresDatabase:
             f"SET lock_timeout = {waiting}; SET idle_in_transaction_session_timeout = {waiting // 2}".encode()
         )
         return connection
+
+    def read_only(self, prefix: str) -> bool:
+        views = "has_table_privilege(to_regclass(?), 'UPDATE')"
+        create = "has_schema_privilege(current_schema(), 'CREATE')"  # where there are none yet
+        sql = f"SELECT current_setting('transaction_read_only') = 'on' OR NOT COALESCE({views}, {create})"
+        return self.query(sql, (f"{prefix}_checkpoints",)) == [(True,)]
 
     def sql(self, statement: str) -> Any:
         return _in_their_marks(statement)
@@ -111,9 +121,9 @@ class PostgresDatabase:
             yield lambda sql, parameters: cursor.execute(self.sql(sql), parameters).fetchall()
 
     @contextmanager
-    def exclusive(self, name: str) -> Iterator[Callable[[], bool]]:
+    def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Hold a lock of the session: the server frees it when the connection is gone, however it went."""
-        key = f"hashtextextended('{name}', {_SEED})"
+        key = f"hashtextextended('{table}'::regclass::oid::text || '{name}', {_SEED})"
         with library_errors(psycopg.Error), self.connection() as connection:
             ((locked,),) = connection.execute(f"SELECT pg_try_advisory_lock({key})".encode()).fetchall()
             if not locked:
@@ -195,6 +205,33 @@ def _answers(connection: Connection[Any]) -> bool:
     return True
 
 
+class CallersPostgres(PostgresDatabase):
+    """A connection of the caller's, who ends the transaction."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._callers = connection
+
+    def run(
+        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+    ) -> T:
+        """Run a task in a savepoint: an error leaves the caller's transaction as it was. Nothing is repeated."""
+        with library_errors(psycopg.Error):
+            if self._callers.info.transaction_status == TransactionStatus.IDLE:
+                if self._callers.autocommit:
+                    raise psycopg.ProgrammingError("the connection commits by itself: begin a transaction first")
+                self._callers.execute("SELECT 1")  # begins one: the block below would commit its own
+            try:
+                with self._callers.transaction():
+                    return task(self._callers.cursor(binary=True, row_factory=tuple_row))
+            except SerializationFailure as error:  # a version that was taken after the caller's snapshot
+                if not writing:
+                    raise
+                raise _taken() from error
+
+    def close(self) -> None:
+        """The caller closes the connection."""
+
+
 class PostgresRecorder(SqlRecorder):
     """Events in PostgreSQL.
 
@@ -235,6 +272,10 @@ class PostgresRecorder(SqlRecorder):
         ).encode()
         self._copy = f"COPY {events} (sequence, {columns}) FROM STDIN (FORMAT BINARY)".encode()
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
+
+    def within(self, connection: object) -> "PostgresRecorder":
+        callers = checked(connection, Connection, "a psycopg.Connection to the ledger's database")
+        return PostgresRecorder(CallersPostgres(callers), self.prefix)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         cut_off: list[None] = []
@@ -326,16 +367,27 @@ def _taken() -> IntegrityError:
     return IntegrityError("a version that is unique in its stream is taken")
 
 
-def connect(url: str, *, connections: int, timeout: float) -> Connected:
-    """Connect to the database that the URL names."""
+def _parsed(url: str) -> Mapping[str, Any] | None:
+    """Return the settings in a URL; None for one that cannot be read, or with an unescaped character in its password.
+
+    Then a part of the password would be taken for a host, a port or a database, and shown.
+    """
+    where = url.partition("://")[2].partition("?")[0]
+    if where.count("@") > 1 or where.count("/") > 1 or "@" in where.partition("/")[2]:
+        return None
     try:
         given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        shown = without_password(url)
-        reason = f" ({' '.join(str(error).split())})" if shown == url else ""  # it may quote the password
-        raise InvalidArgument(
-            argument="url", given=shown, expected=f"postgresql://user@host/database{reason}"
-        ) from None
+    except psycopg.ProgrammingError:  # its message may quote the password
+        return None
+    return given if re.fullmatch(r"[0-9,]*", str(given.get("port", ""))) else None
+
+
+def connect(url: str, *, connections: int, timeout: float) -> Connected:
+    """Connect to the database that the URL names."""
+    given = _parsed(url)
+    if given is None:
+        escaped = "with / @ ? : and % in user and password written as %2F %40 %3F %3A and %25"
+        raise InvalidArgument(argument="url", given=shown(url), expected=f"postgresql://user@host/database, {escaped}")
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):
         psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT).close()  # says at once, and why, if it cannot be reached

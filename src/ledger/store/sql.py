@@ -56,6 +56,13 @@ class Cursor(Protocol):
 class Database(Protocol):
     """Where the databases differ. Errors come as the library's own: `IntegrityError`, `OperationalError` and so on."""
 
+    text: str
+    """The type of text that is sorted by code points, as Python does it, whatever the locale of the database."""
+
+    def read_only(self, prefix: str) -> bool:
+        """Return whether the views of the ledger with this prefix cannot be written, as by a role that reads."""
+        ...
+
     def sql(self, statement: str) -> Any:
         """Return a statement with `?` for its parameters in the driver's own form."""
         ...
@@ -91,8 +98,11 @@ class Database(Protocol):
         """Yield a `query` that reads every table as of one instant."""
         ...
 
-    def exclusive(self, name: str) -> AbstractContextManager[Callable[[], bool]]:
-        """Yield a function that returns whether this block holds the lock of that name among all processes."""
+    def exclusive(self, name: str, *, table: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Yield a function that returns whether this block holds the lock of that name among all processes.
+
+        The lock belongs to a table: where schemas have tables of the same name, each has a lock of its own.
+        """
         ...
 
     def tables(self, prefix: str) -> list[str]:
@@ -112,10 +122,11 @@ class SqlRecorder(ABC):
 
     def __init__(self, database: Database, prefix: str) -> None:
         self.database = database
+        self.prefix = prefix
         self.events_table = table = f"{prefix}_events"
         select = f"SELECT {_COLUMNS} FROM {table} WHERE"
         among = database.among("stream_id")
-        self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? ORDER BY version"
+        self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? AND version > ? ORDER BY version LIMIT ?"
         self._streams = f"{select} kind = ? AND {among} AND sequence <= ? ORDER BY stream_id, version"
         self._log = f"{select} sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
         ids = f"SELECT DISTINCT stream_id FROM {table} WHERE kind = ? AND stream_id > ?"
@@ -132,9 +143,9 @@ class SqlRecorder(ABC):
 
     # ---- reading
 
-    def stream(self, kind: str, stream_id: str, *, through: int) -> list[StoredRow]:
-        """Return a stream's rows in the order of version."""
-        return self.database.query(self._stream, (kind, stream_id, through))
+    def stream(self, kind: str, stream_id: str, *, through: int, after: int = 0, limit: int = LAST) -> list[StoredRow]:
+        """Return up to `limit` of a stream's rows with a version above `after`, in the order of version."""
+        return self.database.query(self._stream, (kind, stream_id, through, after, limit))
 
     def streams(self, kind: str, stream_ids: Sequence[str], *, through: int) -> list[StoredRow]:
         """Return the rows of several streams, of each in the order of version."""
@@ -169,6 +180,10 @@ class SqlRecorder(ABC):
         return int(highest or 0)
 
     # ---- writing
+
+    @abstractmethod
+    def within(self, connection: object) -> "SqlRecorder":
+        """Return a recorder of the same ledger that works in the transaction of a connection of the caller's."""
 
     @abstractmethod
     def insert(self, events: Sequence[RawEvent]) -> list[int]:

@@ -1,7 +1,9 @@
 """The store in an SQLite file, and the read-model tables of the ledger in memory."""
 
 import json
+import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 
+from ledger.store.caller import checked
 from ledger.store.errors import unavailable
 from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying
@@ -26,6 +29,8 @@ class SqliteDatabase:
 
     Every commit is on the disk before it returns.
     """
+
+    text = "TEXT"
 
     def __init__(self, label: str, path: str | None, *, connections: int, timeout: float) -> None:
         self._path = path
@@ -57,6 +62,10 @@ class SqliteDatabase:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
         return connection
+
+    def read_only(self, prefix: str) -> bool:
+        del prefix
+        return False
 
     def sql(self, statement: str) -> str:
         return statement
@@ -112,9 +121,13 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
 
     @contextmanager
-    def exclusive(self, name: str) -> Iterator[Callable[[], bool]]:
+    def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
+        del table  # there is one of that name in the file
         path = ":memory:" if self._path is None else f"{self._path}-{name}"
+        if self._path is not None:
+            with library_errors(OSError):
+                _create_file(path, mode=stat.S_IMODE(Path(self._path).stat().st_mode))
         with self._errors(), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
@@ -162,6 +175,40 @@ def _make(cursor: sqlite3.Cursor, one: Pending, *, savepoint: bool) -> None:
     cursor.execute("RELEASE one")
 
 
+class CallersSqlite(SqliteDatabase):
+    """A connection of the caller's, who ends the transaction; one is begun where there is none."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with library_errors(sqlite3.Error):
+            return self._plain_cursor().execute(sql, parameters).fetchall()
+
+    def write(self, change: Callable[[Cursor], T]) -> T:
+        """Make a change in a savepoint: an error leaves the caller's transaction as it was."""
+        with library_errors(sqlite3.Error):
+            cursor = self._plain_cursor()
+            if not self._connection.in_transaction:
+                cursor.execute("BEGIN IMMEDIATE")  # a savepoint alone would commit when it is released
+            cursor.execute("SAVEPOINT installment_ledger")
+            try:
+                return change(cursor)
+            except BaseException:
+                cursor.execute("ROLLBACK TO installment_ledger")
+                raise
+            finally:
+                cursor.execute("RELEASE installment_ledger")
+
+    def _plain_cursor(self) -> sqlite3.Cursor:
+        cursor = self._connection.cursor()
+        cursor.row_factory = None  # tuples, whatever the caller reads
+        return cursor
+
+    def close(self) -> None:
+        """The caller closes the connection."""
+
+
 class SqliteRecorder(SqlRecorder):
     """Events in SQLite. Sequences are never used again, not even those of a row that was deleted by hand."""
 
@@ -174,6 +221,10 @@ class SqliteRecorder(SqlRecorder):
         super().__init__(database, prefix)
         columns = "kind, stream_id, version, tag, state"
         self._insert = f"INSERT INTO {self.events_table} ({columns}) VALUES (?, ?, ?, ?, ?)"
+
+    def within(self, connection: object) -> "SqliteRecorder":
+        callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
+        return SqliteRecorder(CallersSqlite(callers), self.prefix)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         return self.database.write(lambda cursor: self.insert_within(cursor, events))
@@ -196,6 +247,7 @@ def connect(path: str, *, create: bool, connections: int, timeout: float) -> Con
     with unavailable(label):
         _check_path(path, create=create)
         if create:
+            _create_file(path, mode=0o600)  # SQLite gives its other files the same
             _use_write_ahead_log(path, timeout)
         return Connected(label, SqliteDatabase(label, path, connections=connections, timeout=timeout), SqliteRecorder)
 
@@ -210,6 +262,20 @@ def _check_path(path: str, *, create: bool) -> None:
         raise FileNotFoundError("the file does not exist")
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"the folder {Path(path).parent} does not exist")
+    if Path(path).is_dir():
+        raise IsADirectoryError("Is a directory")
+    if Path(path).exists() and not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError("Permission denied")
+
+
+def _create_file(path: str, *, mode: int) -> None:
+    """Create an empty file with these permissions, whatever the umask; leave an existing one as it is."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    os.close(descriptor)
+    Path(path).chmod(mode)
 
 
 def _use_write_ahead_log(path: str, timeout: float) -> None:

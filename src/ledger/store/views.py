@@ -24,6 +24,7 @@ class SqlViewStore:
     def __init__(self, label: str, prefix: str, database: Database) -> None:
         self.label = label
         self.prefix = prefix
+        self.text = database.text
         self._database = database
         self._checkpoints = f"{prefix}_checkpoints"
         self._quarantine = f"{prefix}_quarantine"
@@ -175,13 +176,14 @@ class SqlViewStore:
     @contextmanager
     def leader_lock(self) -> Iterator[Callable[[], bool]]:
         """Yield a function that returns whether this process leads."""
-        with unavailable(self.label), self._database.exclusive(self._checkpoints) as leads:
+        with unavailable(self.label), self._database.exclusive(self._checkpoints, table=self._checkpoints) as leads:
             yield leads
 
     @contextmanager
     def catch_up_lock(self, projection: str) -> Iterator[Callable[[], bool]]:
         """Yield a function that returns whether this process is the one that catches up."""
-        with unavailable(self.label), self._database.exclusive(f"{self.prefix}_{projection}") as works:
+        name = f"{self.prefix}_{projection}"
+        with unavailable(self.label), self._database.exclusive(name, table=self._checkpoints) as works:
             yield works
 
     def _apply(self, cursor: Cursor, change: TableChange) -> None:
