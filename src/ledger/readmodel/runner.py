@@ -41,6 +41,9 @@ _POLL_INTERVAL = 0.01
 _STALLED = 5
 """Seconds after which the work of another process that has not come further is done again."""
 
+_LAST = 2**63 - 1
+"""No sequence is higher."""
+
 _RETRIED = 100
 """Plans in quarantine that a catch-up tries again, at most."""
 
@@ -223,7 +226,10 @@ class Runner:
                 _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
             if not unreadable and not release:
                 return after
-        return self._found(before)
+        found = self._found(before)
+        if before.live and not found.live:
+            raise dropped(before)  # or will be at once: another one answers
+        return found
 
     def _derive(self, replayed: Iterable[Replayed]) -> tuple[list[PlanRows], list[Quarantined]]:
         """Return the rows of plans, and the plans that have none since they cannot be read or derived."""
@@ -298,7 +304,9 @@ class Runner:
         """Make a generation live; the one before it, which goes on reading meanwhile, must not have read further."""
         while True:
             generation = self._build(fresh, self._store.last_sequence())
-            last = self._store.last_sequence()  # now, or the live one could have read further
+            last = self._store.last_sequence()
+            if over is None or over.reached <= last:
+                last = _LAST  # only what has read past the end, as after restoring the ledger, need not be reached
             if not generation.live and self._views.promote(generation, over=over, last=last):
                 _log.info("%s has been promoted", generation.name)
                 if over is not None:
