@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ledger import (
     ConcurrentChange,
+    Database,
     InvalidArgument,
     Ledger,
     Overpayment,
@@ -130,6 +131,38 @@ def test_a_version_that_is_taken_leaves_the_transaction_usable(service: Service)
     assert service.rows() == ["order-1", "order-2"]
     with pytest.raises(PlanNotFound):
         service.ledger.history("P-2")
+
+
+def test_a_version_taken_after_the_callers_snapshot_is_a_conflict(postgres_url: str, name: str) -> None:
+    """In `REPEATABLE READ` the transaction cannot see the event that took the version: a conflict all the same."""
+    with Ledger.open(postgres_url, name=name) as ledger, psycopg.connect(postgres_url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        open_plan(ledger)
+        inside = ledger.within(connection)
+        assert len(inside.history("P-1")) == 1
+        paid = pay(ledger, OPENED_ON, "bank-1")
+        opened = [attrs.evolve(event, sequence=0, stream_id="P-2") for event in ledger.history("P-1")[:1]]
+        for late in (paid, [*opened, *paid]):
+            with pytest.raises(ConcurrentChange):
+                inside._store.append(late)
+        inside._store.append(opened)
+        connection.commit()
+        assert [event.version for event in ledger.history("P-2")] == [1]
+        assert ledger.history("P-1")[1:] == paid
+
+
+def test_a_ledger_of_a_shared_database_records_in_a_callers_transaction(service: Service, shared_url: str) -> None:
+    """Closing the ledger of the transaction leaves both the transaction and the database open."""
+    name = service.table.removesuffix("_orders")
+    with Database.open(shared_url, connections=2) as database, service.connect() as connection:
+        ledger = database.ledger(name)
+        service.save(connection, "order-1")
+        with ledger.within(connection) as inside:
+            paid = pay(inside, OPENED_ON, "bank-1")
+            assert inside.history("P-1")[1:] == paid
+        connection.commit()
+        assert ledger.history("P-1")[1:] == paid
+    assert service.rows() == ["order-1"]
 
 
 def test_a_payment_of_another_meanwhile_is_decided_again(service: Service) -> None:

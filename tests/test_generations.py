@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import Any
 
 import pytest
 
 from ledger import Ledger
 from ledger.projections.builtin import PERIODS
 from ledger.readmodel.runner import Runner
+from ledger.store import Generation
+from ledger.store.views import SqlViewStore
 from tests import crash_worker
 from tests.crash_worker import Location, answers
 from tests.examples import OPENED_ON, open_plan, pay
@@ -96,6 +99,37 @@ def test_what_was_to_be_read_stays_to_be_read(nine_plans: Location, books: Ledge
             stop.set()
         assert paying.result(timeout=60) >= 1
     assert books.verify().differences == ()
+
+
+@pytest.mark.parametrize("promoted_first", [False, True])
+def test_a_payment_just_before_a_promotion_stays_to_be_read(
+    nine_plans: Location, books: Ledger, monkeypatch: pytest.MonkeyPatch, *, promoted_first: bool
+) -> None:
+    """A generation that is built meets a payment that is applied to the old one, before or after that is retired."""
+    promote, advance = SqlViewStore.promote, SqlViewStore.advance
+    waited: list[int] = []
+
+    def pay_and_promote(views: SqlViewStore, built: Generation, **how: Any) -> bool:
+        monkeypatch.setattr(SqlViewStore, "promote", promote)
+        promoted: list[bool] = []
+
+        def promote_and_advance(views: SqlViewStore, before: Generation, after: Generation, **change: Any) -> bool:
+            monkeypatch.setattr(SqlViewStore, "advance", advance)
+            promoted.append(promote(views, built, **how))
+            return advance(views, before, after, **change)
+
+        if promoted_first:
+            monkeypatch.setattr(SqlViewStore, "advance", promote_and_advance)
+        with nine_plans.open() as other:
+            paid = pay(other, OPENED_ON, "bank-new", amount="1.00", plan_id="P-7")[-1].sequence
+            waited.append(other.wait(paid))
+            assert reader.wait(paid, timeout=0) == paid
+        return promoted[0] if promoted else promote(views, built, **how)
+
+    monkeypatch.setattr(SqlViewStore, "promote", pay_and_promote)
+    with Ledger.open(nine_plans.url, name=nine_plans.name, catch_up=False) as reader:
+        assert books.rebuild().differences == ()
+        assert reader.wait(waited[0], timeout=0) == waited[0]
 
 
 def test_a_rebuild_that_was_cut_off_goes_on_where_it_stopped(books: Ledger) -> None:

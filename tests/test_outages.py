@@ -1,23 +1,24 @@
 """The database goes away in the midst of work: connections are cut, the server restarts, the disk is full."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from ledger import ConcurrentChange, Ledger
+from ledger import ConcurrentChange, Ledger, StoreUnavailable
 from ledger.commands import Metadata, RecordPayment
 from ledger.decide import decide
 from ledger.events import PaymentMade, RecordedEvent
-from ledger.store import postgres
 from tests import crash_worker, workers
 from tests.crash_worker import Location
 from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
@@ -130,12 +131,9 @@ def test_a_change_of_views_that_is_cut_off_is_made_once(near: Ledger, far: Ledge
     assert (proxy.cuts, near.verify().differences) == (3, ())
 
 
-def test_a_client_that_vanishes_silently_holds_nobody_up(
-    near: Ledger, proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_vanishes_silently_holds_nobody_up(near: Ledger, proxy: Proxy, name: str) -> None:
     """A node that is gone without a word, holding the ledger's lock, keeps no other from writing for long."""
-    monkeypatch.setattr(postgres, "_TIMEOUT", 2)
-    with Ledger.open(proxy.url, name=name) as vanishing, ThreadPoolExecutor(1) as pool:
+    with Ledger.open(proxy.url, name=name, timeout=2) as vanishing, ThreadPoolExecutor(1) as pool:
         proxy.arm(b"COMMIT", cut="silently")
         vanished = pool.submit(vanishing.execute_all, crash_worker.bulk())
         assert len(open_plan(near)) == 1
@@ -155,6 +153,11 @@ class Server:
 
         self._server, self._execute = get_server(folder), pgexec
         self.url = self._server.get_uri()
+
+    @property
+    def log(self) -> str:
+        """The server's log so far."""
+        return Path(self._server.log).read_text()
 
     def control(self, action: str, mode: str) -> None:
         """Stop or restart: `fast` rolls back what is open, `immediate` is a crash."""
@@ -206,6 +209,75 @@ def test_a_server_that_restarts_under_load_loses_and_doubles_nothing(server: Ser
         follower.send("stop")
         assert follower.end() == 0
         _check_payments(reader, told)
+
+
+def test_conflicts_leave_no_errors_in_the_log_of_the_server(server: Server, name: str) -> None:
+    """A version that is taken, in a save of one event, of several plans or of hundreds, is no error to the server."""
+    with Ledger.open(server.url, name=name) as ledger:
+        open_plan(ledger)
+        mine, theirs = _payment(ledger, "bank-1"), _payment(ledger, "bank-2")
+        ledger._store.append(theirs)
+        before = list(ledger.events())
+        for others in (1, 2, 600):
+            plan_ids = ["P-1", *(f"Q-{number}" for number in range(1, others))]
+            copies = [event for plan_id in reversed(plan_ids) for event in crash_worker.renamed(mine, plan_id)]
+            with pytest.raises(ConcurrentChange):
+                ledger._store.append(copies)
+        assert list(ledger.events()) == before
+        assert "ERROR" not in server.log
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_after_an_outage_all_connections_are_found_anew(server: Server, name: str, mode: str) -> None:
+    """Ten threads with connections of before the restart: each call succeeds, writes, lists and snapshots too."""
+    with Ledger.open(server.url, name=name) as ledger, ThreadPoolExecutor(10) as pool:
+        open_plan(ledger)
+        calls: list[Callable[[int], Any]] = [
+            lambda number: pay(ledger, OPENED_ON, f"bank-{number}", amount="0.01"),
+            lambda _: ledger.overdue(as_of=OPENED_ON),
+            lambda _: ledger.positions(as_of=OPENED_ON),
+        ]
+        for again in range(2):
+            list(pool.map(lambda number: calls[number % 3](number), range(30 * again, 30 * again + 30)))
+            server.control("restart", mode)
+        assert len(ledger.positions(as_of=OPENED_ON)) == 1
+
+
+def test_a_server_that_stays_away_is_waited_for_as_long_as_was_asked(server: Server, name: str) -> None:
+    """`timeout` limits the waiting; the error is a sentence, and once the server is back the same call succeeds."""
+    with Ledger.open(server.url, name=name, timeout=0.5) as ledger:
+        open_plan(ledger)
+        server.control("stop", "fast")
+        with pytest.raises(StoreUnavailable, match="no server answers; start the server"):
+            pay(ledger, OPENED_ON, "bank-1")
+        server.control("restart", "fast")  # started with the same options
+        assert pay(ledger, OPENED_ON, "bank-1")
+
+
+# ---- a writer that stands still
+
+
+def test_a_writer_that_stands_still_in_postgres_is_named_by_the_others(postgres_url: str, name: str) -> None:
+    """A session that holds the ledger's lock and does not go on: the others give up in time and say for what."""
+    with Ledger.open(postgres_url, name=name, timeout=0.5) as ledger, psycopg.connect(postgres_url) as still:
+        open_plan(ledger)
+        still.execute(f"SELECT pg_advisory_xact_lock('{name}_events'::regclass::oid::bigint)")
+        with pytest.raises(StoreUnavailable, match="another session has held a lock .* for 0.5 seconds"):
+            pay(ledger, OPENED_ON, "bank-1")
+        still.rollback()
+        assert pay(ledger, OPENED_ON, "bank-1")
+
+
+def test_a_writer_that_stands_still_in_a_file_is_named_by_the_others(tmp_path: Path) -> None:
+    """The same of a process that is writing to an SQLite file."""
+    path = tmp_path / "books.db"
+    with Ledger.open(f"sqlite:///{path}", timeout=0.5) as ledger, closing(sqlite3.connect(path)) as still:
+        open_plan(ledger)
+        still.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="another process was writing to it for 0.5 seconds"):
+            pay(ledger, OPENED_ON, "bank-1")
+        still.rollback()
+        assert pay(ledger, OPENED_ON, "bank-1")
 
 
 def _check_payments(ledger: Ledger, told: list[tuple[list[tuple[str, str]], list[str]]]) -> None:

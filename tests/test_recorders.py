@@ -36,7 +36,8 @@ class OnSqlite:
             database.close()
 
     def create_recorder(self) -> LibraryRecorder:
-        connected = sqlite.connect(str(self.folder / f"{next(_names)}.db"), create=True)
+        path = str(self.folder / f"{next(_names)}.db")
+        connected = sqlite.connect(path, create=True, connections=20, timeout=30)
         self.databases.append(connected.database)
         recorder = LibraryRecorder(connected.recorder(connected.database, "books"))
         schema.prepare(connected.database, "test", "books", recorder.ddl(), create=True)
@@ -62,7 +63,10 @@ class OnPostgres:
     def create_recorder(self) -> LibraryRecorder:
         from ledger.store import postgres  # noqa: PLC0415 - needs the extra
 
-        name, connected = f"conforms_{next(_names)}_{uuid4().hex[:6]}", postgres.connect(self.url)
+        name, connected = (
+            f"conforms_{next(_names)}_{uuid4().hex[:6]}",
+            postgres.connect(self.url, connections=20, timeout=30),
+        )
         self.databases.append(connected.database)
         recorder = LibraryRecorder(connected.recorder(connected.database, name))
         schema.prepare(connected.database, "test", name, recorder.ddl(), create=True)

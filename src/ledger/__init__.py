@@ -8,6 +8,7 @@ The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py
 
 import logging as _logging
 
+from ledger.database import Database as Database
 from ledger.dates import EndOfDay as EndOfDay
 from ledger.errors import CommandRefused as CommandRefused
 from ledger.errors import ConcurrentChange as ConcurrentChange

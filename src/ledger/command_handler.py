@@ -5,8 +5,9 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import chain, count, islice
+from threading import Lock
 
 from ledger import telemetry
 from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand, ReverseAllocation
@@ -40,9 +41,9 @@ class CommandHandler:
     """Executes commands on a store, many in one transaction. An allocation is decided on two streams.
 
     A handler can keep the deciders of streams for the next commands, so that a history that comes in pieces, as in an
-    import, is loaded and derived once: those touched last. Streams may be written by others meanwhile. The ledger's
-    last sequence tells whether anybody did; then a kept decider that refuses, or finds nothing new, is asked again
-    after loading. A version that is taken drops all deciders.
+    import, is loaded and derived once: those touched last. Threads that share it then take turns. Streams may be
+    written by others meanwhile. The ledger's last sequence tells whether anybody did; then a kept decider that refuses,
+    or finds nothing new, is asked again after loading. A version that is taken drops all deciders.
     """
 
     def __init__(self, store: Store, *, keep: int = 0) -> None:
@@ -52,6 +53,7 @@ class CommandHandler:
         self._current = set[Stream]()  # the kept streams that only this one has written to, up to `_through`
         self._through = 0
         self._held = 0
+        self._turn = Lock()
 
     def execute(self, commands: Group, *, dry_run: bool = False) -> list[Decided]:
         """Decide the commands in order and record all their events at once, or nothing.
@@ -74,7 +76,8 @@ class CommandHandler:
         with telemetry.span("ledger.command", command=kind, commands=len(commands)):
             for attempt in count(1):
                 try:
-                    return self._attempt(groups, dry_run=dry_run)
+                    with self._turn if self._keep else nullcontext():  # deciders change as they decide
+                        return self._attempt(groups, dry_run=dry_run)
                 except ConcurrentChange as error:
                     if attempt == _ATTEMPTS:
                         raise ConcurrentChange(plan_id=error.plan_id, attempts=attempt) from error

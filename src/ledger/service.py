@@ -1,5 +1,6 @@
 """Ledger: the facade. Commands, queries, operations. The only place that knows a clock."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -46,7 +47,7 @@ from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
 from ledger.receipt import ReceiptRow
 from ledger.state import Status
-from ledger.store import Store, open_store
+from ledger.store import TIMEOUT, Store, open_store
 from ledger.telemetry import Progress
 from ledger.terms import PlanTerms
 
@@ -66,7 +67,8 @@ _PAGE = 5_000
 """Events read at a time."""
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the instant, by the clock of this machine."""
     return datetime.now(UTC)
 
 
@@ -110,12 +112,13 @@ class Ledger:
         *,
         projections: Sequence[Projection] = (),
         catch_up: bool = True,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._open_store: Store | None = store
         self._catch_up = catch_up
         self._clock = _checked(clock)
         self._lock = Lock()
+        self._process = os.getpid()
         self._runners: dict[str, Runner] = {}
         for projection in (
             PERIODS,
@@ -140,7 +143,8 @@ class Ledger:
         views: str | None = None,
         projections: Sequence[Projection] = (),
         catch_up: bool = True,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
+        timeout: float = TIMEOUT,
     ) -> Self:
         """Open the ledger `name` in a store: `memory://`, `sqlite:///PATH` or `postgresql://…`.
 
@@ -149,10 +153,11 @@ class Ledger:
         far as a follower has brought them, and `wait` waits until that is far enough. `projections` are read models of
         your own, beside the one that the lists are read from. A database that may only be read, as
         `sqlite:///PATH?mode=ro` or by a PostgreSQL role, answers every query and is not changed: without `views` its
-        read models are derived in memory. Raises `InvalidArgument` for another URL or name,
-        `StoreUnavailable` if the store cannot be opened or the ledger is not there.
+        read models are derived in memory. `timeout` is the number of seconds that a call waits for a database that is
+        away or locked. Raises `InvalidArgument` for another URL or name, `StoreUnavailable` if the store cannot be
+        opened or the ledger is not there.
         """
-        store = open_store(url, name, create=create, views=views, catch_up=catch_up)
+        store = open_store(url, name, create=create, views=views, catch_up=catch_up, timeout=timeout)
         try:
             return cls(store, projections=projections, catch_up=catch_up, clock=clock)
         except BaseException:
@@ -599,6 +604,9 @@ class Ledger:
 
     @property
     def _store(self) -> Store:
+        if os.getpid() != self._process:
+            reason = "it was opened by another process"
+            raise StoreUnavailable(store="Ledger", reason=reason, remedy="open it after the fork, in each process")
         if self._open_store is None:
             raise StoreUnavailable(store="Ledger", reason="it is closed", remedy="open it again")
         return self._open_store

@@ -3,12 +3,14 @@
 A generation is built beside the live one: backfilled plan by plan as of one sequence, so that each plan is derived
 once, then caught up by batches of events, verified where it replaces another, and promoted. The first generation is
 built in the same way, with none before it. A plan whose history cannot be read is put into quarantine and stops no
-other. Several processes may work at once: the checkpoint moves in the transaction that changes the rows, and only from
-where it was.
+other. One thread of one process works at a time; should several do, the checkpoint moves in the transaction that
+changes the rows, and only from where it was.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
 from typing import TypeVar
 
 import attrs
@@ -33,6 +35,15 @@ _BATCH = 20_000
 _PLANS = 2_000
 """Plans that are derived per transaction, at most: so many are in memory."""
 
+_POLL_INTERVAL = 0.01
+"""Seconds between two looks at how far another process has come."""
+
+_STALLED = 5
+"""Seconds after which the work of another process that has not come further is done again."""
+
+_LAST = 2**63 - 1
+"""No sequence is higher."""
+
 _RETRIED = 100
 """Plans in quarantine that a catch-up tries again, at most."""
 
@@ -46,6 +57,8 @@ class Runner:
         self._views = store.views
         self._definition = projection.definition()
         self._checked = ""  # the generation whose rows were found to be there
+        self._working = Lock()
+        self._done: Generation | None = None  # where the last catch-up of this process came to
 
     # ---- generations
 
@@ -67,7 +80,7 @@ class Runner:
         if catch_up:
             return self._tables(self.catch_up(progress))
         live, last = self.live(), self._store.last_sequence()
-        if live is None or live.version < self.projection.version:
+        if live is None or self._is_older(live):
             raise NotCaughtUp(wanted=last, reached=0, seconds=0)
         self._check_ledger(live, last)
         return self._tables(live)
@@ -120,12 +133,40 @@ class Runner:
     def catch_up(self, progress: Progress | None = None) -> Generation:
         """Apply all events recorded so far and return the live generation. The first one is built if there is none.
 
-        Others may go on writing: it ends where the ledger ended when it was called.
+        Others may go on writing: it ends where the ledger ended when it was called. One thread of a process works at a
+        time, and one process: the others wait for it, and return what it has reached if that is far enough for them.
         """
+        live, last = self.live(), self._store.last_sequence()
+        if live is not None and live.reached >= last and not (live.quarantined or self._is_older(live)):
+            self._check_ledger(live, last)
+            return live
+        with self._working:
+            done = self._done
+            if done is not None and live is not None and done.number == live.number and done.reached >= last:
+                return done  # the thread before this one has applied more than was recorded when it was asked
+            self._done = self._catch_up_in_turn(last, progress)
+            return self._done
+
+    def _catch_up_in_turn(self, last: int, progress: Progress | None) -> Generation:
+        """Catch up as the only process that does, or wait while another one gets on with it."""
+        before, ends = self._generations(), time.monotonic() + _STALLED
+        while True:
+            with self._views.catch_up_lock(self.projection.name) as works:
+                if works() or time.monotonic() > ends:
+                    return self._catch_up(progress)
+            time.sleep(_POLL_INTERVAL)
+            generations = self._generations()
+            for one in generations:
+                if one.live and one.reached >= last and not self._is_older(one):
+                    return one
+            if generations != before:  # the other one gets on; if it stands still, its work is done again here
+                before, ends = generations, time.monotonic() + _STALLED
+
+    def _catch_up(self, progress: Progress | None) -> Generation:
         while True:
             live, last = self.live(), self._store.last_sequence()
             try:
-                if live is None or live.version < self.projection.version:
+                if live is None or self._is_older(live):
                     return self._promote(self._build(self._next(live), last, progress), over=live)
                 self._check_ledger(live, last)
                 return self._advance(live, last, progress)
@@ -133,6 +174,9 @@ class Runner:
                 now = self.live()
                 if now is None or (live is not None and now.number == live.number):
                     raise  # no other generation has been promoted meanwhile
+
+    def _is_older(self, generation: Generation) -> bool:
+        return generation.version < self.projection.version
 
     def _advance(self, generation: Generation, last: int, progress: Progress | None = None) -> Generation:
         """Apply events by batches up to a sequence, and try plans in quarantine again."""
@@ -182,7 +226,10 @@ class Runner:
                 _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
             if not unreadable and not release:
                 return after
-        return self._found(before)
+        found = self._found(before)
+        if before.live and not found.live:
+            raise dropped(before)  # or will be at once: another one answers
+        return found
 
     def _derive(self, replayed: Iterable[Replayed]) -> tuple[list[PlanRows], list[Quarantined]]:
         """Return the rows of plans, and the plans that have none since they cannot be read or derived."""
@@ -257,7 +304,9 @@ class Runner:
         """Make a generation live; the one before it, which goes on reading meanwhile, must not have read further."""
         while True:
             generation = self._build(fresh, self._store.last_sequence())
-            last = self._store.last_sequence()  # now, or the live one could have read further
+            last = self._store.last_sequence()
+            if over is None or over.reached <= last:
+                last = _LAST  # only what has read past the end, as after restoring the ledger, need not be reached
             if not generation.live and self._views.promote(generation, over=over, last=last):
                 _log.info("%s has been promoted", generation.name)
                 if over is not None:

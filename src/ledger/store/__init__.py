@@ -2,6 +2,8 @@
 
 from contextlib import AbstractContextManager
 
+from ledger.store.port import CONNECTIONS as CONNECTIONS
+from ledger.store.port import TIMEOUT as TIMEOUT
 from ledger.store.port import WHOLE as WHOLE
 from ledger.store.port import EventReader as EventReader
 from ledger.store.port import EventWriter as EventWriter
@@ -14,6 +16,7 @@ from ledger.store.port import RawEvent as RawEvent
 from ledger.store.port import ReaderAddress as ReaderAddress
 from ledger.store.port import Statement as Statement
 from ledger.store.port import Store as Store
+from ledger.store.port import StoreFactory as StoreFactory
 from ledger.store.port import TableChange as TableChange
 from ledger.store.port import Value as Value
 from ledger.store.port import Values as Values
@@ -22,17 +25,38 @@ from ledger.store.port import dropped as dropped
 from ledger.telemetry import Progress
 
 
-def open_store(url: str, name: str, *, create: bool = True, views: str | None = None, catch_up: bool = True) -> Store:
+def open_store(
+    url: str,
+    name: str,
+    *,
+    create: bool = True,
+    views: str | None = None,
+    catch_up: bool = True,
+    timeout: float = TIMEOUT,
+) -> Store:
     """Open the store that a URL names: `memory://`, `sqlite:///PATH` or `postgresql://…`; import only that one.
 
     `views` names another database for the tables of projections. Where they cannot be written, as at
-    `sqlite:///PATH?mode=ro`, they are made in memory, or, without `catch_up`, read as they are. Raises
-    `InvalidArgument` for another URL and for a name that is no plain lower-case word, `StoreUnavailable` if the
-    database cannot be opened, or, without `create`, if there is no such ledger in it.
+    `sqlite:///PATH?mode=ro`, they are made in memory, or, without `catch_up`, read as they are. `timeout` is the number
+    of seconds that a call waits for a database that is away or locked. Raises `InvalidArgument` for another URL and for
+    a name that is no plain lower-case word, `StoreUnavailable` if the database cannot be opened, or, without `create`,
+    if there is no such ledger in it.
     """
     from ledger.store.opening import open_at
 
-    return open_at(url, name, create=create, views=views, catch_up=catch_up)
+    return open_at(url, name, create=create, views=views, catch_up=catch_up, timeout=timeout)
+
+
+def open_database(
+    url: str, *, connections: int, timeout: float = TIMEOUT, create: bool = True, views: str | None = None
+) -> StoreFactory:
+    """Open the database that a URL names, for any number of ledgers that share up to so many connections.
+
+    Raises as `open_store` does.
+    """
+    from ledger.store.opening import OpenDatabase
+
+    return OpenDatabase(url, views=views, create=create, connections=connections, timeout=timeout)
 
 
 def open_reader(address: ReaderAddress) -> AbstractContextManager[EventReader]:

@@ -51,6 +51,11 @@ class NoViews:
         self._refuse()
         yield  # type: ignore[unreachable]
 
+    @contextmanager
+    def catch_up_lock(self, projection: str) -> Iterator[Callable[[], bool]]:
+        self._refuse()
+        yield  # type: ignore[unreachable]
+
     def _refuse(self) -> NoReturn:
         reason = "lists are answered from committed events, not inside a caller's transaction"
         raise StoreUnavailable(store=self.label, reason=reason, remedy="ask the ledger itself after the commit")

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from eventsourcing.persistence import IntegrityError
 
-from ledger.errors import ConcurrentChange, InvalidArgument
+from ledger.errors import ConcurrentChange, InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.caller import NoViews
@@ -93,7 +93,15 @@ class RecorderEvents:
         """Return up to `limit` of a stream's events with a version above `after`, oldest first."""
         with unavailable(self.label):
             rows = self._recorder.stream(kind, stream_id, through=self.through, after=after, limit=limit)
+        for row in rows:
+            self._check(row, kind, stream_id)
         return list(map(self.decode, rows))
+
+    def _check(self, row: StoredRow, kind: str, *asked: str) -> None:
+        """Check that a row is of a stream that was asked for: never answer with another plan's money."""
+        if row[1] != kind or row[2] not in asked:
+            reason = f"asked for {kind} {asked[0]}, it answered with {row[1]} {row[2]}"
+            raise StoreUnavailable(store=self.label, reason=reason, remedy="open it again")
 
     def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:
         """Return the events of several streams, each oldest first."""
@@ -108,6 +116,8 @@ class RecorderEvents:
         with unavailable(self.label):
             rows = self._recorder.streams(kind, stream_ids, through=self.through)
         for row in rows:
+            if row[1] != kind or row[2] not in found:
+                self._check(row, kind, *stream_ids)
             found[row[2]].append(read(row))
         return found
 

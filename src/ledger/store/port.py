@@ -13,6 +13,12 @@ import attrs
 from ledger.errors import CorruptHistory, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
 
+CONNECTIONS = 20
+"""Connections to a database, at most."""
+
+TIMEOUT = 30
+"""Seconds that a call waits for a database that is away or locked."""
+
 # ---- events
 
 
@@ -285,6 +291,10 @@ class ViewStore(Protocol):
         """
         ...
 
+    def catch_up_lock(self, projection: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Try to be the process that catches a projection up inside this block; used as `leader_lock` is."""
+        ...
+
 
 class Store(EventReader, EventWriter, Protocol):
     """A ledger's events, with the store of its views."""
@@ -304,4 +314,19 @@ class Store(EventReader, EventWriter, Protocol):
 
     def close(self) -> None:
         """Release connections; the store cannot be used afterwards."""
+        ...
+
+
+class StoreFactory(Protocol):
+    """An open database, which makes the stores of its ledgers; they share its connections."""
+
+    def store(self, name: str, *, catch_up: bool = True) -> Store:
+        """Return the store of a ledger; closing it leaves the database open. Raises as `open_store` does.
+
+        Views that cannot be written are made in memory or, without `catch_up`, read as they are.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the connections; no ledger of this database can be used afterwards."""
         ...

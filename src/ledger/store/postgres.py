@@ -1,44 +1,40 @@
 """The store in PostgreSQL."""
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import psycopg
-from eventsourcing.persistence import IntegrityError
+from eventsourcing.persistence import IntegrityError, OperationalError
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import LockNotAvailable, SerializationFailure
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
-from psycopg_pool import ConnectionPool
 
 from ledger.errors import InvalidArgument
 from ledger.store.caller import checked
 from ledger.store.errors import shown, unavailable
+from ledger.store.pool import Pool, retrying
 from ledger.store.port import RawEvent
 from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, library_errors
 
 T = TypeVar("T")
 
-_TIMEOUT = 30
-"""Seconds that a call waits for a server that is away, as while it restarts."""
-
 _CREATING = 0x1ED6E5
 """Key of the advisory lock under which the schema changes: IF NOT EXISTS is not safe in two sessions."""
+
+_SEED = 0x1ED6E4
+"""Of the keys of the locks that have names."""
 
 _MANY = 500
 """From so many events on, a save is copied in instead of passed as parameters."""
 
-_CONNECTIONS = 20
-
-
-def _limit_idle_transactions(connection: Connection[Any]) -> None:
-    """Have the server end a transaction whose client has vanished: it would hold the ledger's lock for hours."""
-    connection.execute(f"SET idle_in_transaction_session_timeout = '{_TIMEOUT}s'".encode())
+_CONNECT_TIMEOUT = 10
+"""Seconds that one attempt to connect may take, at most."""
 
 
 @lru_cache(maxsize=256)
@@ -51,16 +47,31 @@ class PostgresDatabase:
 
     text = 'TEXT COLLATE "C"'
 
-    def __init__(self, url: str) -> None:
-        self._pool = ConnectionPool(
-            url,
-            kwargs={"autocommit": True, "row_factory": tuple_row},
-            min_size=1,
-            max_size=_CONNECTIONS,
-            timeout=_TIMEOUT,
-            configure=_limit_idle_transactions,
-            open=True,
+    def __init__(self, label: str, url: str, *, connections: int, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._pool = Pool[Connection[Any]](
+            label,
+            self._connect,
+            close=Connection.close,
+            usable=_is_idle,
+            size=connections,
+            timeout=timeout,
+            busy=f"all its {connections} connections were used",
         )
+
+    def _connect(self) -> Connection[Any]:
+        """Connect, with limits on waiting for a lock and on holding one.
+
+        The server ends a transaction whose client has vanished before others give up waiting for its locks.
+        """
+        connect_timeout = max(2, min(_CONNECT_TIMEOUT, int(self._timeout)))
+        connection = psycopg.connect(self._url, autocommit=True, row_factory=tuple_row, connect_timeout=connect_timeout)
+        waiting = max(2, int(self._timeout * 1_000))  # milliseconds
+        connection.execute(
+            f"SET lock_timeout = {waiting}; SET idle_in_transaction_session_timeout = {waiting // 2}".encode()
+        )
+        return connection
 
     def read_only(self, prefix: str) -> bool:
         views = "has_table_privilege(to_regclass(?), 'UPDATE')"
@@ -86,7 +97,7 @@ class PostgresDatabase:
             with cursor.connection.transaction():
                 return change(cursor)
 
-        return self.run(transaction, cut_off=cut_off)
+        return self.run(transaction, writing=True, cut_off=cut_off)
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         def alone(cursor: Cursor) -> T:
@@ -110,9 +121,9 @@ class PostgresDatabase:
             yield lambda sql, parameters: cursor.execute(self.sql(sql), parameters).fetchall()
 
     @contextmanager
-    def leader_lock(self, name: str) -> Iterator[Callable[[], bool]]:
+    def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Hold a lock of the session: the server frees it when the connection is gone, however it went."""
-        key = f"'{name}'::regclass::oid::bigint"
+        key = f"hashtextextended('{table}'::regclass::oid::text || '{name}', {_SEED})"
         with library_errors(psycopg.Error), self.connection() as connection:
             ((locked,),) = connection.execute(f"SELECT pg_try_advisory_lock({key})".encode()).fetchall()
             if not locked:
@@ -125,36 +136,65 @@ class PostgresDatabase:
                     connection.execute(f"SELECT pg_advisory_unlock({key})".encode())
 
     @contextmanager
-    def connection(self) -> Iterator[Connection[Any]]:
-        """Yield a connection of the pool; one that broke meanwhile is not given back to others."""
-        connection = self._pool.getconn()
-        try:
+    def connection(self, *, for_itself: bool = False) -> Iterator[Connection[Any]]:
+        """Yield a connection that answers, the one that this thread holds unless it is `for_itself`."""
+        held = self._pool.held
+        nested = held is not None and not (held.closed or for_itself)
+        lend = self._pool.lent if nested or (held is None and not for_itself) else self._pool.lent_for_itself
+        with ExitStack() as stack:
+            connection: Connection[Any] | None = None
+            for again in retrying(self._timeout):
+                try:
+                    connection = stack.enter_context(lend())
+                except psycopg.OperationalError:
+                    if not again:
+                        raise
+                else:
+                    if nested or not again or _answers(connection):
+                        break
+                    stack.close()
+            assert connection is not None  # the last attempt ends the loop, or raises
             yield connection
-        finally:
-            self._pool.putconn(connection)
 
     def tables(self, prefix: str) -> list[str]:
         sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() AND left(tablename, ?) = ?"
         return [name for (name,) in self.query(sql, (len(prefix), prefix))]
 
-    def run(self, task: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
+    def run(
+        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+    ) -> T:
         """Run a task on a connection, and again on another if that broke, as when the server restarts.
 
         `cut_off` is told of each time: what was cut off may have been committed nevertheless.
         """
-        deadline = time.monotonic() + _TIMEOUT
-        while True:
-            with library_errors(psycopg.Error), self.connection() as connection:
+        held = self._pool.held
+        reading = held is not None and not (
+            held.closed or _is_idle(held)
+        )  # a snapshot: what is written meanwhile does not belong in it
+        with library_errors(psycopg.Error):
+            for again in retrying(self._timeout):
+                lost = held is not None and held.closed  # it held a lock, for one: the task goes on without it
+                lend = self._pool.lent_for_itself if lost or (reading and writing) else self._pool.lent
+                lent: Connection[Any] | None = None
                 try:
-                    return task(connection.cursor(binary=True))
+                    with lend() as lent:
+                        return task(lent.cursor(binary=True))
+                except LockNotAvailable as error:
+                    reason = f"another session has held a lock that this call needs for {self._timeout:g} seconds"
+                    raise OperationalError(reason) from error
                 except psycopg.OperationalError:
-                    if not connection.closed or time.monotonic() > deadline:
+                    if (reading and not writing) or not again or (lent is not None and not lent.closed):
                         raise
-                    if cut_off is not None:
+                    if lent is not None and cut_off is not None:
                         cut_off()
+        raise AssertionError  # the last attempt returns or raises
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _is_idle(connection: Connection[Any]) -> bool:
+    return connection.info.transaction_status == TransactionStatus.IDLE
 
 
 def _answers(connection: Connection[Any]) -> bool:
@@ -171,15 +211,22 @@ class CallersPostgres(PostgresDatabase):
     def __init__(self, connection: Connection[Any]) -> None:
         self._callers = connection
 
-    def run(self, task: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
+    def run(
+        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+    ) -> T:
         """Run a task in a savepoint: an error leaves the caller's transaction as it was. Nothing is repeated."""
         with library_errors(psycopg.Error):
             if self._callers.info.transaction_status == TransactionStatus.IDLE:
                 if self._callers.autocommit:
                     raise psycopg.ProgrammingError("the connection commits by itself: begin a transaction first")
                 self._callers.execute("SELECT 1")  # begins one: the block below would commit its own
-            with self._callers.transaction():
-                return task(self._callers.cursor(binary=True, row_factory=tuple_row))
+            try:
+                with self._callers.transaction():
+                    return task(self._callers.cursor(binary=True, row_factory=tuple_row))
+            except SerializationFailure as error:  # a version that was taken after the caller's snapshot
+                if not writing:
+                    raise
+                raise _taken() from error
 
     def close(self) -> None:
         """The caller closes the connection."""
@@ -205,10 +252,23 @@ class PostgresRecorder(SqlRecorder):
         super().__init__(database, prefix)
         events, columns = self.events_table, "kind, stream_id, version, tag, state"
         self._lock = f"SELECT pg_advisory_xact_lock('{events}'::regclass::oid::bigint)"
+        given = "unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[])"
         self._save = (
-            f"WITH locked AS MATERIALIZED ({self._lock}), notified AS (SELECT pg_notify('{events}', '')) "
-            f"INSERT INTO {events} ({columns}) SELECT one.* FROM locked, notified, unnest("
-            "%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[]) AS one RETURNING sequence"
+            f"WITH locked AS MATERIALIZED ({self._lock}), notified AS (SELECT pg_notify('{events}', '')), "
+            f"given AS (SELECT * FROM {given} WITH ORDINALITY AS one({columns}, number)), "
+            f"first AS (INSERT INTO {events} ({columns}) SELECT {columns} FROM locked, notified, given "
+            "WHERE number = 1 ON CONFLICT (kind, stream_id, version) DO NOTHING RETURNING sequence), "
+            f"rest AS (INSERT INTO {events} ({columns}) SELECT {columns} FROM first, given "
+            "WHERE number > 1 ORDER BY number RETURNING sequence) "
+            "SELECT sequence FROM first UNION ALL SELECT sequence FROM rest"
+        ).encode()
+        self._save_all = (
+            f"INSERT INTO {events} ({columns}) SELECT * FROM {given} "
+            "ON CONFLICT (kind, stream_id, version) DO NOTHING RETURNING sequence"
+        ).encode()
+        self._taken = (
+            f"SELECT 1 FROM {events} JOIN unnest(%s::text[], %s::text[], %s::bigint[]) "
+            "AS given(kind, stream_id, version) USING (kind, stream_id, version) LIMIT 1"
         ).encode()
         self._copy = f"COPY {events} (sequence, {columns}) FROM STDIN (FORMAT BINARY)".encode()
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
@@ -224,16 +284,20 @@ class PostgresRecorder(SqlRecorder):
             cut_off.append(None)
 
         try:
-            if len(events) < _MANY:
-                return self.database.run(lambda cursor: self._insert_at_once(cursor, events), cut_off=count_cut)
-            return self.database.write(lambda cursor: self._copy_in(cursor, events), cut_off=count_cut)
+            if len(events) < _MANY and len({event[1:3] for event in events}) == 1:
+                save = partial(self._insert_in_stream, events=events)
+                return self.database.run(save, writing=True, cut_off=count_cut)
+            return self.database.write(lambda cursor: self.insert_within(cursor, events), cut_off=count_cut)
         except IntegrityError:
             if cut_off and (sequences := self._saved_before(events)):
                 return sequences  # the answer was lost, the save was not
             raise
 
     def insert_within(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
-        return (self._insert_at_once if len(events) < _MANY else self._copy_in)(cursor, events)
+        cursor.execute(self._lock)
+        sequences = (self._insert_at_once if len(events) < _MANY else self._copy_in)(cursor, events)
+        cursor.execute(f"NOTIFY {self.events_table}".encode())
+        return sequences
 
     def _saved_before(self, events: Sequence[RawEvent]) -> list[int]:
         """Return the sequences of these events if they are saved, each to the byte; otherwise an empty list."""
@@ -245,15 +309,27 @@ class PostgresRecorder(SqlRecorder):
         found = [saved.get(event[1:], 0) for event in events]
         return found if all(found) else []
 
-    def _insert_at_once(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
-        """Insert some events in one statement."""
+    def _insert_in_stream(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
+        """Insert events of one stream in one statement: all of them, or none where the first version is taken.
+
+        A conflict is no error to the server, so it is not logged there as one.
+        """
         _, *columns = map(list, zip(*events, strict=True))
         cursor.execute(self._save, columns)
-        return [sequence for (sequence,) in cursor.fetchall()]
+        return _complete(cursor, events)
+
+    def _insert_at_once(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
+        """Insert some events of several streams, under the lock."""
+        _, *columns = map(list, zip(*events, strict=True))
+        cursor.execute(self._save_all, columns)
+        return _complete(cursor, events)
 
     def _copy_in(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
-        """Insert many events, with sequences reserved under the lock."""
-        cursor.execute(self._lock)
+        """Insert many events, with sequences reserved, under the lock."""
+        _, kinds, stream_ids, versions, _, _ = map(list, zip(*events, strict=True))
+        cursor.execute(self._taken, (kinds, stream_ids, versions))
+        if cursor.fetchall():
+            raise _taken()
         cursor.execute(self._reserve, (len(events),))
         sequences = [sequence for (sequence,) in cursor.fetchall()]
         assert isinstance(cursor, psycopg.Cursor)
@@ -261,13 +337,12 @@ class PostgresRecorder(SqlRecorder):
             copy.set_types(("int8", "text", "text", "int8", "text", "bytea"))
             for sequence, event in zip(sequences, events, strict=True):
                 copy.write_row((sequence, *event[1:]))
-        cursor.execute(f"NOTIFY {self.events_table}".encode())
         return sequences
 
     @contextmanager
     def wait_for_events(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits for the notification that a save sends."""
-        with library_errors(psycopg.Error), self.database.connection() as connection:
+        with library_errors(psycopg.Error), self.database.connection(for_itself=True) as connection:
             connection.execute(SQL("LISTEN {}").format(Identifier(self.events_table)))
 
             def wait(seconds: float) -> bool:
@@ -278,6 +353,18 @@ class PostgresRecorder(SqlRecorder):
             finally:
                 if not connection.closed:
                     connection.execute("UNLISTEN *")
+
+
+def _complete(cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
+    """Return the sequences of inserted events. Raises `IntegrityError` if they are fewer than the events."""
+    sequences = sorted(sequence for (sequence,) in cursor.fetchall())
+    if len(sequences) < len(events):
+        raise _taken()
+    return sequences
+
+
+def _taken() -> IntegrityError:
+    return IntegrityError("a version that is unique in its stream is taken")
 
 
 def _parsed(url: str) -> Mapping[str, Any] | None:
@@ -295,7 +382,7 @@ def _parsed(url: str) -> Mapping[str, Any] | None:
     return given if re.fullmatch(r"[0-9,]*", str(given.get("port", ""))) else None
 
 
-def connect(url: str) -> Connected:
+def connect(url: str, *, connections: int, timeout: float) -> Connected:
     """Connect to the database that the URL names."""
     given = _parsed(url)
     if given is None:
@@ -303,5 +390,7 @@ def connect(url: str) -> Connected:
         raise InvalidArgument(argument="url", given=shown(url), expected=f"postgresql://user@host/database, {escaped}")
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):
-        psycopg.connect(url, connect_timeout=10).close()  # says at once, and why, if it cannot be reached
-        return Connected(label, PostgresDatabase(url), PostgresRecorder)
+        psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT).close()  # says at once, and why, if it cannot be reached
+        return Connected(
+            label, PostgresDatabase(label, url, connections=connections, timeout=timeout), PostgresRecorder
+        )

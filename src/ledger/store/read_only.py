@@ -26,17 +26,18 @@ T = TypeVar("T")
 MODE = "?mode=ro"
 """The end of the URL of a file that is only read."""
 
-_TIMEOUT = 60
-"""Seconds that a reader waits for a checkpoint of somebody who writes."""
-
 
 class ReadOnlyDatabase:
-    """A file as it was when it was opened or, where others have it open and write, as they leave it."""
+    """A file as it was when it was opened or, where others have it open and write, as they leave it.
+
+    A reader waits up to `timeout` seconds for a checkpoint of somebody who writes.
+    """
 
     text = "TEXT"
 
-    def __init__(self, label: str, path: Path) -> None:
+    def __init__(self, label: str, path: Path, *, timeout: float) -> None:
         self._label = label
+        self._timeout = timeout
         self._path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._shm = path.with_name(f"{path.name}-shm")
@@ -110,7 +111,7 @@ class ReadOnlyDatabase:
             connection = self._idle.pop()
         except IndexError:
             connection = sqlite3.connect(
-                self._uri, uri=True, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
+                self._uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
             )
         try:
             yield connection
@@ -134,8 +135,8 @@ class ReadOnlyDatabase:
         del cursor, table, columns, rows
         raise self._refusal()
 
-    def leader_lock(self, name: str) -> AbstractContextManager[Callable[[], bool]]:
-        del name
+    def exclusive(self, name: str, *, table: str) -> AbstractContextManager[Callable[[], bool]]:
+        del name, table
         raise self._refusal()
 
     def _refusal(self) -> StoreUnavailable:
@@ -157,10 +158,10 @@ class ReadOnlyDatabase:
                 self._idle.pop().close()
 
 
-def connect(path: str) -> Connected:
+def connect(path: str, *, timeout: float) -> Connected:
     """Connect to the file at `path`, which must be there."""
     label = f"SQLite file {path}, read only"
     with unavailable(label):
         if not Path(path).exists():
             raise FileNotFoundError("the file does not exist")
-        return Connected(label, ReadOnlyDatabase(label, Path(path)), SqliteRecorder)
+        return Connected(label, ReadOnlyDatabase(label, Path(path), timeout=timeout), SqliteRecorder)

@@ -98,8 +98,11 @@ class Database(Protocol):
         """Yield a `query` that reads every table as of one instant."""
         ...
 
-    def leader_lock(self, name: str) -> AbstractContextManager[Callable[[], bool]]:
-        """Yield a function that returns whether this block holds the lock of that name among all processes."""
+    def exclusive(self, name: str, *, table: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Yield a function that returns whether this block holds the lock of that name among all processes.
+
+        The lock belongs to a table: where schemas have tables of the same name, each has a lock of its own.
+        """
         ...
 
     def tables(self, prefix: str) -> list[str]:

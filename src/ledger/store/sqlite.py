@@ -4,52 +4,64 @@ import json
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
-from uuid import uuid4
 
-from eventsourcing.persistence import InterfaceError
-from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
+from eventsourcing.persistence import OperationalError
 
 from ledger.store.caller import checked
 from ledger.store.errors import unavailable
+from ledger.store.group_commit import GroupCommit, Pending
+from ledger.store.pool import Pool, retrying
 from ledger.store.port import RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
 
 T = TypeVar("T")
 
-_TIMEOUT = 60
-"""Seconds that a writer waits for other processes before it gives up."""
-
 _POLL_INTERVAL = 0.05
 """Seconds between two looks at a file that is waited for."""
 
 
-class _Pool(SQLiteConnectionPool):
-    """The library's pool: one writer at a time, in turn. Every commit is on the disk before it returns."""
-
-    def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()
-        connection.cursor().execute("PRAGMA synchronous = FULL")
-        connection.cursor().execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
-        return connection
-
-
 class SqliteDatabase:
-    """An SQLite database, in a file or in memory."""
+    """An SQLite database, in a file or (`path` None) in memory: one writer at a time, in turn, beside the readers.
+
+    Every commit is on the disk before it returns.
+    """
 
     text = "TEXT"
 
-    def __init__(self, db_name: str) -> None:
-        self._db_name = db_name
-        self._pool = _Pool(db_name=db_name, lock_timeout=_TIMEOUT, pool_timeout=_TIMEOUT)
-        self._usage = Lock()
-        self._in_use = 0
-        self._closed = False
+    def __init__(self, label: str, path: str | None, *, connections: int, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._readers = self._pool(label, size=1 if path is None else connections, busy="all its connections were used")
+        self._writers = self._readers
+        if path is not None:
+            self._writers = self._pool(label, size=1, busy="other threads of this process were writing to it")
+        self._group = GroupCommit(self._commit, timeout=timeout)
+
+    def _pool(self, label: str, *, size: int, busy: str) -> Pool[sqlite3.Connection]:
+        return Pool(
+            label,
+            self._connect,
+            close=sqlite3.Connection.close,
+            usable=lambda connection: not connection.in_transaction,
+            size=size,
+            timeout=self._timeout,
+            busy=busy,
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            ":memory:" if self._path is None else self._path,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
+        return connection
 
     def read_only(self, prefix: str) -> bool:
         del prefix
@@ -65,20 +77,32 @@ class SqliteDatabase:
         return json.dumps(values)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with library_errors(sqlite3.Error), self._cursor(is_writer=False) as cursor:
-            return cursor.execute(sql, parameters).fetchall()
+        with self._errors(), self._readers.lent() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
     def write(self, change: Callable[[Cursor], T]) -> T:
-        with library_errors(sqlite3.Error), self._cursor(is_writer=True) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
-            try:
-                result = change(cursor)
-                cursor.execute("COMMIT")
-            except BaseException:
-                if cursor.connection.in_transaction:
-                    cursor.execute("ROLLBACK")
-                raise
+        self._writers.refuse_another_process()
+        with library_errors(sqlite3.Error):
+            result: T = self._group.make(change)
             return result
+
+    def _commit(self, group: Sequence[Pending]) -> None:
+        """Make changes in one transaction; one that fails is taken back, and keeps no other from being made."""
+        try:
+            with self._errors(), self._writers.lent() as connection:
+                cursor = connection.cursor()
+                cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
+                try:
+                    for one in group:
+                        _make(cursor, one, savepoint=len(group) > 1)
+                    cursor.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    cursor.close()
+        except Exception as error:  # noqa: BLE001 - it is raised where each change is waited for
+            for one in group:
+                one.error = one.error or error
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         return self.write(change)  # a writer is alone in the file
@@ -89,21 +113,22 @@ class SqliteDatabase:
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
-        with library_errors(sqlite3.Error), self._cursor(is_writer=False) as cursor:
-            cursor.execute("BEGIN")
+        with self._errors(), self._readers.lent() as connection:
+            connection.execute("BEGIN")
             try:
-                yield lambda sql, parameters: cursor.execute(sql, parameters).fetchall()
+                yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
             finally:
-                cursor.execute("ROLLBACK")
+                connection.execute("ROLLBACK")
 
     @contextmanager
-    def leader_lock(self, name: str) -> Iterator[Callable[[], bool]]:
+    def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
-        path = ":memory:" if self._pool.is_sqlite_memory_mode else f"{self._db_name}-{name}"
-        if path != ":memory:":
+        del table  # there is one of that name in the file
+        path = ":memory:" if self._path is None else f"{self._path}-{name}"
+        if self._path is not None:
             with library_errors(OSError):
-                _create_file(path, mode=stat.S_IMODE(Path(self._db_name).stat().st_mode))
-        with library_errors(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
+                _create_file(path, mode=stat.S_IMODE(Path(self._path).stat().st_mode))
+        with self._errors(), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
@@ -118,36 +143,36 @@ class SqliteDatabase:
         return [name for (name,) in self.query(sql, (len(prefix), prefix))]
 
     @contextmanager
-    def _cursor(self, *, is_writer: bool) -> Iterator[sqlite3.Cursor]:
-        with self._usage:
-            if self._closed:
-                raise InterfaceError("it is closed")
-            self._in_use += 1
-        try:
-            connection = self._pool.get_connection(is_writer=is_writer)
+    def _errors(self) -> Iterator[None]:
+        with library_errors(sqlite3.Error):
             try:
-                with connection.cursor() as cursor:
-                    cursor.row_factory = None  # tuples
-                    yield cursor
-            finally:
-                self._pool.put_connection(connection)
-        finally:
-            self._stop_using()
-
-    def _stop_using(self) -> None:
-        with self._usage:
-            self._in_use -= 1
-            last = self._closed and not self._in_use
-        if last:
-            self._pool.close()
+                yield
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                reason = f"database is locked: another process was writing to it for {self._timeout:g} seconds"
+                raise OperationalError(reason) from error
 
     def close(self) -> None:
-        """Refuse further calls; the last one that is under way closes the connections: SQLite crashes otherwise."""
-        with self._usage:
-            idle = not (self._closed or self._in_use)
-            self._closed = True
-        if idle:
-            self._pool.close()
+        """Refuse further calls; those under way end, and close their connections."""
+        self._readers.close()
+        self._writers.close()
+
+
+def _make(cursor: sqlite3.Cursor, one: Pending, *, savepoint: bool) -> None:
+    """Make a change within a transaction. Raises its error if nothing but the whole transaction can take it back."""
+    if not savepoint:
+        one.result = one.change(cursor)
+        return
+    cursor.execute("SAVEPOINT one")
+    try:
+        one.result = one.change(cursor)
+    except Exception as error:
+        if not cursor.connection.in_transaction:
+            raise  # as on a full disk
+        one.error = error
+        cursor.execute("ROLLBACK TO one")
+    cursor.execute("RELEASE one")
 
 
 class CallersSqlite(SqliteDatabase):
@@ -216,20 +241,20 @@ class SqliteRecorder(SqlRecorder):
         yield poller(self.last_sequence, interval=_POLL_INTERVAL)
 
 
-def connect(path: str, *, create: bool) -> Connected:
+def connect(path: str, *, create: bool, connections: int, timeout: float) -> Connected:
     """Connect to the file at `path`, which is created if it is missing and may be."""
     label = f"SQLite file {path}"
     with unavailable(label):
         _check_path(path, create=create)
         if create:
             _create_file(path, mode=0o600)  # SQLite gives its other files the same
-            _use_write_ahead_log(path)
-        return Connected(label, SqliteDatabase(path), SqliteRecorder)
+            _use_write_ahead_log(path, timeout)
+        return Connected(label, SqliteDatabase(label, path, connections=connections, timeout=timeout), SqliteRecorder)
 
 
-def connect_in_memory() -> Connected:
+def connect_in_memory(*, timeout: float) -> Connected:
     """Connect to a new database in memory."""
-    return Connected("memory", SqliteDatabase(f"file:{uuid4().hex}?mode=memory&cache=shared"), SqliteRecorder)
+    return Connected("memory", SqliteDatabase("memory", None, connections=1, timeout=timeout), SqliteRecorder)
 
 
 def _check_path(path: str, *, create: bool) -> None:
@@ -253,19 +278,14 @@ def _create_file(path: str, *, mode: int) -> None:
     Path(path).chmod(mode)
 
 
-def _use_write_ahead_log(path: str) -> None:
+def _use_write_ahead_log(path: str, timeout: float) -> None:
     """Switch the file to write-ahead logging, waiting for other processes that do the same: SQLite itself does not."""
-    deadline = time.monotonic() + _TIMEOUT
-    connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)
-    try:
-        while True:
+    with closing(sqlite3.connect(path, timeout=timeout, isolation_level=None)) as connection:
+        for again in retrying(timeout, interval=0.01):
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
+                if "locked" not in str(error) or not again:
                     raise
-                time.sleep(0.01)
             else:
                 return
-    finally:
-        connection.close()

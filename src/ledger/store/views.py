@@ -176,8 +176,15 @@ class SqlViewStore:
     @contextmanager
     def leader_lock(self) -> Iterator[Callable[[], bool]]:
         """Yield a function that returns whether this process leads."""
-        with unavailable(self.label), self._database.leader_lock(self._checkpoints) as leads:
+        with unavailable(self.label), self._database.exclusive(self._checkpoints, table=self._checkpoints) as leads:
             yield leads
+
+    @contextmanager
+    def catch_up_lock(self, projection: str) -> Iterator[Callable[[], bool]]:
+        """Yield a function that returns whether this process is the one that catches up."""
+        name = f"{self.prefix}_{projection}"
+        with unavailable(self.label), self._database.exclusive(name, table=self._checkpoints) as works:
+            yield works
 
     def _apply(self, cursor: Cursor, change: TableChange) -> None:
         if not change.rows:
