@@ -142,8 +142,9 @@ class Runner:
             return live
         with self._working:
             done = self._done
-            if done is not None and live is not None and done.number == live.number and done.reached >= last:
-                return done  # the thread before this one has applied more than was recorded when it was asked
+            known = done and live and done.number == live.number and not live.quarantined  # those are tried again
+            if done and known and done.reached >= last:
+                return done  # the thread before this one has applied all that was recorded when this one asked
             self._done = self._catch_up_in_turn(last, progress)
             return self._done
 
