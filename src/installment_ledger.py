@@ -19,9 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (problem := import_problem()) is not None:
         print(f"error: {problem}", file=sys.stderr)
         return 1
-    from ledger.__main__ import run
-
     return run(arguments)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; without its libraries only `migrate` and `follow` are there."""
+    try:
+        from ledger.cli.app import main as run_all
+    except ModuleNotFoundError as error:
+        if error.name not in ("cyclopts", "rich"):
+            raise
+        from ledger.cli.minimal import main as run_minimal
+
+        return run_minimal(arguments)
+    return run_all(arguments)
 
 
 def import_problem() -> str | None:

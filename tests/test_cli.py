@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger.__main__ import run as entry
+from installment_ledger import run as entry
 from ledger.books.reader import EXAMPLE
 from ledger.cli.app import main
 

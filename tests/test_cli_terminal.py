@@ -17,7 +17,7 @@ from ledger import Ledger
 from ledger.books.reader import EXAMPLE
 from ledger.cli.app import main
 from ledger.cli.tables import Column, Table, lines_of
-from ledger.excerpt import visible
+from ledger.errors.excerpt import visible
 from tests.examples import TERMS, pay
 
 COMMAND = (sys.executable, "-m", "ledger")

@@ -33,7 +33,7 @@ from ledger import (
     StoreUnavailable,
     errors,
 )
-from ledger.excerpt import excerpt, named, sentence
+from ledger.errors.excerpt import excerpt, named, sentence
 from ledger.terms import Reinstatement
 from tests.examples import OPENED_ON, TERMS, open_plan, usd
 

@@ -26,9 +26,9 @@ from ledger.projections.periods import Period, period_on
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.projections.totals import total
-from ledger.question import Question
 from ledger.readmodel.payments import payments
 from ledger.readmodel.periods import PeriodTables, Seek
+from ledger.readmodel.question import Question
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
 from ledger.receipt import Receipt, ReceiptRow, zone_of

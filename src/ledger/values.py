@@ -19,10 +19,10 @@ import attrs
 
 from ledger.dates import instant
 from ledger.errors import InvalidArgument, LedgerError
+from ledger.errors.excerpt import excerpt
 from ledger.events import PLAN, Event, RecordedEvent
 from ledger.events.codec import CURRENT
 from ledger.events.upcasters import RETIRED
-from ledger.excerpt import excerpt
 from ledger.money import Money
 from ledger.terms import KINDS
 

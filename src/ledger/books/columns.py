@@ -10,8 +10,8 @@ import attrs
 
 from ledger import dates
 from ledger.errors import InvalidArgument
+from ledger.errors.excerpt import excerpt
 from ledger.events.facts import PaymentKind, ReversalCause
-from ledger.excerpt import excerpt
 from ledger.money import Money
 from ledger.terms import (
     MAX_INSTALLMENTS,

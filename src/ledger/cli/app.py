@@ -16,7 +16,7 @@ from ledger.books.files import UnusableFile
 from ledger.cli import bookkeeping, changes, operations, queries, receipts
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
-from ledger.excerpt import visible
+from ledger.errors.excerpt import visible
 
 _LONGEST_ERROR = 2_000
 """Characters of an error that are printed."""

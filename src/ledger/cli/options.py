@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from ledger.books import columns
 from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument
-from ledger.excerpt import visible
+from ledger.errors.excerpt import visible
 from ledger.service import Ledger
 from ledger.telemetry import Progress
 

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 from ledger.books.importer import ImportReport
 from ledger.cli.tables import Column, Table
+from ledger.errors.excerpt import visible
 from ledger.events import RecordedEvent
-from ledger.excerpt import visible
 from ledger.money import Money
 from ledger.position import Position
 from ledger.projections.balances import BalanceRow

@@ -13,7 +13,7 @@ from textwrap import wrap
 import attrs
 from rich.cells import cell_len
 
-from ledger.excerpt import visible
+from ledger.errors.excerpt import visible
 
 _WIDTH_WITHOUT_TERMINAL = 120
 _WIDTH_OF_UNKNOWN_TERMINAL = 80

@@ -35,7 +35,7 @@ from typing import Any, ClassVar, cast
 
 import attrs
 
-from ledger.excerpt import excerpt, named, sentence
+from ledger.errors.excerpt import excerpt, named, sentence
 
 
 class LedgerError(Exception):
