@@ -60,6 +60,7 @@ def test_the_demo_does_the_main_job_and_leaves_nothing(capsys: pytest.CaptureFix
         "shares stay, 299,550 are forfeited.",
     ):
         assert " ".join(words.split()) in " ".join(run.out.split())
+    assert "\\n" not in run.out  # no line break is printed as an escape
     assert list(tmp_path.iterdir()) == []
 
 

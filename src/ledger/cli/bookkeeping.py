@@ -45,7 +45,8 @@ def demo(*, json: AsJson = False) -> None:
         return
     rendering.say(f"The bundled book, in a temporary database. {rendering.report_text(report)}")
     first = next(iter(report.refused))
-    rendering.say(f"The first refused row is {first.file}, line {first.line}: {first.reason}\n")
+    rendering.say(f"The first refused row is {first.file}, line {first.line}: {first.reason}")
+    rendering.say("")
     urgent = f"The most urgent of {len(overdue)} overdue plans on {_DEMO_DAY}"
     print_table(rendering.overdue_table(overdue[:_DEMO_ROWS], title=urgent))
     balances_title = f"The largest of {len(balances)} share balances on {_DEMO_DAY}"
