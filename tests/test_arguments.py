@@ -34,8 +34,6 @@ from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, usd
 HUGE = 10**5_000
 """An integer that the interpreter refuses to write in digits."""
 
-NOW = datetime(2024, 1, 1, tzinfo=UTC)
-
 
 # ---- plain types
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import count
-from typing import Literal, Self, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 import attrs
 
@@ -37,17 +37,14 @@ from ledger.terms import (
 
 T = TypeVar("T")
 
-_MOST_PROMOS = 100
-
-_LONGEST_SHOWN = 200
-"""Characters of a cell that an error shows."""
-
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Malformed(Exception):
     """The reason why a row cannot be read."""
+
+    code: ClassVar[str] = "malformed"
 
     @classmethod
     def cell(cls, column: str, given: str, expected: str) -> Self:

@@ -2,7 +2,8 @@
 
 import heapq
 import pickle
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO, Any, Generic, TypeVar
 
@@ -53,6 +54,13 @@ class ExternalSort(Collection[T], Generic[T]):
 
     def __del__(self) -> None:
         self.close()
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield items in lists of this size, the last one shorter; no more than one list is in memory."""
+    remaining = iter(items)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
 
 
 def _read(run: IO[bytes]) -> Iterator[Any]:

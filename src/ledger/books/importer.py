@@ -4,22 +4,20 @@ Every row ends as recorded, repeated, or refused with a reason. A row that a rul
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 
 import attrs
 
-from ledger.books.external_sort import ExternalSort
-from ledger.books.kept import KeptPayments
+from ledger.books.external_sort import ExternalSort, chunks
+from ledger.books.kept import ROWS_PER_TRANSACTION, KeptPayments
 from ledger.books.reader import Book, BookRow, recording_order
-from ledger.books.rejections import RefusedRow
+from ledger.books.rejections import RefusedRow, file_order
 from ledger.command_handler import Decided
 from ledger.decide import repeats
 from ledger.errors import CorruptHistory, LedgerError, NotFound
 from ledger.plan import Plan
 from ledger.service import Ledger
 from ledger.telemetry import Progress
-
-_ROWS_PER_TRANSACTION = 2_000
 
 _PLANS_IN_MEMORY = 5_000
 """Each of these plans is loaded and derived once, however many rows it has."""
@@ -54,9 +52,9 @@ def import_book(
     recorded, done = 0, repeated
     while True:
         refused: ExternalSort[BookRow] = ExternalSort(recording_order)
-        reasons: ExternalSort[RefusedRow] = ExternalSort(_by_file_and_line)
+        reasons: ExternalSort[RefusedRow] = ExternalSort(file_order)
         recorded_before = recorded
-        for rows in _chunks(pending):
+        for rows in chunks(pending, ROWS_PER_TRANSACTION):
             commands = [(kept_payments.command(row), row.metadata) for row in rows]
             for row, decided in zip(rows, handler.execute(commands), strict=True):
                 if isinstance(decided, LedgerError):
@@ -77,7 +75,7 @@ def import_book(
     keeping = kept_payments.keep(handler, pending)
     kept = sum(1 for events in keeping.values() if isinstance(events, tuple) and events)
     repeated += sum(1 for events in keeping.values() if events == ())
-    still_refused: ExternalSort[RefusedRow] = ExternalSort(_by_file_and_line)
+    still_refused: ExternalSort[RefusedRow] = ExternalSort(file_order)
     for row_refused in chain(book.malformed, _not_kept(reasons, keeping)):
         still_refused.add(row_refused)
     return ImportReport(recorded=recorded, repeated=repeated, kept=kept, refused=still_refused)
@@ -100,7 +98,7 @@ def _without_repetitions(
 
     Each plan is read once, however its rows are spread over the book: a repeated import costs less than the first.
     """
-    if next(ledger.events(), None) is None:
+    if next(ledger.events(limit=1), None) is None:
         return rows, 0
     by_plan: ExternalSort[BookRow] = ExternalSort(_plan_id)
     for row in rows:
@@ -128,13 +126,3 @@ def _plan(ledger: Ledger, plan_id: str) -> Plan | None:
 
 def _plan_id(row: BookRow) -> str:
     return row.command.plan_id
-
-
-def _by_file_and_line(row: RefusedRow) -> tuple[str, int]:
-    return row.file, row.line
-
-
-def _chunks(rows: Iterable[BookRow]) -> Iterator[list[BookRow]]:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, _ROWS_PER_TRANSACTION)):
-        yield chunk

@@ -8,8 +8,8 @@ whole or in part, it is not offered any more.
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
-from itertools import islice
 
+from ledger.books.external_sort import chunks
 from ledger.books.reader import BookRow
 from ledger.command_handler import CommandHandler, Decided
 from ledger.commands import AllocateUnallocated, AnyCommand, ReceiveUnallocated, RecordPayment
@@ -17,7 +17,7 @@ from ledger.errors import InvalidArgument, LedgerError, Overpayment, PlanIsCance
 from ledger.receipt import zone_of
 from ledger.service import Ledger
 
-_ROWS_PER_TRANSACTION = 2_000
+ROWS_PER_TRANSACTION = 2_000
 
 _KEEPING = (PlanIsCancelled, PlanIsCompleted, PlanNotFound, Overpayment)
 """The refusals after which the money of a payment is kept."""
@@ -71,7 +71,7 @@ class KeptPayments:
         """
         found: dict[tuple[str, int], Decided] = {}
         remaining = (pair for row in refused if (pair := self._keeping(row)) is not None)
-        while some := list(islice(remaining, _ROWS_PER_TRANSACTION)):
+        for some in chunks(remaining, ROWS_PER_TRANSACTION):
             decided = handler.execute([(command, row.metadata) for row, command in some])
             found |= {(row.file, row.line): one for (row, _), one in zip(some, decided, strict=True)}
         return found

@@ -15,7 +15,7 @@ from ledger.books import columns
 from ledger.books.columns import Cells, Malformed
 from ledger.books.external_sort import ExternalSort
 from ledger.books.files import Line, Reading, check_headers, lines_of
-from ledger.books.rejections import RefusedRow, code_of
+from ledger.books.rejections import RefusedRow, file_order
 from ledger.commands import CancelPlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.dates import day_in, midnight
 from ledger.errors import LedgerError
@@ -50,7 +50,7 @@ class BookRow:
         return RefusedRow(
             file=self.file,
             line=self.line,
-            code=code_of(error),
+            code=error.code,
             plan=self.command.plan_id,
             reason=str(error),
             row=self.raw,
@@ -82,7 +82,7 @@ def read_book(folder: Path, *, progress: Progress | None = None) -> Book:
     not_read = check_headers(folder, {name: (file.required, file.optional) for name, file in _FILES.items()})
     reading = Reading.of(folder, [name for name in _FILES if (folder / name).is_file()], progress)
     rows: ExternalSort[BookRow] = ExternalSort(recording_order)
-    malformed: ExternalSort[RefusedRow] = ExternalSort(lambda row: (row.file, row.line))
+    malformed: ExternalSort[RefusedRow] = ExternalSort(file_order)
     zones: dict[str, str] = {}  # of the plans in this book
     for name in reading.names:
         if name == _PARTNERS:
@@ -115,7 +115,7 @@ def _read_rows(reading: Reading, name: str, zones: dict[str, str]) -> Iterator[B
 
 def _malformed(name: str, line: Line, error: Malformed | LedgerError) -> RefusedRow:
     plan = line.cells.by_column.get("plan_id", "") if isinstance(line.cells, Cells) else ""
-    return RefusedRow(file=name, line=line.number, code=code_of(error), plan=plan, reason=str(error), row=line.raw)
+    return RefusedRow(file=name, line=line.number, code=error.code, plan=plan, reason=str(error), row=line.raw)
 
 
 def _effective_on(command: Command, zones: dict[str, str]) -> date:

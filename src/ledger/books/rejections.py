@@ -1,7 +1,6 @@
 """Refused rows, and the file that lists them: written anew by each import, and over nothing but its own kind."""
 
 import csv
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -24,9 +23,9 @@ class RefusedRow:
     row: str
 
 
-def code_of(error: Exception) -> str:
-    """Return the code of an error: the name of its class in snake case."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+def file_order(row: RefusedRow) -> tuple[str, int]:
+    """Return the key by which refused rows are sorted: the file, the line."""
+    return row.file, row.line
 
 
 def is_rejections(path: Path) -> bool:
