@@ -4,7 +4,6 @@ SQLite itself creates a `-wal` and a `-shm` file to read a file in write-ahead l
 nobody has open is read as immutable, and a copy of what a crash left is read somewhere else.
 """
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from eventsourcing.persistence import InterfaceError
 from ledger.errors import StoreUnavailable
 from ledger.store.errors import unavailable
 from ledger.store.sql import Connected, Cursor, library_errors
-from ledger.store.sqlite import SqliteRecorder
+from ledger.store.sqlite import SqliteReading, SqliteRecorder
 
 T = TypeVar("T")
 
@@ -27,13 +26,11 @@ MODE = "?mode=ro"
 """The end of the URL of a file that is only read."""
 
 
-class ReadOnlyDatabase:
+class ReadOnlyDatabase(SqliteReading):
     """A file as it was when it was opened or, where others have it open and write, as they leave it.
 
     A reader waits up to `timeout` seconds for a checkpoint of somebody who writes.
     """
-
-    text = "TEXT"
 
     def __init__(self, label: str, path: Path, *, timeout: float) -> None:
         self._label = label
@@ -76,31 +73,10 @@ class ReadOnlyDatabase:
         del prefix
         return True
 
-    def sql(self, statement: str) -> str:
-        return statement
-
-    def among(self, column: str) -> str:
-        return f"{column} IN (SELECT value FROM json_each(?))"
-
-    def many(self, values: Sequence[str]) -> Any:
-        return json.dumps(values)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with library_errors(sqlite3.Error), self._connection() as connection:
-            return connection.execute(sql, parameters).fetchall()
-
     @contextmanager
-    def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         with library_errors(sqlite3.Error), self._connection() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
-            finally:
-                connection.execute("ROLLBACK")
-
-    def tables(self, prefix: str) -> list[str]:
-        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?"
-        return [name for (name,) in self.query(sql, (len(prefix), prefix))]
+            yield connection
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

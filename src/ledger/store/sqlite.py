@@ -4,8 +4,9 @@ import json
 import os
 import sqlite3
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,13 +25,47 @@ _POLL_INTERVAL = 0.05
 """Seconds between two looks at a file that is waited for."""
 
 
-class SqliteDatabase:
+class SqliteReading(ABC):
+    """The reading of an SQLite database, on the connections that `_reading` lends."""
+
+    text = "TEXT"
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Lend a connection, and raise its errors as the event-sourcing library's."""
+
+    def sql(self, statement: str) -> str:
+        return statement
+
+    def among(self, column: str) -> str:
+        return f"{column} IN (SELECT value FROM json_each(?))"
+
+    def many(self, values: Sequence[str]) -> Any:
+        return json.dumps(values)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._reading() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+
+    def tables(self, prefix: str) -> list[str]:
+        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?"
+        return [name for (name,) in self.query(sql, (len(prefix), prefix))]
+
+
+class SqliteDatabase(SqliteReading):
     """An SQLite database, in a file or (`path` None) in memory: one writer at a time, in turn, beside the readers.
 
     Every commit is on the disk before it returns.
     """
-
-    text = "TEXT"
 
     def __init__(self, label: str, path: str | None, *, connections: int, timeout: float) -> None:
         self._path = path
@@ -67,18 +102,10 @@ class SqliteDatabase:
         del prefix
         return False
 
-    def sql(self, statement: str) -> str:
-        return statement
-
-    def among(self, column: str) -> str:
-        return f"{column} IN (SELECT value FROM json_each(?))"
-
-    def many(self, values: Sequence[str]) -> Any:
-        return json.dumps(values)
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._errors(), self._readers.lent() as connection:
-            return connection.execute(sql, parameters).fetchall()
+            yield connection
 
     def write(self, change: Callable[[Cursor], T]) -> T:
         self._writers.refuse_another_process()
@@ -112,15 +139,6 @@ class SqliteDatabase:
         cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
-        with self._errors(), self._readers.lent() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
-            finally:
-                connection.execute("ROLLBACK")
-
-    @contextmanager
     def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
         del table  # there is one of that name in the file
@@ -137,10 +155,6 @@ class SqliteDatabase:
                 yield lambda: False
             else:
                 yield lambda: True
-
-    def tables(self, prefix: str) -> list[str]:
-        sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?"
-        return [name for (name,) in self.query(sql, (len(prefix), prefix))]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
