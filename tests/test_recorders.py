@@ -15,8 +15,8 @@ from eventsourcing.tests.persistence import (
 )
 
 from ledger.store import schema, sqlite
-from ledger.store.port import RawEvent
-from ledger.store.sql import LAST, Database
+from ledger.store.port import LAST, RawEvent
+from ledger.store.sql import Database
 from tests.library_recorder import LibraryRecorder
 
 _names = count(1)

@@ -16,6 +16,9 @@ T = TypeVar("T")
 _TEXT_LIMIT = 200
 """Characters in an id or a reference; a reason may be longer."""
 
+_DAY = 86_400
+"""Seconds."""
+
 WHOLE_LIMIT = 10**15
 """Largest amount in minor units and largest number of shares; sums of many still fit into 64 bits in every store."""
 
@@ -112,6 +115,13 @@ def exactly(name: str, value: object, kind: type[T], expected: str) -> T:
     """
     if type(value) is not kind:
         raise InvalidArgument(argument=name, given=value, expected=expected)
+    return value
+
+
+def interval(name: str, value: object) -> float:
+    """Return a number of seconds above 0 and up to a day; raise `InvalidArgument` otherwise."""
+    if not (isinstance(value, (int, float)) and 0 < value <= _DAY):
+        raise InvalidArgument(argument=name, given=value, expected="a number of seconds above 0, a day at most")
     return value
 
 

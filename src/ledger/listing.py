@@ -14,14 +14,14 @@ import attrs
 
 from ledger import arguments
 from ledger.errors import InvalidArgument
-from ledger.store import Quarantined
+from ledger.store import LAST, Quarantined
 
 T = TypeVar("T")
 
 Key = tuple[str, ...]
 """The values by which the rows of an answer are sorted; dates as ISO text."""
 
-_LAST = 2**63 - 2
+_LONGEST = LAST - 1
 """No page is longer: one more row is read to know whether another page follows."""
 
 
@@ -54,7 +54,7 @@ class Page:
 
     def __attrs_post_init__(self) -> None:
         if self.limit is not None:
-            arguments.whole("limit", self.limit, minimum=1, maximum=_LAST)
+            arguments.whole("limit", self.limit, minimum=1, maximum=_LONGEST)
 
     def key(self, *, columns: int) -> Key:
         """Return the sort key after which the page begins: `columns` values, each "" for the first page."""

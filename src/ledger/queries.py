@@ -34,7 +34,7 @@ from ledger.readmodel.tables import Tables
 from ledger.receipt import Receipt, ReceiptRow, zone_of
 from ledger.replay import PAGE, Replayed, replay, replay_plans, replay_receipts
 from ledger.state import Status
-from ledger.store import WHOLE, EventReader, Quarantined, Store
+from ledger.store import LAST, WHOLE, EventReader, Quarantined, Store
 
 T = TypeVar("T")
 
@@ -43,9 +43,6 @@ _NAMED = 100
 
 _BATCH = 5_000
 """Events read at a time."""
-
-_LAST = 2**63 - 1
-"""No version is higher."""
 
 
 @attrs.frozen
@@ -74,8 +71,8 @@ class Queries:
     def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> list[RecordedEvent]:
         """Return up to `limit` of a plan's events with a version above `after`, oldest first. Raises `PlanNotFound`."""
         plan_id = arguments.plain(arguments.instance("plan_id", plan_id, str, "a plan's id"))
-        arguments.whole("after", after, minimum=0, maximum=_LAST)
-        limit = _LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=_LAST)
+        arguments.whole("after", after, minimum=0, maximum=LAST)
+        limit = LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=LAST)
         if plan_id.isprintable():  # no id holds anything else
             history = self._store.history(plan_id, after=after, limit=limit)
             if history or (after and self._store.history(plan_id, limit=1)):
@@ -161,11 +158,10 @@ class Queries:
                 reading = PeriodTables(tables)
                 rows = portfolio_rows(reading.totals(question.days(reading)))
                 return _listing(question.page, rows, _currency, self._quarantined(tables))
-            with self._store.views.snapshot() as query:  # plans and receipts as of one sequence
-                tables = tables.of(self._store.views.checkpoint(tables.generation, query), query)
-                reading = PeriodTables(tables)
-                totals, quarantined = reading.totals(question.days(reading)), self._quarantined(tables)
-            unallocated, unreadable = self._unallocated(question, tables.generation.reached)
+            with tables.snapshot() as snapshot:  # plans and receipts as of one sequence
+                reading = PeriodTables(snapshot)
+                totals, quarantined = reading.totals(question.days(reading)), self._quarantined(snapshot)
+            unallocated, unreadable = self._unallocated(question, snapshot.generation.reached)
             rows = portfolio_rows(totals, unallocated)
             return _listing(question.page, rows, _currency, [*quarantined, *unreadable])
 
@@ -256,9 +252,8 @@ class Queries:
         def from_tables(tables: Tables) -> _Selected:
             if not at_one_sequence:
                 return self._read(question, tables, seek)
-            with self._store.views.snapshot() as query:
-                generation = self._store.views.checkpoint(tables.generation, query)
-                return self._read(question, tables.of(generation, query), seek)
+            with tables.snapshot() as snapshot:
+                return self._read(question, snapshot, seek)
 
         return self._ask(from_tables)
 

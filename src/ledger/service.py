@@ -47,7 +47,7 @@ from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
 from ledger.receipt import ReceiptRow
 from ledger.state import Status
-from ledger.store import TIMEOUT, Store, open_store
+from ledger.store import LAST, TIMEOUT, Store, open_store
 from ledger.telemetry import Progress
 from ledger.terms import PlanTerms
 
@@ -56,12 +56,6 @@ _POLL_INTERVAL = 0.01
 
 _CLOSED_TOGETHER = 500
 """Plans that are closed in one transaction."""
-
-_DAY = 86_400
-"""Seconds."""
-
-_LAST = 2**63 - 1
-"""No sequence is higher."""
 
 _PAGE = 5_000
 """Events read at a time."""
@@ -538,8 +532,8 @@ class Ledger:
 
         For projections of your own: `after` is the sequence of the last event that they have applied.
         """
-        arguments.whole("after", after, minimum=0, maximum=_LAST)
-        return self._pages(after, _LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=_LAST))
+        arguments.whole("after", after, minimum=0, maximum=LAST)
+        return self._pages(after, LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=LAST))
 
     def _pages(self, after: int, limit: int) -> Iterator[RecordedEvent]:
         while limit and (page := self._store.events(after=after, limit=min(limit, _PAGE))):
@@ -558,7 +552,7 @@ class Ledger:
         So a service reads what it wrote, on any node: it passes on the last sequence that a command returned, or, if it
         returned nothing since it was a repeat, that of `recorded`. Raises `NotCaughtUp` after `timeout` seconds.
         """
-        arguments.whole("sequence", sequence, minimum=0, maximum=_LAST)
+        arguments.whole("sequence", sequence, minimum=0, maximum=LAST)
         timeout = arguments.seconds("timeout", timeout)
         runner, ends = self._runner(projection), time.monotonic() + timeout
         while True:
@@ -575,8 +569,7 @@ class Ledger:
 
         A plan whose history cannot be read goes into quarantine and stops nothing; `status` names it.
         """
-        if not (isinstance(every, (int, float)) and 0 < every <= _DAY):
-            raise InvalidArgument(argument="every", given=every, expected="a number of seconds above 0, a day at most")
+        arguments.interval("every", every)
         follow(self._store, list(self._runners.values()), stop=stop, every=every, progress=progress)
 
     def rebuild(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
@@ -596,7 +589,7 @@ class Ledger:
     def status(self, *, max_lag: int | None = None) -> Health:
         """Return the state of the ledger and its read models; a lag above `max_lag` counts as a problem."""
         if max_lag is not None:
-            arguments.whole("max_lag", max_lag, minimum=0, maximum=_LAST)
+            arguments.whole("max_lag", max_lag, minimum=0, maximum=LAST)
         projections = [runner.projection for runner in self._runners.values()]
         return health(self._store, projections, max_lag=max_lag, optional=[PAYMENTS.name])
 

@@ -22,7 +22,7 @@ from ledger.projections.projection import Projection
 from ledger.readmodel.tables import PlanRows, Tables
 from ledger.readmodel.verification import Verification, verify
 from ledger.replay import Replayed, replay_one, replay_plans
-from ledger.store import Generation, Partition, Quarantined, RawEvent, Store, dropped
+from ledger.store import LAST, Generation, Partition, Quarantined, RawEvent, Store, dropped
 from ledger.telemetry import Progress
 
 T = TypeVar("T")
@@ -40,9 +40,6 @@ _POLL_INTERVAL = 0.01
 
 _STALLED = 5
 """Seconds after which the work of another process that has not come further is done again."""
-
-_LAST = 2**63 - 1
-"""No sequence is higher."""
 
 _RETRIED = 100
 """Plans in quarantine that a catch-up tries again, at most."""
@@ -307,7 +304,7 @@ class Runner:
             generation = self._build(fresh, self._store.last_sequence())
             last = self._store.last_sequence()
             if over is None or over.reached <= last:
-                last = _LAST  # only what has read past the end, as after restoring the ledger, need not be reached
+                last = LAST  # only what has read past the end, as after restoring the ledger, need not be reached
             if not generation.live and self._views.promote(generation, over=over, last=last):
                 _log.info("%s has been promoted", generation.name)
                 if over is not None:

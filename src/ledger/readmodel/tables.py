@@ -1,6 +1,7 @@
 """The tables of one generation of a projection: how they are created, changed plan by plan, and read whole."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ class Tables:
     def __init__(
         self, views: ViewStore, projection: Projection, generation: Generation, query: Query | None = None
     ) -> None:
-        """Take the projection and the generation; `query` reads, for instance from a snapshot."""
+        """Take the projection and the generation; `query` reads, as from a snapshot."""
         self.projection = projection
         self.generation = generation
         self.query = views.query if query is None else query
@@ -36,9 +37,15 @@ class Tables:
         """Return the name in the database of a table of the projection."""
         return f"{self._prefix}_{table}"
 
-    def of(self, generation: Generation, query: Query) -> Self:
-        """Return the same tables, read by `query` when the generation was at this checkpoint."""
-        return type(self)(self._views, self.projection, generation, query)
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        """Yield the same tables, all read as of one instant, with the checkpoint of that instant.
+
+        Raises `StoreUnavailable` if the generation has been dropped.
+        """
+        with self._views.snapshot() as query:
+            generation = self._views.checkpoint(self.generation, query)
+            yield type(self)(self._views, self.projection, generation, query)
 
     def ddl(self) -> list[str]:
         """Return the statements that create the tables where they are missing."""

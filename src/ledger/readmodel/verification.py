@@ -34,10 +34,9 @@ class Verification:
 
 def verify(store: Store, tables: Tables, progress: Progress | None = None) -> Verification:
     """Compare all rows, as of one instant, with the plans as they were at the generation's checkpoint."""
-    with store.views.snapshot() as query:
-        generation = store.views.checkpoint(tables.generation, query)
-        tables = tables.of(generation, query)
-        comparison = _Comparison(tables)
+    with tables.snapshot() as snapshot:
+        generation = snapshot.generation
+        comparison = _Comparison(snapshot)
         reader: EventReader = store.at(generation.reached)
         plans = 0 if progress is None else reader.count()
         for page in replay(reader):

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 
 from ledger.store.port import CONNECTIONS as CONNECTIONS
+from ledger.store.port import LAST as LAST
 from ledger.store.port import TIMEOUT as TIMEOUT
 from ledger.store.port import WHOLE as WHOLE
 from ledger.store.port import EventReader as EventReader

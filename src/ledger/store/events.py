@@ -11,8 +11,8 @@ from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.caller import NoViews
 from ledger.store.errors import unavailable
-from ledger.store.port import WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
-from ledger.store.sql import LAST, StoredRow
+from ledger.store.port import LAST, WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
+from ledger.store.sql import StoredRow
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from ledger.errors import InvalidArgument
-from ledger.store.port import Partition, RawEvent
-from ledger.store.sql import LAST, StoredRow, poller
+from ledger.store.port import LAST, Partition, RawEvent
+from ledger.store.sql import StoredRow, poller
 
 _POLL_INTERVAL = 0.01
 """Seconds between two looks at the list that is waited for."""

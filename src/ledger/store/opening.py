@@ -17,9 +17,6 @@ from ledger.store.views import SqlViewStore
 
 _URLS = "memory://, sqlite:///PATH or postgresql://user@host/database"
 
-_DAY = 86_400
-"""Seconds."""
-
 _MANY = 10_000
 """Connections; no server has more."""
 
@@ -33,10 +30,7 @@ class OpenDatabase:
         self, url: str, *, views: str | None, create: bool = True, connections: int = CONNECTIONS, timeout: float
     ) -> None:
         arguments.whole("connections", connections, minimum=2, maximum=_MANY)
-        if not (isinstance(timeout, (int, float)) and 0 < timeout <= _DAY):
-            raise InvalidArgument(
-                argument="timeout", given=timeout, expected="a number of seconds above 0, a day at most"
-            )
+        arguments.interval("timeout", timeout)
         self._url = url
         self._create = create
         self._timeout = timeout

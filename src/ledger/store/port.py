@@ -40,6 +40,9 @@ class Partition(NamedTuple):
     up_to: str | None
 
 
+LAST = 2**63 - 1
+"""No sequence and no version is higher."""
+
 WHOLE = Partition("", None)
 """The partition that holds every stream."""
 
@@ -79,9 +82,7 @@ class EventReader(Protocol):
         """
         ...
 
-    def history(
-        self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = 2**63 - 1
-    ) -> list[RecordedEvent]:
+    def history(self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = LAST) -> list[RecordedEvent]:
         """Return up to `limit` of a stream's events with a version above `after`, oldest first; none if it has none."""
         ...
 

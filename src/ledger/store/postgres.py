@@ -19,8 +19,8 @@ from ledger.errors import InvalidArgument
 from ledger.store.caller import checked
 from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
-from ledger.store.port import RawEvent
-from ledger.store.sql import LAST, Connected, Cursor, SqlRecorder, library_errors
+from ledger.store.port import LAST, RawEvent
+from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors
 
 T = TypeVar("T")
 

@@ -13,15 +13,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from eventsourcing import persistence
 
-from ledger.store.port import Partition, RawEvent
+from ledger.store.port import LAST, Partition, RawEvent
 
 T = TypeVar("T")
 
 StoredRow = tuple[int, str, str, int, str, bytes]
 """The columns of a `RawEvent`."""
-
-LAST = 2**63 - 1
-"""No sequence is higher."""
 
 _COLUMNS = "sequence, kind, stream_id, version, tag, state"
 
