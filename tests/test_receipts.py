@@ -361,7 +361,7 @@ def test_a_repeated_instant_keeps_its_recorded_date(ledger: Ledger, monkeypatch:
     """A newer time zone database may disagree about the date: the repetition is none the less the same."""
     at = datetime(2023, 4, 11, 22, 30, tzinfo=UTC)
     receive(ledger, on=at)
-    monkeypatch.setattr("ledger.decide_receipt.day_in", lambda *_: date(2023, 4, 10))
+    monkeypatch.setattr("ledger.decide.day_in", lambda *_: date(2023, 4, 10))
     assert receive(ledger, on=at) == ()
     with pytest.raises(ReceiptConflict, match="received_at"):
         receive(ledger, on=at + timedelta(seconds=1))

@@ -11,6 +11,7 @@ from itertools import zip_longest
 import attrs
 
 from ledger.commands import (
+    AnyCommand,
     CancelPlan,
     Change,
     ClosePlan,
@@ -39,6 +40,7 @@ from ledger.events import (
     CancellationRequested,
     Event,
     Fact,
+    MoneyReceived,
     Outcome,
     OutcomeVoided,
     PaymentMade,
@@ -132,7 +134,7 @@ class Decider:
         recorded_at = max(metadata.recorded_at, plan.recorded_at)
         _refuse_ahead(command, "closing", command.through, plan.opened.terms.timezone, recorded_at)
         outcomes, _ = self._derived(plan, through=max(plan.horizon, command.through)).latest()
-        return _recorded(
+        return recorded_events(
             command, outcomes, metadata, key=command.through.isoformat(), after=plan.version, recorded_at=recorded_at
         )
 
@@ -151,7 +153,9 @@ class Decider:
         else:
             outcomes = _step(derivation, plan, command, fact, metadata.actor)
         events = (fact, *outcomes)
-        return _recorded(command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at)
+        return recorded_events(
+            command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at
+        )
 
     def _derive_again(
         self, plan: Plan, command: Change, fact: Fact, actor: str | None
@@ -208,12 +212,12 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
         return ()
     _refuse_ahead(command, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
     recorded_at = metadata.recorded_at
-    return _recorded(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
+    return recorded_events(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
 
 
 def opening(command: OpenPlan, *, repeats: PlanOpened | None = None) -> PlanOpened:
     """Return the opening, with the schedule that the terms produce. Raises `TermsRefused`."""
-    opened_on, opened_at = _day_and_instant(command.terms.timezone, command.opened_at, repeats)
+    opened_on, opened_at = day_and_instant(command.terms.timezone, command.opened_at, repeats)
     lines = installments(command.plan_id, command.terms, opened_on=opened_on)
     return PlanOpened(
         effective_on=opened_on,
@@ -230,7 +234,7 @@ def fact_of(command: Change, plan: Plan) -> Fact:
     match command:
         case RecordPayment():
             zone, repeats = plan.opened.terms.timezone, plan.payments.get(command.reference)
-            paid_on, paid_at = _day_and_instant(zone, command.paid_at, repeats)
+            paid_on, paid_at = day_and_instant(zone, command.paid_at, repeats)
             return PaymentMade(
                 effective_on=paid_on,
                 reference=command.reference,
@@ -258,8 +262,8 @@ def fact_of(command: Change, plan: Plan) -> Fact:
     raise AssertionError(command)
 
 
-def _day_and_instant(
-    zone: str, given: date | datetime, recorded: PlanOpened | PaymentMade | PlanReinstated | None
+def day_and_instant(
+    zone: str, given: date | datetime, recorded: PlanOpened | PaymentMade | PlanReinstated | MoneyReceived | None
 ) -> tuple[date, datetime | None]:
     """Return the civil date and the instant, if any, that a caller gave.
 
@@ -269,7 +273,7 @@ def _day_and_instant(
     if not isinstance(given, datetime):
         return given, None
     match recorded:
-        case PlanOpened(opened_at=at) | PaymentMade(paid_at=at) if at == given:
+        case PlanOpened(opened_at=at) | PaymentMade(paid_at=at) | MoneyReceived(received_at=at) if at == given:
             return recorded.effective_on, given
     return day_in(zone, given), given
 
@@ -496,13 +500,15 @@ def _corrections(found: Iterable[Departure], plan: Plan) -> tuple[Outcome | Outc
     return (*events, *endings)
 
 
-def _recorded(
-    command: Command, events: Iterable[Event], metadata: Metadata, *, key: str, after: int, recorded_at: datetime
+def recorded_events(
+    command: AnyCommand, events: Iterable[Event], metadata: Metadata, *, key: str, after: int, recorded_at: datetime
 ) -> tuple[RecordedEvent, ...]:
-    """Return the events of a command in their envelopes, numbered on from the plan's version."""
+    """Return the events of a command on its first stream, in their envelopes, numbered on `after` a version."""
+    stream = command.streams[0]
     return tuple(
         RecordedEvent(
-            stream_id=command.plan_id,
+            kind=stream.kind,
+            stream_id=stream.id,
             version=version,
             recorded_at=recorded_at,
             actor=metadata.actor,

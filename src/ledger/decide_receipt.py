@@ -19,10 +19,9 @@ from ledger.commands import (
     ReversePayment,
 )
 from ledger.dates import day_in
-from ledger.decide import Decider
+from ledger.decide import Decider, day_and_instant, recorded_events
 from ledger.errors import Overpayment, ReceiptConflict, ReceiptNotFound, ReceiptRefused
 from ledger.events import (
-    RECEIPT,
     AllocationReversed,
     MoneyAllocated,
     MoneyReceived,
@@ -104,14 +103,15 @@ class ReceiptDecider:
         return self._recorded(command, event, metadata, key=command.payment)
 
     def _receive(self, command: ReceiveUnallocated, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-        receipt, at = self._receipt, command.received_at
+        receipt = self._receipt
         zone = command.timezone if receipt is None else receipt.received.timezone
+        on, at = day_and_instant(zone, command.received_at, None if receipt is None else receipt.received)
         received = MoneyReceived(
-            effective_on=_received_on(zone, at, receipt),
+            effective_on=on,
             reference=command.reference,
             amount=command.amount,
             timezone=zone,
-            received_at=at if isinstance(at, datetime) else None,
+            received_at=at,
             plan_id=command.plan_id,
             code=command.code,
             reason=command.reason,
@@ -146,21 +146,14 @@ class ReceiptDecider:
     ) -> tuple[RecordedEvent, ...]:
         """Return the event in its envelope, and apply it."""
         receipt = self._receipt
-        recorded = RecordedEvent(
-            kind=RECEIPT,
-            stream_id=command.reference,
-            version=self.version + 1,
-            recorded_at=metadata.recorded_at if receipt is None else max(metadata.recorded_at, receipt.recorded_at),
-            actor=metadata.actor,
-            correlation=metadata.correlation,
-            key=key,
-            event=event,
-        )
+        at = metadata.recorded_at if receipt is None else max(metadata.recorded_at, receipt.recorded_at)
+        events = recorded_events(command, (event,), metadata, key=key, after=self.version, recorded_at=at)
         if receipt is None:
-            self._receipt = Receipt([recorded])
+            self._receipt = Receipt(events)
         else:
-            receipt.apply(recorded)
-        return (recorded,)
+            for recorded in events:
+                receipt.apply(recorded)
+        return events
 
 
 def allocate(
@@ -199,15 +192,6 @@ def reverse_allocation(
 
 
 # ---- repetitions and refusals
-
-
-def _received_on(zone: str, at: date | datetime, receipt: Receipt | None) -> date:
-    """Return the date of a reception; that of a repeated instant is the recorded one, whatever time zones say today."""
-    if not isinstance(at, datetime):
-        return at
-    if receipt is not None and receipt.received.received_at == at:
-        return receipt.received.effective_on
-    return day_in(zone, at)
 
 
 _DATED = {"effective_on": "received_at"}

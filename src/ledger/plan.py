@@ -11,18 +11,16 @@ from ledger.dates import EndOfDay, Known, day_in
 from ledger.departures import Departure, RecordedOutcome, departures
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
-    AllocationReversed,
     CancellationRequested,
     Fact,
-    MoneyAllocated,
     MoneyReceived,
-    MoneyReturned,
     Outcome,
     OutcomeVoided,
     PaymentMade,
     PaymentReversed,
     PlanOpened,
     PlanReinstated,
+    ReceiptEvent,
     RecordedEvent,
 )
 from ledger.events.outcomes import shares_of
@@ -31,7 +29,6 @@ from ledger.state import Step, Timeline
 from ledger.timeline import steps, timeline
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
-_OF_RECEIPTS = (MoneyReceived, MoneyAllocated, AllocationReversed, MoneyReturned)
 
 
 class Plan:
@@ -70,7 +67,7 @@ class Plan:
             self._fact(recorded, event)
         elif isinstance(event, OutcomeVoided):
             self._void(recorded, event)
-        elif isinstance(event, _OF_RECEIPTS):
+        elif isinstance(event, ReceiptEvent):
             raise _corrupt(recorded, "it is an event of a receipt, not of a plan")
         else:
             self._by_version[version] = item = RecordedOutcome(version, event)

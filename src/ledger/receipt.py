@@ -13,11 +13,10 @@ from ledger.events import (
     MoneyReceived,
     MoneyReturned,
     PlanOpened,
+    ReceiptEvent,
     RecordedEvent,
 )
 from ledger.money import Money
-
-_EVENTS = (MoneyReceived, MoneyAllocated, AllocationReversed, MoneyReturned)
 
 
 class Receipt:
@@ -42,7 +41,7 @@ class Receipt:
     def apply(self, recorded: RecordedEvent) -> None:
         """Apply the receipt's next event. Raises `CorruptHistory`."""
         event, version = recorded.event, recorded.version
-        if recorded.kind != RECEIPT or not isinstance(event, _EVENTS):
+        if recorded.kind != RECEIPT or not isinstance(event, ReceiptEvent):
             raise _corrupt(recorded, "it is no event of a receipt")
         if version != self.version + 1:
             raise _corrupt(recorded, f"version {self.version + 1} is missing before it")
