@@ -13,7 +13,7 @@ from ledger.errors import InvalidArgument, LedgerError
 from ledger.events import Event, RecordedEvent
 from ledger.money import EXPONENTS, Money
 from ledger.terms import KINDS
-from ledger.values import EVENTS, TAGS, hints
+from ledger.values import CLASSES, EVENTS, TAGS, hints
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,9 +45,6 @@ _MONEY = {
 }
 
 
-_KINDS = "a class of results, terms, commands or events"
-
-
 def json_schema(kind: Any) -> dict[str, Any]:
     """Return the JSON Schema of a class of results, terms, commands or events, or of a tuple of one.
 
@@ -57,7 +54,7 @@ def json_schema(kind: Any) -> dict[str, Any]:
     try:
         schema = _schema(kind, definitions)
     except TypeError:  # it cannot be hashed, so it is no class
-        raise InvalidArgument(argument="kind", given=kind, expected=_KINDS) from None
+        raise InvalidArgument(argument="kind", given=kind, expected=CLASSES) from None
     return {"$schema": DIALECT, **schema, "$defs": dict(sorted(definitions.items()))}
 
 
@@ -81,7 +78,7 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> Mapping[str, Any]:  # noq
         return {"$ref": "#/$defs/Money"}
     if isinstance(kind, type) and attrs.has(kind) and not issubclass(kind, LedgerError):
         return _class(kind, definitions)
-    raise InvalidArgument(argument="kind", given=kind, expected=_KINDS)
+    raise InvalidArgument(argument="kind", given=kind, expected=CLASSES)
 
 
 def _list(items: tuple[Any, ...], definitions: dict[str, Any]) -> Mapping[str, Any]:

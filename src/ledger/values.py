@@ -34,7 +34,8 @@ EVENTS: Mapping[str, type[Any]] = {**CURRENT, **{tag: old.shape for tag, old in 
 TAGS: Mapping[type[Any], str] = {shape: tag for tag, shape in CURRENT.items()}
 """The tag of every event that is written today."""
 
-_KINDS = "a class of results, terms, commands or events"
+CLASSES = "a class of results, terms, commands or events"
+"""The classes whose values travel, as errors name them."""
 
 
 def to_dict(value: Any) -> Any:  # noqa: PLR0911 - one return for each form
@@ -76,7 +77,7 @@ def from_dict(kind: type[T], data: object) -> T:
     try:
         reader = _reader(shape)
     except TypeError:  # it cannot be hashed, so it is no class
-        raise InvalidArgument(argument="kind", given=kind, expected=_KINDS) from None
+        raise InvalidArgument(argument="kind", given=kind, expected=CLASSES) from None
     value: T = reader(data, "data")
     return value
 
@@ -130,7 +131,7 @@ def _reader(kind: Any) -> Reader:  # noqa: PLR0911 - one return for each form
         return _part_of_terms(kind)
     if attrs.has(kind) and not issubclass(kind, LedgerError):
         return _tagged(kind) if kind in TAGS else _shape(kind)
-    raise InvalidArgument(argument="kind", given=kind, expected=_KINDS)
+    raise InvalidArgument(argument="kind", given=kind, expected=CLASSES)
 
 
 def _typed(kind: type[Any], expected: str) -> Reader:

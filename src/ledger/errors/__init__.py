@@ -59,13 +59,14 @@ class CommandRefused(LedgerError):
     """A rule forbids the command; `plan_id` is None where it concerns the whole ledger."""
 
     code: ClassVar[str] = "command_refused"
+    _of_no_plan: ClassVar[str] = "Ledger"
 
     plan_id: str | None
     reason: str
     remedy: str
 
     def __str__(self) -> str:
-        subject = "Ledger" if self.plan_id is None else f"Plan {named(self.plan_id)}"
+        subject = self._of_no_plan if self.plan_id is None else f"Plan {named(self.plan_id)}"
         return f"{subject}: {sentence(self.reason)}; {self.remedy}."
 
 
@@ -76,11 +77,8 @@ class TermsRefused(CommandRefused):
     Source: RULES.md sections 2 to 4.
     """
 
-    def __str__(self) -> str:
-        subject = "These terms" if self.plan_id is None else f"Plan {self.plan_id}"
-        return f"{subject}: {self.reason}; {self.remedy}."
-
     code: ClassVar[str] = "terms_refused"
+    _of_no_plan: ClassVar[str] = "These terms"
 
 
 @attrs.define(kw_only=True)
