@@ -185,6 +185,10 @@ def test_it_is_installed_as_a_command_and_as_a_module(books: str) -> None:
     for program in ([str(command)], [sys.executable, "-m", "ledger"]):
         run = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True)
         assert "statement" in run.stdout
+    for asks in ("position", "unallocated"):
+        shown = subprocess.run([str(command), asks, "--help"], capture_output=True, text=True, check=True).stdout
+        assert "--known-at DATE|DATETIME" in shown
+        assert "--known-at.day" not in shown  # the parts of a value are no options of their own
     piped = f"{command} statement P-00003 --db {books} --json | head -1"
     run = subprocess.run(piped, shell=True, capture_output=True, text=True, check=True, env={**os.environ})
     assert (run.stdout, run.stderr) == ("[\n", "")

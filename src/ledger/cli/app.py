@@ -1,6 +1,6 @@
 """The program: its options, its commands, its exit codes: 0 done, 1 refused or impossible, 2 usage, 130 interrupted.
 
-A new command is a function in `bookkeeping`, `queries`, `receipts` or `operations`, and its name in `COMMANDS`.
+A new command is a function in one of the modules beside this one, and its name in `COMMANDS`.
 """
 
 import io
@@ -16,10 +16,7 @@ from ledger.books.files import UnusableFile
 from ledger.cli import bookkeeping, changes, operations, queries, receipts
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
-from ledger.errors.excerpt import visible
-
-_LONGEST_ERROR = 2_000
-"""Characters of an error that are printed."""
+from ledger.errors.excerpt import sentence
 
 _LOCATION = ("--db", "--name", "--views")
 _WITHOUT_LEDGER = ("demo", "preview")
@@ -126,6 +123,5 @@ def _command(arguments: Sequence[str]) -> str | None:
 
 def _failed(error: Exception, code: int) -> int:
     """Print an error as one line of bounded length, and return the exit code."""
-    words = visible(" ".join(str(error)[: 2 * _LONGEST_ERROR].split()))
-    print(f"error: {words if len(words) <= _LONGEST_ERROR else words[:_LONGEST_ERROR] + '…'}", file=sys.stderr)
+    print(f"error: {sentence(str(error))}", file=sys.stderr)
     return code

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, Day, DayOrInstant, Instant, Location
+from ledger.cli.options import AsJson, Day, DayOrInstant, DryRun, Instant, Location
 from ledger.cli.rendering import counted
 from ledger.cli.tables import print_table
 from ledger.cli.terms_options import Terms, money
@@ -45,7 +45,7 @@ class RecordingOptions:
     actor: str | None = None
     correlation: str | None = None
     recorded_at: Instant = None
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    dry_run: DryRun = False
     json: AsJson = False
 
     def metadata(self) -> CommandOptions:

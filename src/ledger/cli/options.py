@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -56,21 +57,50 @@ def _converter(read: Callable[[str], Any]) -> Callable[..., Any]:
     return convert
 
 
-def _known_at(given: str) -> Known:
-    """Read an instant, or a date: the end of that day in the time zone of each plan."""
-    read = columns.date_or_instant(given)
-    return read if isinstance(read, datetime) else EndOfDay(read)
-
-
 Location = Annotated[LedgerLocation, Parameter(parse=False)]
 Day = Annotated[date, Parameter(converter=_converter(columns.civil_date))]
 AsOf = Annotated[date | None, Parameter(name="--as-of", converter=_converter(columns.civil_date))]
 DayOrInstant = Annotated[date | datetime, Parameter(converter=_converter(columns.date_or_instant))]
 Instant = Annotated[datetime | None, Parameter(converter=_converter(columns.instant))]
-KnownAt = Annotated[Known | None, Parameter(name="--known-at", converter=_converter(_known_at))]
+KnownAt = Annotated[date | datetime | None, Parameter(name="--known-at", converter=_converter(columns.date_or_instant))]
 KeepRefused = Annotated[bool, Parameter(name="--keep-refused", negative="", show_default=False)]
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionOptions:
+    """The dates of a question, and the form of its answer.
+
+    Parameters
+    ----------
+    as_of
+        The day, such as 2024-06-30; default: the day of --known-at, else today, in the plan's time zone.
+    known_at
+        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
+    json
+        Print JSON instead of a table.
+    """
+
+    as_of: AsOf = None
+    known_at: KnownAt = None
+    json: AsJson = False
+
+    @property
+    def known(self) -> Known | None:
+        """The instant; of a date, its end in the time zone of each plan."""
+        at = self.known_at
+        return at if at is None or isinstance(at, datetime) else EndOfDay(at)
+
+    def when(self) -> str:
+        """Return the end of a title: the two dates."""
+        at = self.known.isoformat() if isinstance(self.known, datetime) else self.known
+        known = f", as known at {at}" if at else ""
+        return f" on {self.as_of}{known}" if self.as_of else known or " today"
+
+
+Asked = Annotated[QuestionOptions, Parameter(name="*")]
+NOW = QuestionOptions()
 
 
 @contextmanager

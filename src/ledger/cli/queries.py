@@ -3,15 +3,13 @@
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
-from itertools import islice
 from typing import TypeVar
 
 from ledger.arguments import whole
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, AsOf, KnownAt, Location
+from ledger.cli.options import NOW, AsJson, Asked, Location, QuestionOptions
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Table, print_table
-from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument
 from ledger.listing import Listing
 from ledger.service import Ledger
@@ -20,117 +18,65 @@ from ledger.state import Status
 T = TypeVar("T")
 
 
-def overdue(
-    *,
-    partner: str | None = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    json: AsJson = False,
-    location: Location,
-) -> None:
+def overdue(*, partner: str | None = None, asked: Asked = NOW, location: Location) -> None:
     """List the plans in grace, the most urgent first.
 
     Parameters
     ----------
     partner
         Only the plans of this partner.
-    as_of
-        The day, such as 2024-06-30; default: the day of --known-at, else today, in each plan's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
-    json
-        Print JSON instead of a table.
     """
     with location.open() as ledger:
-        rows = ledger.overdue(partner=partner, as_of=as_of, known_at=known_at)
+        rows = ledger.overdue(partner=partner, as_of=asked.as_of, known_at=asked.known)
         _check_known(ledger, rows, partner=partner)
-    show(rows, rendering.overdue_table, f"{counted(len(rows), 'overdue plan')}{when(as_of, known_at)}", json=json)
+    show(rows, rendering.overdue_table, counted(len(rows), "overdue plan"), asked)
 
 
-def balances(
-    *,
-    investor: str | None = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    json: AsJson = False,
-    location: Location,
-) -> None:
+def balances(*, investor: str | None = None, asked: Asked = NOW, location: Location) -> None:
     """Show each investor's shares: credited, promised and forfeited.
 
     Parameters
     ----------
     investor
         Only this investor.
-    as_of
-        The day, such as 2024-06-30; default: the day of --known-at, else today, in each plan's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
-    json
-        Print JSON instead of a table.
     """
     with location.open() as ledger:
-        rows = ledger.balances(investor=investor, as_of=as_of, known_at=known_at)
+        rows = ledger.balances(investor=investor, as_of=asked.as_of, known_at=asked.known)
         _check_known(ledger, rows, investor=investor)
-    show(rows, rendering.balances_table, f"{counted(len(rows), 'share balance')}{when(as_of, known_at)}", json=json)
+    show(rows, rendering.balances_table, counted(len(rows), "share balance"), asked)
 
 
-def portfolio(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location) -> None:
-    """Count the plans by status, and show the percentages in cancelled ones.
-
-    Parameters
-    ----------
-    as_of
-        The day, such as 2024-06-30; default: the day of --known-at, else today, in each plan's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
-    json
-        Print JSON instead of a table.
-    """
+def portfolio(*, asked: Asked = NOW, location: Location) -> None:
+    """Count the plans by status, and show the percentages in cancelled ones."""
     with location.open() as ledger:
-        rows = ledger.portfolio(as_of=as_of, known_at=known_at)
-    show(rows, rendering.portfolio_table, f"Portfolio{when(as_of, known_at)}", json=json)
+        rows = ledger.portfolio(as_of=asked.as_of, known_at=asked.known)
+    show(rows, rendering.portfolio_table, "Portfolio", asked)
 
 
-def statement(
-    plan: str, *, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location
-) -> None:
+def statement(plan: str, *, asked: Asked = NOW, location: Location) -> None:
     """Show a plan's history in words, with running balances.
 
     Parameters
     ----------
     plan
         The plan's id.
-    as_of
-        The last day, such as 2024-06-30; default: the day of --known-at, else today, in the plan's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
-    json
-        Print JSON instead of a table.
     """
     with location.open() as ledger:
-        lines = ledger.statement(plan, as_of=as_of, known_at=known_at)
-    show(lines, rendering.statement_table, f"Statement of plan {plan}{when(as_of, known_at)}", json=json)
+        lines = ledger.statement(plan, as_of=asked.as_of, known_at=asked.known)
+    show(lines, rendering.statement_table, f"Statement of plan {plan}", asked)
 
 
-def position(
-    plan: str, *, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location
-) -> None:
+def position(plan: str, *, asked: Asked = NOW, location: Location) -> None:
     """Show the position of a plan.
 
     Parameters
     ----------
     plan
         The plan's id.
-    as_of
-        The day, such as 2024-06-30; default: today in the plan's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
-    json
-        Print JSON instead of a table.
     """
     with location.open() as ledger:
-        found = ledger.position(plan, as_of=as_of, known_at=known_at)
-    if json:
+        found = ledger.position(plan, as_of=asked.as_of, known_at=asked.known)
+    if asked.json:
         rendering.print_json(found)
     else:
         of = f"Plan {plan} of investor {found.investor}" + (f", partner {found.partner}" if found.partner else "")
@@ -142,9 +88,7 @@ def positions(
     investor: str | None = None,
     partner: str | None = None,
     status: Status | None = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    json: AsJson = False,
+    asked: Asked = NOW,
     location: Location,
 ) -> None:
     """Show the positions of all plans, or of one investor, partner or status.
@@ -157,17 +101,13 @@ def positions(
         Only the plans of this partner.
     status
         Only the plans that are active, in grace, cancelled or completed.
-    as_of
-        The day, such as 2024-06-30; default: today in each plan's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00.
-    json
-        Print JSON instead of a table.
     """
     with location.open() as ledger:
-        rows = ledger.positions(investor=investor, partner=partner, status=status, as_of=as_of, known_at=known_at)
+        rows = ledger.positions(
+            investor=investor, partner=partner, status=status, as_of=asked.as_of, known_at=asked.known
+        )
         _check_known(ledger, rows, investor=investor, partner=partner)
-    show(rows, rendering.positions_table, f"{counted(len(rows), 'plan')}{when(as_of, known_at)}", json=json)
+    show(rows, rendering.positions_table, counted(len(rows), "plan"), asked)
 
 
 def history(plan: str, *, json: AsJson = False, location: Location) -> None:
@@ -203,7 +143,7 @@ def events(*, after: int = 0, limit: int = 1_000, json: AsJson = False, location
     """
     whole("--limit", limit, minimum=1)
     with location.open() as ledger:
-        found = list(islice(ledger.events(after=after), limit + 1))
+        found = list(ledger.events(after=after, limit=limit + 1))
     shown = found[:limit]
     if json:
         rendering.print_json(shown)
@@ -226,25 +166,18 @@ def _check_known(
         if given is None:
             continue
         names = (given, None) if option == "investor" else (None, given)
-        found = ledger.positions(as_of=_NO_DAY_IS_LATER, investor=names[0], partner=names[1])
+        found = ledger.positions(as_of=_NO_DAY_IS_LATER, investor=names[0], partner=names[1], limit=1)
         if not found and not found.quarantined:
             expected = f"the {option} of a plan in this ledger"
             raise InvalidArgument(argument=f"--{option}", given=given, expected=expected)
 
 
-def show(rows: Sequence[T], table: Callable[..., Table], title: str, *, json: bool) -> None:
+def show(rows: Sequence[T], table: Callable[..., Table], subject: str, asked: QuestionOptions) -> None:
     """Print rows as a table or as JSON, and on standard error the plans that they leave out."""
-    if json:
+    if asked.json:
         rendering.print_json(rows)
     else:
-        print_table(table(rows, title=title))
+        print_table(table(rows, title=f"{subject}{asked.when()}"))
     for plan in rows.quarantined if isinstance(rows, Listing) else ():
         left_out = f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}"
         rendering.say(left_out, file=sys.stderr)
-
-
-def when(as_of: date | None, known_at: Known | None) -> str:
-    """Return the end of a title: the two dates of the question."""
-    at = f"{known_at}" if isinstance(known_at, EndOfDay) else known_at and known_at.isoformat()
-    known = f", as known at {at}" if at else ""
-    return f" on {as_of}{known}" if as_of else known or " today"

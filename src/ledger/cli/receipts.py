@@ -3,29 +3,18 @@
 from collections.abc import Sequence
 
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, AsOf, Day, DryRun, KnownAt, Location
-from ledger.cli.queries import show, when
+from ledger.cli.options import NOW, AsJson, Asked, Day, DryRun, Location
+from ledger.cli.queries import show
 from ledger.cli.rendering import counted
+from ledger.cli.terms_options import money
 from ledger.events import MoneyAllocated, RecordedEvent
-from ledger.money import Money
 
 
-def unallocated(*, as_of: AsOf = None, known_at: KnownAt = None, json: AsJson = False, location: Location) -> None:
-    """List money that was received and neither allocated to a plan nor returned.
-
-    Parameters
-    ----------
-    as_of
-        The day, such as 2024-06-30; default: the day of --known-at, else today, in each receipt's time zone.
-    known_at
-        As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
-    json
-        Print JSON instead of a table.
-    """
+def unallocated(*, asked: Asked = NOW, location: Location) -> None:
+    """List money that was received and neither allocated to a plan nor returned."""
     with location.open() as ledger:
-        rows = ledger.unallocated(as_of=as_of, known_at=known_at)
-    title = f"{counted(len(rows), 'receipt')} with money not allocated{when(as_of, known_at)}"
-    show(rows, rendering.receipts_table, title, json=json)
+        rows = ledger.unallocated(as_of=asked.as_of, known_at=asked.known)
+    show(rows, rendering.receipts_table, f"{counted(len(rows), 'receipt')} with money not allocated", asked)
 
 
 def receive(
@@ -64,17 +53,18 @@ def receive(
     json
         Print JSON instead of text.
     """
+    received = money("--amount", amount, currency)
     with location.open() as ledger:
         events = ledger.receive_unallocated(
             reference,
-            amount=Money.of(amount, currency),
+            amount=received,
             received_at=on,
             reason=reason,
             plan_id=plan,
             actor=actor,
             dry_run=dry_run,
         )
-    _report(events, f"{Money.of(amount, currency):,} received under {reference}", dry_run=dry_run, json=json)
+    _report(events, f"{received:,} received under {reference}", dry_run=dry_run, json=json)
 
 
 def allocate(
@@ -113,11 +103,12 @@ def allocate(
     json
         Print JSON instead of text.
     """
+    part = None if amount is None else money("--amount", amount, currency or "")
     with location.open() as ledger:
         events = ledger.allocate(
             reference,
             plan_id=plan,
-            amount=None if amount is None else Money.of(amount, currency or ""),
+            amount=part,
             payment_reference=payment,
             paid_at=paid_on,
             actor=actor,
@@ -164,23 +155,24 @@ def return_(
     json
         Print JSON instead of text.
     """
+    returned = money("--amount", amount, currency)
     with location.open() as ledger:
         events = ledger.return_unallocated(
             reference,
-            amount=Money.of(amount, currency),
+            amount=returned,
             on=on,
             reason=reason,
             return_reference=return_reference,
             actor=actor,
             dry_run=dry_run,
         )
-    _report(events, f"{Money.of(amount, currency):,} of {reference} returned", dry_run=dry_run, json=json)
+    _report(events, f"{returned:,} of {reference} returned", dry_run=dry_run, json=json)
 
 
 def _report(events: Sequence[RecordedEvent], done: str, *, dry_run: bool, json: bool) -> None:
     if json:
-        print(rendering.to_json({"recorded": not dry_run and bool(events), "events": events}))
+        rendering.print_json({"recorded": not dry_run and bool(events), "events": events})
     elif not events:
-        print("Recorded before: nothing was recorded again.")
+        rendering.say("Recorded before: nothing was recorded again.")
     else:
-        print(f"{'Not recorded, a dry run: ' if dry_run else ''}{done}.")
+        rendering.say(f"{'Not recorded, a dry run: ' if dry_run else ''}{done}.")
