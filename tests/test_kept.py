@@ -189,7 +189,7 @@ def test_the_command_line_keeps_lists_allocates_and_returns(
     assert run("allocate", "over", "--plan", "P-3", "--actor", "clerk") == "300.00 USD of over allocated to plan P-3."
     assert run("allocate", "over", "--plan", "P-3") == "Recorded before: nothing was recorded again."
     assert run("allocate", "over", "--plan", "P-3", "--payment", "rest", "--amount", "1.00", code=1).startswith(
-        "error: currency is ''; expected a currency code"
+        "error: --currency is ''; expected a currency code"
     )
     (row,) = json.loads(run("unallocated", "--json"))
     assert (row["remaining"], row["plan_id"]) == ({"minor": 1, "currency": "USD", "amount": "0.01"}, "P-3")
