@@ -14,7 +14,7 @@ from benchmarks.mixed import mixed
 from benchmarks.sides import Credited, Side
 from benchmarks.writers import pay_together
 from ledger.events import PaymentMade, PlanOpened
-from ledger.schedule import Installment
+from ledger.terms.schedule import Installment
 from ledger.timeline import timeline
 
 

@@ -17,7 +17,7 @@ from ledger import (
     RecordedEvent,
 )
 from ledger.events.codec import Codec
-from ledger.schedule import installments
+from ledger.terms.schedule import installments
 
 INVESTOR, PARTNER = "I-7", "N-3"
 OPENED_ON = date(2023, 4, 10)

@@ -12,8 +12,8 @@ import ledger
 from ledger import decide, errors, timeline
 from ledger.events.codec import CURRENT
 from ledger.events.outcomes import RevisedLine
-from ledger.schedule import Installment
 from ledger.service import CommandOptions, ListOptions
+from ledger.terms.schedule import Installment
 
 PAGE = Path(__file__).with_name("reference.md")
 _SCHEMAS = "../src/ledger/events/schemas"

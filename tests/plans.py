@@ -27,7 +27,7 @@ from ledger.events import Event, Outcome, OutcomeVoided, PaymentMissed, PlanCanc
 from ledger.events.facts import PaymentKind
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.position import Position
+from ledger.state.position import Position
 from ledger.terms import FullCover, PerUnit, PlanTerms
 from tests.examples import OPENED_ON
 from tests.strategies import METADATA

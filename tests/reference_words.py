@@ -28,8 +28,8 @@ from ledger.events import (
     ScheduleRevised,
 )
 from ledger.money import EXPONENTS, Money
-from ledger.position import position
 from ledger.state import Timeline
+from ledger.state.position import position
 from ledger.terms import (
     DoublePayment,
     EarlyRepayment,

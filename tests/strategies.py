@@ -27,7 +27,6 @@ from ledger.errors import CommandRefused, NotFound, ReferenceConflict
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.events.facts import ReversalCause
 from ledger.money import EXPONENTS, Money
-from ledger.schedule import Installment, installments
 from ledger.terms import (
     Closed,
     DoublePayment,
@@ -46,6 +45,7 @@ from ledger.terms import (
     Promo,
     Release,
 )
+from ledger.terms.schedule import Installment, installments
 
 ZONES = (
     "Europe/Moscow",

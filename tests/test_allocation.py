@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.allocation import cumulative_floor, rounded_up_last_takes_rest
+from ledger.terms.allocation import cumulative_floor, rounded_up_last_takes_rest
 
 TOTALS = st.integers(0, 10**15)
 PARTS = st.integers(1, 400)

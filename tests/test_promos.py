@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from ledger.events import InstallmentSettled, Outcome, PlanReinstated, PromoApplied
 from ledger.plan import Plan
-from ledger.promos import Award, credited_at_once, earned, on_completion, shares_at_rate
-from ledger.schedule import Installment
 from ledger.terms import DoublePayment, EarlyRepayment, EveryDays, OnTimeBonus, PackageBonus, PerUnit, PlanTerms, Promo
+from ledger.terms.promos import Award, credited_at_once, earned, on_completion, shares_at_rate
+from ledger.terms.schedule import Installment
 from ledger.timeline import timeline
 from tests.examples import OPENED_ON
 from tests.plans import DAY, DUE, TEN, agreed, charge_back, days_around, pay, pay_each, plan_after

@@ -16,8 +16,8 @@ from ledger.dates import months_from
 from ledger.decide import decide
 from ledger.events import ScheduleRevised
 from ledger.plan import Plan
-from ledger.schedule import Installment, installments, redated
 from ledger.terms import EveryDays, ExplicitSchedule, PlanTerms, Portion, Schedule
+from ledger.terms.schedule import Installment, installments, redated
 from tests.attempts import Reinstated, reinstated_plans
 from tests.plans import (
     DAY,

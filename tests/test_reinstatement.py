@@ -25,8 +25,8 @@ from ledger import (
 from ledger.decide import decide, fact_of
 from ledger.events import InstallmentSettled, PlanCompleted, PromoApplied, RecordedEvent, ScheduleRevised
 from ledger.plan import Plan
-from ledger.promos import credited_at_once
 from ledger.terms import Closed, DoublePayment, EarlyRepayment, PlanTerms
+from ledger.terms.promos import credited_at_once
 from ledger.timeline import timeline
 from tests import examples
 from tests.attempts import Reinstated, reinstated_plans

@@ -18,7 +18,6 @@ from ledger.decide import decide, opening
 from ledger.errors import CommandRefused, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened
 from ledger.money import EXPONENTS, Money
-from ledger.schedule import Installment, installments
 from ledger.terms import (
     Closed,
     DoublePayment,
@@ -37,6 +36,7 @@ from ledger.terms import (
     Release,
     Schedule,
 )
+from ledger.terms.schedule import Installment, installments
 from tests.examples import OPENED_ON
 from tests.plans import DAY
 from tests.strategies import METADATA, OPENINGS, schedules

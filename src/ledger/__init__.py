@@ -33,12 +33,8 @@ from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
 from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
-from ledger.frames import column_types as column_types
-from ledger.frames import to_columns as to_columns
 from ledger.listing import Listing as Listing
 from ledger.money import Money as Money
-from ledger.position import NextInstallment as NextInstallment
-from ledger.position import Position as Position
 from ledger.projections.balances import BalanceRow as BalanceRow
 from ledger.projections.overdue import OverdueRow as OverdueRow
 from ledger.projections.payments import PaymentRow as PaymentRow
@@ -53,9 +49,9 @@ from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
 from ledger.readmodel.read_model import ReadModel as ReadModel
 from ledger.readmodel.verification import Verification as Verification
 from ledger.receipt import ReceiptRow as ReceiptRow
-from ledger.schedule import Installment as Installment
-from ledger.schedule import schedule as schedule
 from ledger.service import Ledger as Ledger
+from ledger.state.position import NextInstallment as NextInstallment
+from ledger.state.position import Position as Position
 from ledger.store import Quarantined as Quarantined
 from ledger.terms import Closed as Closed
 from ledger.terms import DoublePayment as DoublePayment
@@ -71,9 +67,13 @@ from ledger.terms import PartialCover as PartialCover
 from ledger.terms import PerUnit as PerUnit
 from ledger.terms import PlanTerms as PlanTerms
 from ledger.terms import Portion as Portion
-from ledger.value_schemas import json_schema as json_schema
+from ledger.terms.schedule import Installment as Installment
+from ledger.terms.schedule import schedule as schedule
 from ledger.values import from_dict as from_dict
 from ledger.values import to_dict as to_dict
+from ledger.values.frames import column_types as column_types
+from ledger.values.frames import to_columns as to_columns
+from ledger.values.schemas import json_schema as json_schema
 
 __version__ = "0.1.0"
 

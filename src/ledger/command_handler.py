@@ -12,7 +12,7 @@ from threading import Lock
 from ledger import telemetry
 from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand, ReverseAllocation
 from ledger.decide import Decider
-from ledger.decide_receipt import ReceiptDecider, allocate, reverse_allocation
+from ledger.decide.receipts import ReceiptDecider, allocate, reverse_allocation
 from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUnavailable
 from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent
 from ledger.events.recorded import Stream

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from itertools import takewhile
 
 from ledger.dates import EndOfDay, Known, day_in
-from ledger.departures import Departure, RecordedOutcome, departures
+from ledger.discrepancies import Discrepancy, RecordedOutcome, discrepancies
 from ledger.errors import CorruptHistory, PlanNotFound
 from ledger.events import (
     CancellationRequested,
@@ -24,8 +24,8 @@ from ledger.events import (
     RecordedEvent,
 )
 from ledger.events.outcomes import shares_of
-from ledger.position import Position, position
 from ledger.state import Step, Timeline
+from ledger.state.position import Position, position
 from ledger.timeline import steps, timeline
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
@@ -130,19 +130,19 @@ class Plan:
         if as_of < self.opened.effective_on:
             raise PlanNotFound(plan_id=self.plan_id, as_of=as_of, opened_on=self.opened.effective_on)
 
-    def departures(self, derived: Timeline) -> Iterator[Departure]:
+    def discrepancies(self, derived: Timeline) -> Iterator[Discrepancy]:
         """Yield where the recorded outcomes depart from the `derived` ones, at any date up to the horizon.
 
         `derived` is the plan's timeline as of the horizon or a later date.
         """
-        for departure in departures(self.outcomes, derived.outcomes, derived.ended):
-            if departure.outcome.effective_on <= self.horizon:
-                yield departure
+        for discrepancy in discrepancies(self.outcomes, derived.outcomes, derived.ended):
+            if discrepancy.outcome.effective_on <= self.horizon:
+                yield discrepancy
 
     def check(self, derived: Timeline) -> None:
-        """Raise `CorruptHistory` at the first of the departures from the `derived` outcomes."""
-        for departure in self.departures(derived):
-            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(departure))
+        """Raise `CorruptHistory` at the first of the discrepancies from the `derived` outcomes."""
+        for discrepancy in self.discrepancies(derived):
+            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(discrepancy))
 
     def position(self, as_of: date) -> Position:
         """Return the plan's position on a date. Raises `PlanNotFound` before the opening."""

@@ -18,7 +18,6 @@ from ledger.events import PLAN, RECEIPT, RecordedEvent
 from ledger.listing import Key, Listing, Page
 from ledger.money import Money
 from ledger.plan import Plan, known
-from ledger.position import Position
 from ledger.projections.balances import BalanceRow, balance_rows
 from ledger.projections.overdue import OverdueRow, overdue_rows
 from ledger.projections.payments import PaymentRow
@@ -34,6 +33,7 @@ from ledger.readmodel.tables import Tables
 from ledger.receipt import Receipt, ReceiptRow, zone_of
 from ledger.replay import PAGE, Replayed, replay, replay_plans, replay_receipts
 from ledger.state import Status
+from ledger.state.position import Position
 from ledger.store import LAST, WHOLE, EventReader, Quarantined, Store
 
 T = TypeVar("T")

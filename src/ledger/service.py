@@ -31,7 +31,6 @@ from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.listing import Listing, Page
 from ledger.money import Money
-from ledger.position import Position
 from ledger.projections.balances import BalanceRow
 from ledger.projections.builtin import PERIODS
 from ledger.projections.overdue import OverdueRow
@@ -47,6 +46,7 @@ from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
 from ledger.receipt import ReceiptRow
 from ledger.state import Status
+from ledger.state.position import Position
 from ledger.store import LAST, TIMEOUT, Store, open_store
 from ledger.telemetry import Progress
 from ledger.terms import PlanTerms

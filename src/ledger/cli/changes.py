@@ -19,9 +19,9 @@ from ledger.errors import PlanNotFound
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.plan import Plan
-from ledger.position import Position
-from ledger.schedule import schedule
 from ledger.service import CommandOptions, Ledger
+from ledger.state.position import Position
+from ledger.terms.schedule import schedule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from ledger.cli.tables import Column, Table
 from ledger.errors.excerpt import visible
 from ledger.events import RecordedEvent
 from ledger.money import Money
-from ledger.position import Position
 from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
 from ledger.receipt import ReceiptRow
-from ledger.schedule import Installment
+from ledger.state.position import Position
+from ledger.terms.schedule import Installment
 from ledger.values import to_dict
 
 

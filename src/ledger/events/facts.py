@@ -11,8 +11,8 @@ import attrs
 from ledger import arguments
 from ledger.errors import InvalidArgument
 from ledger.money import Money
-from ledger.schedule import Installment, problems
 from ledger.terms import PlanTerms
+from ledger.terms.schedule import Installment, problems
 
 PaymentKind = Literal["regular", "early_repayment"]
 ReversalCause = Literal["error", "chargeback"]

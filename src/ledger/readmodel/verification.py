@@ -71,7 +71,7 @@ class _Comparison:
         found = self._tables.rows_of([plan.plan_id for plan in plans])
         for plan in plans:
             self.plans += 1
-            self.differences += _departures(plan)
+            self.differences += _discrepancies(plan)
             expected = self._projection.rows(plan)
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
@@ -104,7 +104,7 @@ class _Comparison:
                     )
 
 
-def _departures(plan: Plan) -> Iterator[str]:
+def _discrepancies(plan: Plan) -> Iterator[str]:
     """Yield the error of a plan whose recorded outcomes do not follow from its facts: no read model may hide that."""
     try:
         plan.check(plan.timeline(plan.horizon))

@@ -23,7 +23,7 @@ from ledger.commands import (
     ReversePayment,
 )
 from ledger.dates import day_in
-from ledger.departures import Departure, departures
+from ledger.discrepancies import Discrepancy, discrepancies
 from ledger.errors import (
     CommandRefused,
     LedgerError,
@@ -52,9 +52,9 @@ from ledger.events import (
 from ledger.events.outcomes import shares_of
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.schedule import installments, redated
 from ledger.state import Snapshot
 from ledger.terms import Closed, ExplicitRelease, ExplicitSchedule, PartialCover, PlanTerms
+from ledger.terms.schedule import installments, redated
 from ledger.timeline import Derivation
 
 _NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
@@ -169,7 +169,7 @@ class Decider:
             _refuse_overpayment(command, fact, plan, held=derived.most_held, on=derived.most_held_on)
         derivation.latest()  # all of it is recorded with the fact
         self._derivation = derivation
-        return _corrections(departures(plan.outcomes, derived.outcomes, derived.ended), plan)
+        return _corrections(discrepancies(plan.outcomes, derived.outcomes, derived.ended), plan)
 
     def _derived(self, plan: Plan, *, through: date) -> Derivation:
         """Return the derivation at the end of a day, or of a later one up to which outcomes are recorded already.
@@ -198,7 +198,7 @@ def _step(
     derivation.apply(fact)
     outcomes, ended = derivation.latest()
     changed = plan.changed(outcomes, ended)
-    return _corrections(departures(changed, outcomes, ended), plan) if changed else outcomes
+    return _corrections(discrepancies(changed, outcomes, ended), plan) if changed else outcomes
 
 
 # ---- the fact of a command
@@ -473,7 +473,7 @@ def _cost(before: Snapshot, lines: int) -> int:
 # ---- events
 
 
-def _corrections(found: Iterable[Departure], plan: Plan) -> tuple[Outcome | OutcomeVoided, ...]:
+def _corrections(found: Iterable[Discrepancy], plan: Plan) -> tuple[Outcome | OutcomeVoided, ...]:
     """Return the events that correct the record after a new fact, the plan's next event: voidings, then outcomes.
 
     A new outcome that has ended already is followed, after all others, by its own voiding.
@@ -486,17 +486,17 @@ def _corrections(found: Iterable[Departure], plan: Plan) -> tuple[Outcome | Outc
 
     events: list[Outcome | OutcomeVoided] = []
     endings: list[OutcomeVoided] = []
-    for departure in found:
-        item, until, shares = departure.recorded, departure.until, shares_of(departure.outcome)
+    for discrepancy in found:
+        item, until, shares = discrepancy.recorded, discrepancy.until, shares_of(discrepancy.outcome)
         if item is None:
-            events.append(departure.outcome)
+            events.append(discrepancy.outcome)
             if until is not None:
-                endings.append(void(fact + len(events), until, shares, departure.ended_by))
+                endings.append(void(fact + len(events), until, shares, discrepancy.ended_by))
             continue
         if item.void is not None:
             events.append(void(item.void.version, item.void.event.effective_on, -shares))
         if until is not None:
-            events.append(void(item.version, until, shares, departure.ended_by))
+            events.append(void(item.version, until, shares, discrepancy.ended_by))
     return (*events, *endings)
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from ledger.events.facts import Fact, PaymentReversed
 from ledger.events.outcomes import Outcome
-from ledger.schedule import Installment
+from ledger.terms.schedule import Installment
 
 Status = Literal["active", "in_grace", "cancelled", "completed"]
 

@@ -1,4 +1,4 @@
-"""Departures: where the recorded outcomes differ from those that follow from the facts.
+"""Discrepancies: where the recorded outcomes differ from those that follow from the facts.
 
 The invariant (RULES.md section 1): for every date up to a plan's horizon, the latest effective date among its recorded
 events, the recorded outcomes effective by then, less those voided from by then, equal the derived ones.
@@ -29,7 +29,7 @@ class RecordedOutcome:
         return max(self.void.event.effective_on, self.outcome.effective_on) if self.void else None
 
 
-class Departure(NamedTuple):
+class Discrepancy(NamedTuple):
     """An outcome on which the record and the facts disagree; `recorded` is None where it is not recorded.
 
     `until` is the date from which the outcome does not hold by the facts: its own if it does not follow from them, that
@@ -51,9 +51,9 @@ class Departure(NamedTuple):
         return f"version {item.version}, {name}, ends on {item.until}; from the facts: {self.until}"
 
 
-def departures(
+def discrepancies(
     recorded: Sequence[RecordedOutcome], derived: Sequence[Outcome], ended: Mapping[Outcome, PaymentReversed]
-) -> Iterator[Departure]:
+) -> Iterator[Discrepancy]:
     """Yield where the record departs from the facts: recorded outcomes by version, then those that are not recorded.
 
     `derived` are the outcomes that follow from the facts, `ended` those that a chargeback has ended.
@@ -72,7 +72,7 @@ def departures(
         else:
             until = outcome.effective_on
         if item.until != until:
-            yield Departure(outcome, item, until, ended_by)
+            yield Discrepancy(outcome, item, until, ended_by)
     for outcome in unrecorded:
         ended_by = ended.get(outcome)
-        yield Departure(outcome, None, ended_by.effective_on if ended_by else None, ended_by)
+        yield Discrepancy(outcome, None, ended_by.effective_on if ended_by else None, ended_by)

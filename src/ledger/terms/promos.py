@@ -9,8 +9,8 @@ from typing import Literal
 
 import attrs
 
-from ledger.schedule import Installment
 from ledger.terms import DoublePayment, EarlyRepayment, EarnedPromo, OnTimeBonus, Promo
+from ledger.terms.schedule import Installment
 
 _WHOLE_BP = 10_000
 

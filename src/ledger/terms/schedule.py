@@ -7,11 +7,11 @@ from fractions import Fraction
 import attrs
 
 from ledger import arguments
-from ledger.allocation import cumulative_floor, rounded_up_last_takes_rest
 from ledger.dates import DAY, civil_date, months_from
 from ledger.errors import TermsRefused
 from ledger.money import EXPONENTS
 from ledger.terms import EveryDays, ExplicitRelease, ExplicitSchedule, PerUnit, PlanTerms, Portion, Schedule
+from ledger.terms.allocation import cumulative_floor, rounded_up_last_takes_rest
 
 REINSTATED_DUE_AFTER = timedelta(days=30)
 """From a reinstatement to the first due date after it. Source: RULES.md section 9."""
