@@ -144,3 +144,16 @@ class Addresses(HTMLParser):
                 self.addresses.append(value or "")
             elif name in ("src", "srcset", "data", "poster", "action"):
                 self.loads.append(value or "")
+
+
+def page_of(folder: Path, plans: int) -> str:
+    """Return the report of a ledger with so many plans of the bundled book."""
+    for file in EXAMPLE.iterdir():
+        rows = list(csv.reader(file.read_text("utf-8").splitlines()))
+        place = rows[0].index("plan_id") if "plan_id" in rows[0] else None
+        kept = [rows[0], *(row for row in rows[1:] if place is None or row[place] <= f"P-{plans:05d}")]
+        with (folder / file.name).open("w", encoding="utf-8", newline="") as copy:
+            csv.writer(copy).writerows(kept)
+    with Ledger.open("memory://") as opened:
+        import_book(opened, read_book(folder))
+        return report_of(opened._store, as_of=AS_OF, language=Language())
