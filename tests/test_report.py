@@ -1,18 +1,28 @@
-"""The report for people: every figure equals the answers of the ledger, every number has its rows, the page is whole."""
+"""The report for people: figures equal the answers of the ledger, every number has its rows, the page is whole."""
 
+import csv
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ledger import Ledger
+from ledger.audit.language import Code, language
 from ledger.audit.report.figures import BUCKETS, Figure, Figures, figures, month_end, month_ends
 from ledger.audit.report.lives import Life, life
+from ledger.audit.report.report import report as page_of_report
 from ledger.books.importer import import_book
 from ledger.books.reader import EXAMPLE, read_book
+from ledger.cli.app import main
 from ledger.replay import replay
+from tests.examples import OPENED_ON, open_plan
 
 AS_OF = date(2024, 6, 17)
 
@@ -127,8 +137,8 @@ def test_roll_rates_of_a_standing_add_up_to_one(report: Figures) -> None:
     assert set(sums.values()) == {1}
 
 
-class Addresses(HTMLParser):
-    """Collects the ids of a page, the addresses in it, and what would be loaded."""
+class Elements(HTMLParser):
+    """Collects the ids of a page, the addresses in it, and what it would load."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,11 +152,11 @@ class Addresses(HTMLParser):
                 self.ids.append(value or "")
             elif name == "href":
                 self.addresses.append(value or "")
-            elif name in ("src", "srcset", "data", "poster", "action"):
-                self.loads.append(value or "")
+            elif name in ("src", "srcset", "data", "poster", "action") or tag in ("link", "iframe", "object"):
+                self.loads.append(f"{tag} {name}={value}")
 
 
-def page_of(folder: Path, plans: int) -> str:
+def page_of(folder: Path, plans: int, code: Code = "en") -> str:
     """Return the report of a ledger with so many plans of the bundled book."""
     for file in EXAMPLE.iterdir():
         rows = list(csv.reader(file.read_text("utf-8").splitlines()))
@@ -156,4 +166,135 @@ def page_of(folder: Path, plans: int) -> str:
             csv.writer(copy).writerows(kept)
     with Ledger.open("memory://") as opened:
         import_book(opened, read_book(folder))
-        return report_of(opened._store, as_of=AS_OF, language=Language())
+        return page_of_report(opened._store, as_of=AS_OF, language=language(code))
+
+
+@pytest.mark.parametrize("code", ["en", "hi", "ru"])
+def test_the_page_is_whole_and_loads_nothing(tmp_path: Path, code: Code) -> None:
+    """Every link has its target, ids are unique, nothing is fetched; the same ledger gives the same page."""
+    text = page_of(tmp_path, 25, code)
+    found = Elements()
+    found.feed(text)
+    assert f'<html lang="{code}">' in text
+    assert found.loads == []
+    assert len(found.ids) == len(set(found.ids))
+    assert found.addresses
+    assert {address for address in found.addresses if address.removeprefix("#") not in found.ids} == set()
+    assert text == page_of(tmp_path, 25, code)
+
+
+def test_data_are_shown_as_they_are() -> None:
+    """Markup in an id is text of the page."""
+    with Ledger.open("memory://") as opened:
+        open_plan(opened, "P-<script>alert(1)</script>")
+        text = page_of_report(opened._store, as_of=OPENED_ON, language=language("en"))
+    assert "<script>alert" not in text
+    assert "P-&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_a_ledger_without_plans_has_a_report() -> None:
+    """It says nothing about any currency."""
+    with Ledger.open("memory://") as opened:
+        text = page_of_report(opened._store, as_of=AS_OF, language=language("en"))
+    assert "<h1>Report of the ledger</h1>" in text
+
+
+def test_the_command_writes_a_new_file_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that exists is not replaced; a folder that is not there is named; without a ledger nothing is left."""
+    location = f"sqlite:///{tmp_path}/books.db"
+    with Ledger.open(location) as opened:
+        open_plan(opened)
+    out = tmp_path / "report.html"
+    arguments = ["--db", location, "report", "--out", str(out), "--as-of", str(OPENED_ON)]
+    assert main(arguments) == 0
+    assert out.read_text("utf-8").startswith("<!doctype html>")
+    assert main(arguments) == 1
+    assert main(["--db", location, "report", "--out", str(tmp_path / "no" / "report.html")]) == 1
+    assert main(["--db", f"sqlite:///{tmp_path}/none.db", "report", "--out", str(tmp_path / "other.html")]) == 1
+    assert "a new file; one that exists is not replaced" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".html") == ["report.html"]
+
+
+# ---- in a browser
+
+CHROMIUM = shutil.which("chromium")
+_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser without a window."""
+    if CHROMIUM is None:
+        pytest.skip("not run: chromium is not installed")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report of 12 plans."""
+    folder = tmp_path_factory.mktemp("report")
+    file = folder / "report.html"
+    file.write_text(page_of(folder, 12), encoding="utf-8")
+    return file.as_uri()
+
+
+def opened_page(browser: Browser, address: str, **context: Any) -> tuple[Page, list[str]]:
+    """Return the page in a context of its own, and what it has asked for or complained about."""
+    page = browser.new_context(**context).new_page()
+    heard: list[str] = []
+    page.on("request", lambda request: heard.append(request.url))
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.goto(address)
+    return page, heard
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_accessibility_checker_finds_nothing(browser: Browser, address: str, scheme: str) -> None:
+    """Contrast, names, headings, tables, landmarks: axe has no violation, with every table open."""
+    page, heard = opened_page(browser, address, color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    found = Axe().run(page)
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
+    assert heard == [address]
+
+
+def test_on_a_phone_nothing_hangs_over(browser: Browser, address: str) -> None:
+    """Wide tables and charts scroll by themselves; the page does not."""
+    page, _ = opened_page(browser, address, viewport={"width": 360, "height": 740})
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_a_number_shows_its_rows(browser: Browser, address: str) -> None:
+    """Without a script too: the rows are hidden, until a link leads to them."""
+    page, _ = opened_page(browser, address, java_script_enabled=False)
+    link = page.locator("#USD-cancelled td a").first
+    rows = page.locator(str(link.get_attribute("href")))
+    assert not rows.is_visible()
+    link.click()
+    assert rows.is_visible()
+    assert str(link.text_content()) in str(rows.text_content())
+
+
+def test_tables_sort_both_ways(browser: Browser, address: str) -> None:
+    """By numbers as numbers; the heading says which way."""
+    page, heard = opened_page(browser, address)
+    heading = page.locator("table.sortable").last.locator("thead th").nth(6)
+    cells = page.locator("table.sortable").last.locator("tbody tr td:nth-of-type(6)")
+
+    def prices() -> list[int]:
+        return [int(str(cell.get_attribute("data-sort"))) for cell in cells.all()]
+
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert prices() == sorted(prices())
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert prices() == sorted(prices(), reverse=True)
+    assert len(set(prices())) > 1
+    assert heard == [address]

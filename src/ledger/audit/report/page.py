@@ -9,7 +9,8 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ledger.audit.report.language import Language
+from ledger.audit.language import Language
+from ledger.audit.report import words
 from ledger.audit.report.sections import Behind, Section, Table
 
 _PACKAGE = "ledger.audit.report"
@@ -42,7 +43,7 @@ def page(
         lstrip_blocks=True,
     )
     style, script = (files(_PACKAGE).joinpath("template", name).read_text("utf-8") for name in ("page.css", "page.js"))
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'"
     return environment.get_template("page.html.jinja").render(
         title=title,
         subtitle=subtitle,
@@ -50,12 +51,12 @@ def page(
         parts=parts,
         audit=audit,
         language=language,
-        _=language.gettext,
+        say=language.say,
+        words=words,
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - a file of this package
         policy=policy,
         drawing=Markup,
-        addresses={},
     )
 
 

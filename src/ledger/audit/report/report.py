@@ -1,17 +1,20 @@
 """The report of a ledger: its plans replayed once, their figures, and the page."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 
+from ledger.audit.language import Language
+from ledger.audit.report import words
 from ledger.audit.report.figures import figures
-from ledger.audit.report.language import Language
 from ledger.audit.report.lives import Life, life
 from ledger.audit.report.page import Part, page
 from ledger.audit.report.sections import Cell, Section, Sections, Table
-from ledger.dates import Known
+from ledger.dates import EndOfDay, Known
 from ledger.money import Money
+from ledger.plan import Plan
 from ledger.replay import replay
 from ledger.store import EventReader
+from ledger.telemetry import Progress
 
 
 def report(
@@ -21,28 +24,41 @@ def report(
     known_at: Known | None = None,
     audit: Sequence[Section] = (),
     language: Language,
+    progress: Progress | None = None,
 ) -> str:
     """Return the report of a ledger on a date as HTML. The same events, date and instant give the same text."""
     by_currency: dict[str, list[Life]] = {}
-    for found in _lives(reader, as_of, known_at):
-        by_currency.setdefault(found.periods[0].currency, []).append(found)
-    _ = language.gettext
-    known = _("As known at {instant}.").format(instant=known_at) if known_at else ""
+    notes = [] if known_at is None else [language.say(words.KNOWN, {"known": _known(known_at)})]
+    unreadable = 0
+    for plan in _plans_of(reader, known_at, progress):
+        if plan is None:
+            unreadable += 1
+        elif (found := life(plan, as_of)) is not None:
+            by_currency.setdefault(found.periods[0].currency, []).append(found)
+    if unreadable:
+        notes.append(language.say(words.UNREADABLE, {"number": unreadable}))
     return page(
-        title=_("Report of the ledger"),
-        subtitle=_("{ledger}, on {day}").format(ledger=reader.label, day=language.day(as_of)),
-        notes=[known] if known else [],
+        title=language.say(words.TITLE),
+        subtitle=language.say(words.SUBTITLE, {"ledger": reader.label, "date": as_of}),
+        notes=notes,
         parts=[_part(currency, by_currency[currency], as_of, language) for currency in sorted(by_currency)],
         audit=audit,
         language=language,
     )
 
 
-def _lives(reader: EventReader, as_of: date, known_at: Known | None) -> Iterator[Life]:
+def _known(known_at: Known) -> date | datetime:
+    return known_at.day if isinstance(known_at, EndOfDay) else known_at
+
+
+def _plans_of(reader: EventReader, known_at: Known | None, progress: Progress | None) -> Iterator[Plan | None]:
+    """Yield every plan; None for one that cannot be read."""
+    done, plans = 0, reader.count()
     for replayed in replay(reader, known_at=known_at):
-        for one in replayed:
-            if one.plan is not None and (found := life(one.plan, as_of)) is not None:
-                yield found
+        yield from (one.plan for one in replayed)
+        done += len(replayed)
+        if progress is not None:
+            progress(done, plans)
 
 
 def _part(currency: str, lives: Sequence[Life], as_of: date, language: Language) -> Part:
@@ -53,7 +69,6 @@ def _part(currency: str, lives: Sequence[Life], as_of: date, language: Language)
 
 def _plans(currency: str, lives: Sequence[Life], as_of: date, language: Language) -> Table:
     """Return the plans, each with its standing on the date of the report."""
-    _ = language.gettext
     rows = []
     for one in lives:
         period = one.on(as_of)
@@ -64,8 +79,8 @@ def _plans(currency: str, lives: Sequence[Life], as_of: date, language: Language
                 Cell(one.plan_id, one.plan_id),
                 Cell(period.investor, period.investor),
                 Cell(period.partner or "", period.partner or ""),
-                Cell(language.day(one.opened_on), one.opened_on.isoformat()),
-                Cell(language.status(period.status), period.status),
+                Cell(language.date(one.opened_on), one.opened_on.isoformat()),
+                Cell(language.say(words.STATUSES[period.status]), period.status),
                 Cell(language.number(days), days),
                 *(Cell(language.money(Money(value, currency)), value) for value in (period.price, period.paid)),
                 *(
@@ -75,7 +90,8 @@ def _plans(currency: str, lives: Sequence[Life], as_of: date, language: Language
             )
         )
     headings = (
-        *(_("Plan"), _("Investor"), _("Partner"), _("Opened"), _("Status"), _("Days past due"), _("Price"), _("Paid")),
-        *(_("Shares credited"), _("Shares promised"), _("Shares forfeited")),
+        *(words.PLAN, words.INVESTOR, words.PARTNER, words.OPENED, words.STATUS, words.DAYS_PAST_DUE, words.PRICE),
+        *(words.PAID, words.SHARES_CREDITED, words.SHARES_PROMISED, words.SHARES_FORFEITED),
     )
-    return Table(_("Plans in {currency}").format(currency=currency), headings, rows)
+    caption = language.say(words.PLANS_IN, {"currency": currency})
+    return Table(caption, tuple(map(language.say, headings)), rows)

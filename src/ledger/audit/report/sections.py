@@ -1,19 +1,25 @@
 """The sections of the page: charts and tables of the figures, in the words of a language."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
 import attrs
 
-from ledger.audit.report import charts
+from ledger.audit.language import Language
+from ledger.audit.report import charts, words
 from ledger.audit.report.charts import Series
 from ledger.audit.report.figures import STANDINGS, Bucket, Figure, Figures, Roll, Standing
-from ledger.audit.report.language import Language
+from ledger.audit.sentences import Sentence
 from ledger.money import Money
 
 Shown = Callable[[int], str]
 """The text of a number: plain, or of money."""
+
+
+_STATUSES = ("active", "in_grace", "completed", "cancelled")
+"""The order of the statuses in tables and charts."""
 
 
 class Cell(NamedTuple):
@@ -47,7 +53,7 @@ class Section:
     title: str
     note: str
     chart: Chart | None = None
-    tables: Sequence[Table]
+    table: Table
 
 
 class Behind(NamedTuple):
@@ -64,7 +70,7 @@ class Sections:
     def __init__(self, figures: Figures, language: Language) -> None:
         self._figures = figures
         self._language = language
-        self._text = language.gettext
+        self._say = language.say
         self.behind: list[Behind] = []
 
     def all(self) -> Iterator[Section]:
@@ -86,114 +92,108 @@ class Sections:
         return self._language.number(value)
 
     def _percent(self, share: Fraction) -> Cell:
-        return Cell(self._language.percent(share), int(share * 1_000_000))
+        return Cell(self._language.percent(round(share * 10_000)), int(share * 1_000_000))
+
+    def _month(self, day: date) -> Cell:
+        return Cell(self._language.month(day), day.isoformat())
+
+    def _numbers(self, title: str, *columns: tuple[Sentence, Figure, Shown]) -> Iterator[Cell]:
+        """Yield the numbers of a table row, each with a link to the rows behind it."""
+        for heading, found, shown in columns:
+            yield self._cell(found, shown, title, self._say(heading))
 
     def _cell(self, found: Figure, shown: Shown, *title: str) -> Cell:
-        """Return a number with a link to the rows behind it."""
         if not found.rows:
             return Cell(shown(found.value), found.value)
         name = f"{self._figures.currency}-{len(self.behind) + 1}"
-        rows = [(row.plan_id, self._language.day(row.on), shown(row.value)) for row in found.rows]
+        rows = [(row.plan_id, self._language.date(row.on), shown(row.value)) for row in found.rows]
         self.behind.append(Behind(name, " · ".join((*title, shown(found.value))), rows))
         return Cell(shown(found.value), found.value, name)
 
-    def _major(self, values: Sequence[int]) -> list[float]:
+    def _major(self, found: Iterable[Figure]) -> list[float]:
         """Return amounts in major units, for a drawing only."""
-        return [float(Money(value, self._figures.currency).major) for value in values]
+        return [float(Money(one.value, self._figures.currency).major) for one in found]
+
+    def _in_currency(self, heading: Sentence) -> str:
+        return f"{self._say(heading)}, {self._figures.currency}"
 
     def _standing(self, one: Standing) -> str:
         if not isinstance(one, Bucket):
-            return self._language.status(one)
-        if one.last is None:
-            return self._text("{first} days past due and more").format(first=self._number(one.first))
-        return self._text("{first} to {last} days past due").format(
-            first=self._number(one.first), last=self._number(one.last)
-        )
+            return self._say(words.STATUSES[one])
+        sentence = words.LAST_BUCKET if one.last is None else words.BUCKET
+        return self._say(sentence, {"first": one.first, "last": one.last or one.first})
+
+    def _section(
+        self, name: str, headings: Iterable[str], rows: Sequence[Sequence[Cell]], chart: Chart | None = None
+    ) -> Section:
+        title, note = map(self._say, words.SECTIONS[name])
+        return Section(name=name, title=title, note=note, chart=chart, table=Table(title, tuple(headings), rows))
 
     # ---- sections
 
     def _portfolio(self) -> Section:
-        title, months = self._text("Portfolio over time"), self._figures.months
-        statuses = [self._language.status(one) for one in ("active", "in_grace", "completed", "cancelled")]
-        paid, in_cancelled = self._text("Paid"), self._text("Paid in cancelled plans")
-        counts = [[month.active, month.in_grace, month.completed, month.cancelled] for month in months]
-        rows = [
-            (
-                Cell(self._language.day(month.through_on), month.through_on.isoformat()),
-                *(
-                    self._cell(one, self._number, self._language.day(month.through_on), name)
-                    for one, name in zip(counted, statuses, strict=True)
-                ),
-                self._cell(month.paid, self._money, self._language.day(month.through_on), paid),
-                self._cell(month.paid_in_cancelled, self._money, self._language.day(month.through_on), in_cancelled),
+        rows: list[Sequence[Cell]] = []
+        counts: list[Sequence[Figure]] = []
+        for month in self._figures.months:
+            counted = (month.active, month.in_grace, month.completed, month.cancelled)
+            day = self._language.date(month.through_on)
+            columns = (
+                *((words.STATUSES[name], one, self._number) for name, one in zip(_STATUSES, counted, strict=True)),
+                (words.PAID, month.paid, self._money),
+                (words.PAID_IN_CANCELLED, month.paid_in_cancelled, self._money),
             )
-            for month, counted in zip(months, counts, strict=True)
-        ]
+            rows.append((Cell(day, month.through_on.isoformat()), *self._numbers(day, *columns)))
+            counts.append(counted)
+        statuses = [self._say(words.STATUSES[name]) for name in _STATUSES]
         series = [
             Series(colour, [one.value for one in column]) for colour, column in enumerate(zip(*counts, strict=True), 1)
         ]
-        return Section(
-            name="portfolio",
-            title=title,
-            note=self._text("Plans by status at the end of each month; money applied to installments by then."),
-            chart=Chart(charts.stacked(self._months(), series), list(enumerate(statuses, 1))),
-            tables=[Table(title, (self._text("On"), *statuses, paid, in_cancelled), rows)],
-        )
+        chart = Chart(charts.stacked(self._months(), series), list(enumerate(statuses, 1)))
+        headings = (words.ON, *(words.STATUSES[name] for name in _STATUSES), words.PAID, words.PAID_IN_CANCELLED)
+        return self._section("portfolio", map(self._say, headings), rows, chart)
 
     def _collected(self) -> Section:
-        title, months = self._text("Collected against scheduled"), self._figures.months
-        scheduled, collected = self._text("Scheduled"), self._text("Collected")
-        rows = [
-            (
-                Cell(self._language.month(month.through_on), month.through_on.isoformat()),
-                self._cell(month.scheduled, self._money, self._language.month(month.through_on), scheduled),
-                self._cell(month.collected, self._money, self._language.month(month.through_on), collected),
+        months = self._figures.months
+        rows = []
+        for month in months:
+            first = self._month(month.through_on)
+            columns = (
+                (words.SCHEDULED, month.scheduled, self._money),
+                (words.COLLECTED, month.collected, self._money),
             )
-            for month in months
-        ]
+            rows.append((first, *self._numbers(first.text, *columns)))
         series = [
-            Series(1, self._major([month.scheduled.value for month in months])),
-            Series(2, self._major([month.collected.value for month in months])),
+            Series(1, self._major(month.scheduled for month in months)),
+            Series(2, self._major(month.collected for month in months)),
         ]
-        note = self._text(
-            "Scheduled: installments due in the month under the schedule in force, none after a cancellation. "
-            "Collected: money applied to installments in the month, less money taken back."
-        )
-        return Section(
-            name="collected",
-            title=title,
-            note=note,
-            chart=Chart(charts.bars(self._months(), series), [(1, scheduled), (2, collected)]),
-            tables=[Table(title, (self._text("Month"), scheduled, collected), rows)],
-        )
+        legend = [(1, self._in_currency(words.SCHEDULED)), (2, self._in_currency(words.COLLECTED))]
+        chart = Chart(charts.bars(self._months(), series), legend)
+        return self._section("collected", map(self._say, (words.MONTH, words.SCHEDULED, words.COLLECTED)), rows, chart)
 
     def _past_due(self) -> Section:
-        title, buckets = self._text("Days past due"), self._figures.buckets
-        plans, due, stake = self._text("Plans"), self._text("Amount due"), self._text("Shares at stake")
-        rows = [
-            (
-                Cell(self._standing(row.bucket), row.bucket.first),
-                self._cell(row.plans, self._number, self._standing(row.bucket), plans),
-                self._cell(row.amount_due, self._money, self._standing(row.bucket), due),
-                self._cell(row.shares_at_stake, self._number, self._standing(row.bucket), stake),
+        buckets = self._figures.buckets
+        rows = []
+        for one in buckets:
+            first = Cell(self._standing(one.bucket), one.bucket.first)
+            columns = (
+                (words.PLANS, one.plans, self._number),
+                (words.AMOUNT_DUE, one.amount_due, self._money),
+                (words.SHARES_AT_STAKE, one.shares_at_stake, self._number),
             )
-            for row in buckets
-        ]
-        labels = [f"{one.bucket.first}–{one.bucket.last or ''}" for one in buckets]
-        series = [Series(2, self._major([row.amount_due.value for row in buckets]))]
-        return Section(
-            name="past-due",
-            title=title,
-            note=self._text("Plans in grace, by the days past due of the installment whose grace ends first."),
-            chart=Chart(charts.bars(labels, series), [(2, due)]) if buckets else None,
-            tables=[Table(title, (title, plans, due, stake), rows)],
-        )
+            rows.append((first, *self._numbers(first.text, *columns)))
+        chart = None
+        if buckets:
+            labels = [f"{one.bucket.first}–{one.bucket.last or ''}" for one in buckets]
+            series = [Series(2, self._major(one.amount_due for one in buckets))]
+            chart = Chart(charts.bars(labels, series), [(2, self._in_currency(words.AMOUNT_DUE))])
+        headings = (words.DAYS_PAST_DUE, words.PLANS, words.AMOUNT_DUE, words.SHARES_AT_STAKE)
+        return self._section("past-due", map(self._say, headings), rows, chart)
 
     def _rolls(self) -> Section:
-        title, rolls = self._text("Roll rates"), self._figures.rolls
+        rolls = self._figures.rolls
         by_move = {(roll.before, roll.after): roll for roll in rolls}
-        after = [one for one in STANDINGS if any(roll.after == one for roll in rolls)]
         before = [one for one in STANDINGS if any(roll.before == one for roll in rolls)]
+        after = [one for one in STANDINGS if any(roll.after == one for roll in rolls)]
 
         def cell(roll: Roll | None) -> Cell:
             if roll is None:
@@ -205,99 +205,64 @@ class Sections:
             (Cell(self._standing(one), STANDINGS.index(one)), *(cell(by_move.get((one, other))) for other in after))
             for one in before
         ]
-        note = self._text(
-            "Of the plans in a row at the end of a month, the share in each column at the end of the next one, "
-            "over the last twelve whole months."
-        )
-        headings = (self._text("From"), *map(self._standing, after))
-        return Section(name="rolls", title=title, note=note, tables=[Table(title, headings, rows)])
+        return self._section("rolls", (self._say(words.FROM), *map(self._standing, after)), rows)
 
     def _cohorts(self) -> Section:
-        title, cohorts = self._text("Cohorts by opening month"), self._figures.cohorts
-        statuses = [self._language.status(one) for one in ("active", "in_grace", "completed", "cancelled")]
-        counts = [[cohort.active, cohort.in_grace, cohort.completed, cohort.cancelled] for cohort in cohorts]
-        plans, price, paid = self._text("Plans"), self._text("Price"), self._text("Paid")
-        rows = []
-        for cohort, counted in zip(cohorts, counts, strict=True):
-            month = self._language.month(cohort.opened_in)
-            rows.append(
-                (
-                    Cell(month, cohort.opened_in.isoformat()),
-                    self._cell(cohort.plans, self._number, month, plans),
-                    *(self._cell(one, self._number, month, name) for one, name in zip(counted, statuses, strict=True)),
-                    self._cell(cohort.price, self._money, month, price),
-                    self._cell(cohort.paid, self._money, month, paid),
-                )
+        cohorts = self._figures.cohorts
+        rows: list[Sequence[Cell]] = []
+        fractions: list[Sequence[float]] = []
+        for cohort in cohorts:
+            counted = (cohort.active, cohort.in_grace, cohort.completed, cohort.cancelled)
+            first = self._month(cohort.opened_in)
+            columns = (
+                (words.PLANS, cohort.plans, self._number),
+                *((words.STATUSES[name], one, self._number) for name, one in zip(_STATUSES, counted, strict=True)),
+                (words.PRICE, cohort.price, self._money),
+                (words.PAID, cohort.paid, self._money),
             )
-        totals = [cohort.plans.value for cohort in cohorts]
-        series = [
-            Series(colour, [one.value / total for one, total in zip(column, totals, strict=True)])
-            for colour, column in enumerate(zip(*counts, strict=True), 1)
-        ]
+            rows.append((first, *self._numbers(first.text, *columns)))
+            fractions.append([one.value / cohort.plans.value for one in counted])
+        series = [Series(colour, column) for colour, column in enumerate(zip(*fractions, strict=True), 1)]
         labels = [cohort.opened_in.strftime("%Y-%m") for cohort in cohorts]
-        return Section(
-            name="cohorts",
-            title=title,
-            note=self._text("Plans opened in a month, by their status on the date of the report."),
-            chart=Chart(charts.stacked(labels, series, percent=True), list(enumerate(statuses, 1))),
-            tables=[Table(title, (self._text("Month"), plans, *statuses, price, paid), rows)],
-        )
+        legend = list(enumerate((self._say(words.STATUSES[name]) for name in _STATUSES), 1))
+        chart = Chart(charts.stacked(labels, series, percent=True), legend)
+        statuses = (words.STATUSES[name] for name in _STATUSES)
+        headings = (words.MONTH, words.PLANS, *statuses, words.PRICE, words.PAID)
+        return self._section("cohorts", map(self._say, headings), rows, chart)
 
     def _cancelled(self) -> Section:
-        title = self._text("Share of cancelled plans, by its three definitions")
-        names = {
-            "paid": self._text("Money paid in cancelled plans, of all money paid"),
-            "price": self._text("Prices of cancelled plans, of all prices"),
-            "plans": self._text("Cancelled plans, of all plans"),
-        }
+        cancelled = words.STATUSES["cancelled"]
         rows = []
         for number, one in enumerate(self._figures.shares):
             shown = self._number if one.of == "plans" else self._money
-            rows.append(
-                (
-                    Cell(names[one.of], number),
-                    self._percent(one.share),
-                    self._cell(one.cancelled, shown, names[one.of], self._language.status("cancelled")),
-                    self._cell(one.whole, shown, names[one.of], self._text("All")),
-                )
-            )
-        headings = (
-            self._text("Definition"),
-            self._text("Share"),
-            self._language.status("cancelled"),
-            self._text("All"),
-        )
-        note = self._text("Which definition is meant has to be said with the number.")
-        return Section(name="cancelled", title=title, note=note, tables=[Table(title, headings, rows)])
+            first = Cell(self._say(words.DEFINITIONS[one.of]), number)
+            columns = ((cancelled, one.cancelled, shown), (words.ALL, one.whole, shown))
+            rows.append((first, self._percent(one.share), *self._numbers(first.text, *columns)))
+        headings = (words.DEFINITION, words.PERCENTAGE, cancelled, words.ALL)
+        return self._section("cancelled", map(self._say, headings), rows)
 
     def _ahead(self) -> Section:
-        title, months = self._text("Promised by month ahead"), self._figures.ahead
-        amount, shares, bonus = self._text("Amount due"), self._text("Package shares"), self._text("Bonus shares")
-        rows = [
-            (
-                Cell(self._language.month(month.through_on), month.through_on.isoformat()),
-                self._cell(month.amount, self._money, self._language.month(month.through_on), amount),
-                self._cell(month.shares, self._number, self._language.month(month.through_on), shares),
-                self._cell(month.bonus, self._number, self._language.month(month.through_on), bonus),
+        months = self._figures.ahead
+        rows = []
+        for month in months:
+            first = self._month(month.through_on)
+            columns = (
+                (words.AMOUNT_DUE, month.amount, self._money),
+                (words.PACKAGE_SHARES, month.shares, self._number),
+                (words.BONUS_SHARES, month.bonus, self._number),
             )
-            for month in months
-        ]
-        series = [
-            Series(1, [month.shares.value for month in months]),
-            Series(3, [month.bonus.value for month in months]),
-        ]
-        note = self._text(
-            "Shares that are credited, and money that falls due, if every plan is paid on schedule. "
-            "Overdue installments stand in the month of the report."
-        )
-        labels = [month.through_on.strftime("%Y-%m") for month in months]
-        return Section(
-            name="ahead",
-            title=title,
-            note=note,
-            chart=Chart(charts.stacked(labels, series), [(1, shares), (3, bonus)]) if months else None,
-            tables=[Table(title, (self._text("Month"), amount, shares, bonus), rows)],
-        )
+            rows.append((first, *self._numbers(first.text, *columns)))
+        chart = None
+        if months:
+            series = [
+                Series(1, [month.shares.value for month in months]),
+                Series(3, [month.bonus.value for month in months]),
+            ]
+            labels = [month.through_on.strftime("%Y-%m") for month in months]
+            legend = [(1, self._say(words.PACKAGE_SHARES)), (3, self._say(words.BONUS_SHARES))]
+            chart = Chart(charts.stacked(labels, series), legend)
+        headings = (words.MONTH, words.AMOUNT_DUE, words.PACKAGE_SHARES, words.BONUS_SHARES)
+        return self._section("ahead", map(self._say, headings), rows, chart)
 
     def _months(self) -> list[str]:
         return [month.through_on.strftime("%Y-%m") for month in self._figures.months]
