@@ -57,11 +57,18 @@ class Language:
     def say(self, sentence: Sentence, facts: Mapping[str, Any] | None = None) -> str:
         """Return a sentence with facts filled in: numbers, dates and amounts in the language's form, names as given."""
         given = facts or {}
+        count = given["count"] if sentence.plural else 1
+        return self._form(sentence, count).format(**{name: self.fact(name, value) for name, value in given.items()})
+
+    def fill(self, sentence: Sentence, **parts: str) -> str:
+        """Return a sentence with parts filled in that are written in the language already."""
+        return self._form(sentence, 1).format(**parts)
+
+    def _form(self, sentence: Sentence, count: int) -> str:
+        """Return the translation, in the plural form of a number."""
         if sentence.plural is None:
-            text = self._translations.gettext(sentence.text)
-        else:
-            text = self._translations.ngettext(sentence.text, sentence.plural, given["count"])
-        return text.format(**{name: self.fact(name, value) for name, value in given.items()})
+            return str(self._translations.gettext(sentence.text))
+        return str(self._translations.ngettext(sentence.text, sentence.plural, count))
 
     def fact(self, name: str, value: Any) -> str:
         """Return a fact of a sentence: shares with their noun."""
@@ -82,9 +89,7 @@ class Language:
         return self._counted(DAYS, number)
 
     def _counted(self, noun: Sentence, number: int) -> str:
-        assert noun.plural is not None, noun
-        text = self._translations.ngettext(noun.text, noun.plural, abs(number))
-        return text.format(number=self.number(number))
+        return self._form(noun, abs(number)).format(number=self.number(number))
 
     # ---- values
 

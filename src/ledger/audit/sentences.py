@@ -75,9 +75,9 @@ LABELS: Mapping[str, Sentence] = {
 REASONS: Mapping[str, Sentence] = {
     "completion_tranche_waits": many(
         "The rest of the package, {shares}, is credited with the last installment: {count} installment is open, "
-        "{amount} are not paid yet.",
+        "{amount} of the price is not paid yet.",
         "The rest of the package, {shares}, is credited with the last installment: {count} installments are open, "
-        "{amount} are not paid yet.",
+        "{amount} of the price is not paid yet.",
     ),
     "package_revised": one(
         "The reinstatement of {date} revised the package to {shares}, approved by {approver}. Reason given: {reason}"
@@ -93,10 +93,13 @@ REASONS: Mapping[str, Sentence] = {
         "Installment {number} was due on {due} and is not paid in full. Grace lasts until {grace}, that day included."
     ),
     "nothing_overdue": one("Nothing is overdue: the oldest open installment, number {number}, falls due on {date}."),
-    "reopened": many(
-        "Payment {reference} was charged back on {date}: installment {first} is open again from that day.",
-        "Payment {reference} was charged back on {date}: {count} installments, {first} to {last}, are open again from "
-        "that day.",
+    "reopened_today": one(
+        "Nothing is overdue: installment {number}, due on {due}, is open again from {date}, and is past due from the day "
+        "after."
+    ),
+    "reopened": one("Payment {reference} was charged back on {date}: installment {first} is open again from that day."),
+    "reopened_several": one(
+        "Payment {reference} was charged back on {date}: installments {first} to {last} are open again from that day."
     ),
     "payment_in_error": one(
         "Payment {reference} of {amount} does not count: it was recorded in error and was never made."
@@ -107,10 +110,10 @@ REASONS: Mapping[str, Sentence] = {
     ),
     "no_promotions": one("The terms of the plan grant no promotion."),
     "bonus_waits": many(
-        "The bonus on completion is credited with the last installment: {count} installment is open, {amount} are not "
-        "paid yet.",
-        "The bonus on completion is credited with the last installment: {count} installments are open, {amount} are "
-        "not paid yet.",
+        "The bonus on completion is credited with the last installment: {count} installment is open, {amount} of the "
+        "price is not paid yet.",
+        "The bonus on completion is credited with the last installment: {count} installments are open, {amount} of "
+        "the price is not paid yet.",
     ),
     "late_unpaid": one(
         "No bonus under promotion {code}: it asks for payment by each due date; installment {number} was due on {due} "
@@ -134,10 +137,6 @@ REASONS: Mapping[str, Sentence] = {
     "cancelled_award": one(
         "Promotion {code}, earned by payment {reference}, is not credited: the plan was cancelled on {date}, before it "
         "was paid in full."
-    ),
-    "lost_unpaid": one(
-        "No bonus under promotion {code}: installment {number} was due on {due}, grace ended on {grace}, and the plan "
-        "was cancelled on {date}. A reinstatement does not bring back what completion would have credited."
     ),
     "lost_paid": one(
         "No bonus under promotion {code}: installment {number} was due on {due}, grace ended on {grace}, paid on "
@@ -197,5 +196,6 @@ ROUNDED_DOWN = one("{formula}, rounded down")
 NOT_RECORDED = one("not recorded yet")
 TITLE = one("Plan {plan} on {date}")
 TITLE_KNOWN = one("Plan {plan} on {date}, as known at {known}")
+TITLE_KNOWN_DAY = one("Plan {plan} on {date}, as known at the end of {known}")
 REASONS_HEADING = one("Reasons")
 LEGEND = one("§: section of the rules. #: event of the plan, by its version.")

@@ -60,9 +60,7 @@ def status_reasons(case: Case) -> Iterator[Reason]:
         facts: dict[str, Fact] = {"date": done.effective_on, "reference": done.payment}
         yield Reason(name="completed", facts=facts, rule=rule(8), events=(case.source(done),))
     if state.status == "active":
-        line = state.lines[state.settled]
-        facts = {"number": line.number, "date": line.due_on}
-        yield Reason(name="nothing_overdue", facts=facts, rule=rule(6), events=case.due(line).events)
+        yield _nothing_overdue(case)
     for fact in case.reinstatements():
         facts = {
             "date": fact.effective_on,
@@ -72,6 +70,15 @@ def status_reasons(case: Case) -> Iterator[Reason]:
         }
         yield Reason(name="reinstated", facts=facts, rule=rule(9), events=(case.source(fact),))
     yield from reopened(case)
+
+
+def _nothing_overdue(case: Case) -> Reason:
+    line = case.state.lines[case.state.settled]
+    facts: dict[str, Fact] = {"number": line.number, "date": line.due_on}
+    if line.due_on < case.as_of:  # a chargeback of this very day
+        facts = {"number": line.number, "due": line.due_on, "date": case.as_of}
+    name = "reopened_today" if "due" in facts else "nothing_overdue"
+    return Reason(name=name, facts=facts, rule=rule(6), events=case.due(line).events)
 
 
 def _in_grace(case: Case) -> Reason:
@@ -99,5 +106,6 @@ def reopened(case: Case) -> Iterator[Reason]:
     for fact, numbers in case.chargebacks():
         if numbers:
             facts: dict[str, Fact] = {"reference": fact.reference, "date": fact.effective_on}
-            facts |= {"count": len(numbers), "first": numbers[0], "last": numbers[-1]}
-            yield Reason(name="reopened", facts=facts, rule=rule(10), events=(case.source(fact),))
+            facts |= {"first": numbers[0], "last": numbers[-1]}
+            name = "reopened" if len(numbers) == 1 else "reopened_several"
+            yield Reason(name=name, facts=facts, rule=rule(10), events=(case.source(fact),))

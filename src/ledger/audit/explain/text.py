@@ -1,7 +1,7 @@
 """An explanation as sentences in a language, each with the sentences below it; the command line draws them."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 
 import attrs
 
@@ -9,6 +9,8 @@ from ledger.audit import sentences
 from ledger.audit.explain import Explanation, Node, Reason, Source
 from ledger.audit.language import Language
 from ledger.money import Money
+
+_TOGETHER = ",\N{NO-BREAK SPACE}"
 
 _ROOTS = frozenset(
     (
@@ -36,7 +38,9 @@ def _title(explanation: Explanation, language: Language) -> str:
     facts = {"plan": explanation.plan_id, "date": explanation.as_of}
     if explanation.known_at is None:
         return language.say(sentences.TITLE, facts)
-    return language.say(sentences.TITLE_KNOWN, {**facts, "known": explanation.known_at})
+    by_instant = isinstance(explanation.known_at, datetime)
+    title = sentences.TITLE_KNOWN if by_instant else sentences.TITLE_KNOWN_DAY
+    return language.say(title, {**facts, "known": explanation.known_at})
 
 
 class _Telling:
@@ -47,7 +51,8 @@ class _Telling:
     def all(self, explanation: Explanation) -> Iterator[Told]:
         """Yield the sentences of an explanation."""
         for tree in (explanation.tree, *explanation.beside):
-            yield self._node(tree, root=True)
+            if tree is explanation.tree or tree.children:  # nothing is promised, forfeited or held
+                yield self._node(tree, root=True)
         if explanation.reasons:
             heading = self._language.say(sentences.REASONS_HEADING)
             yield Told(heading, tuple(self._reason(reason) for reason in explanation.reasons))
@@ -58,7 +63,7 @@ class _Telling:
 
     def _node(self, node: Node, *, root: bool = False, less: bool = False) -> Told:
         label = self._language.say(sentences.LABELS[node.name], node.facts)
-        text = self._language.say(sentences.LINE, {"label": label, "amount": self._value(node)})
+        text = self._language.fill(sentences.LINE, label=label, amount=self._value(node))
         computed = node.operation == "floor" or node.name.startswith("installment")
         if computed and node.children:
             text += f" = {self._rounded(node)}"
@@ -74,7 +79,7 @@ class _Telling:
         parts += [f"#{version}" for version in sorted({one.version for one in events if one.version is not None})]
         if any(one.version is None for one in events):
             parts.append(self._language.say(sentences.NOT_RECORDED))
-        return f" [{', '.join(parts)}]" if parts else ""
+        return f" [{_TOGETHER.join(parts)}]" if parts else ""
 
     # ---- values and formulas
 
@@ -100,7 +105,7 @@ class _Telling:
     def _rounded(self, node: Node) -> str:
         formula = self._formula(node)
         if node.operation == "floor" and not self._is_exact(node):
-            return self._language.say(sentences.ROUNDED_DOWN, {"formula": formula})
+            return self._language.fill(sentences.ROUNDED_DOWN, formula=formula)
         return formula
 
     def _is_exact(self, node: Node) -> bool:
@@ -110,7 +115,7 @@ class _Telling:
         return numerator == node.value * divisor
 
     def _formula(self, node: Node) -> str:
-        """Return the operands of a number; the parts of a unit, such as cents and basis points, need none."""
+        """Return the operands of a number; divisors that only change a unit are left out."""
         if node.operation == "floor":
             numerator, divisor = node.children
             formula = self._formula(numerator)
@@ -118,7 +123,9 @@ class _Telling:
         if node.operation == "product":
             return " × ".join(self._operand(child) for child in node.children)
         if node.operation == "difference":
-            return " − ".join(map(self._plain, node.children))
+            first, *others = node.children
+            less = [self._plain(other) for other in others if other.value]
+            return " − ".join([f"({self._rounded(first)})" if less else self._rounded(first), *less])
         return self._plain(node)
 
     def _operand(self, node: Node) -> str:
