@@ -33,8 +33,11 @@ _SEED = 0x1ED6E4
 _MANY = 500
 """From so many events on, a save is copied in instead of passed as parameters."""
 
-_CONNECT_TIMEOUT = 10
-"""Seconds that one attempt to connect may take, at most."""
+_CONNECT_TIMEOUT = 2
+"""Seconds that an attempt to connect may take unless the URL states `connect_timeout`.
+
+An attempt that began while the server did not answer goes on for so long after it answers again.
+"""
 
 
 @lru_cache(maxsize=256)
@@ -65,8 +68,7 @@ class PostgresDatabase:
 
         The server ends a transaction whose client has vanished before others give up waiting for its locks.
         """
-        connect_timeout = max(2, min(_CONNECT_TIMEOUT, int(self._timeout)))
-        connection = psycopg.connect(self._url, autocommit=True, row_factory=tuple_row, connect_timeout=connect_timeout)
+        connection: Connection[Any] = _connected(self._url, autocommit=True, row_factory=tuple_row)
         waiting = max(2, int(self._timeout * 1_000))  # milliseconds
         connection.execute(
             f"SET lock_timeout = {waiting}; SET idle_in_transaction_session_timeout = {waiting // 2}".encode()
@@ -195,6 +197,12 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _connected(url: str, **options: Any) -> Connection[Any]:
+    if "connect_timeout" not in conninfo_to_dict(url):
+        options["connect_timeout"] = _CONNECT_TIMEOUT
+    return psycopg.connect(url, **options)
 
 
 def _is_idle(connection: Connection[Any]) -> bool:
@@ -418,7 +426,7 @@ def connect(url: str, *, connections: int, timeout: float) -> Connected:
         raise InvalidArgument(argument="url", given=shown(url), expected=f"postgresql://user@host/database, {escaped}")
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):
-        psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT).close()  # says at once, and why, if it cannot be reached
+        _connected(url).close()  # says at once, and why, if it cannot be reached
         return Connected(
             label, PostgresDatabase(label, url, connections=connections, timeout=timeout), PostgresRecorder
         )
