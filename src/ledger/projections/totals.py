@@ -37,12 +37,13 @@ _MONEY = ("price", "price_in_cancelled", "paid", "paid_in_cancelled")
 MEASURES = (*Total._fields, *(f"{measure}_high" for measure in _MONEY))
 """The columns in which a total is kept."""
 
+_NOTHING = [0] * len(MEASURES)
+
 
 def _parted(total: Total) -> list[int]:
-    """Return the measures of a total."""
-    values = total._asdict()
-    high = {measure: values[measure] // _UNIT for measure in _MONEY}
-    return [*(values | {measure: values[measure] % _UNIT for measure in _MONEY}).values(), *high.values()]
+    """Return the measures of a total, or of a difference of totals."""
+    active, in_grace, cancelled, completed, *money = total
+    return [active, in_grace, cancelled, completed, *(one % _UNIT for one in money), *(one // _UNIT for one in money)]
 
 
 def joined(sums: Sequence[int]) -> Total:
@@ -74,10 +75,9 @@ def summed(totals: Iterable[Total]) -> Total:
 def daily_changes(periods: Iterable[Period]) -> dict[tuple[Cell, ...], Sequence[int]]:
     """Return, by time zone, day and currency, by how much one plan with these periods changes the totals."""
     changes: dict[tuple[Cell, ...], Sequence[int]] = {}
-    before = Total()
+    before = _NOTHING
     for period in periods:
-        now = total(period)
-        change = Total(*(a - b for a, b in zip(now, before, strict=True)))
-        changes[period.timezone, period.from_on, period.currency] = _parted(change)
+        now = _parted(total(period))
+        changes[period.timezone, period.from_on, period.currency] = [a - b for a, b in zip(now, before, strict=True)]
         before = now
     return changes
