@@ -120,6 +120,11 @@ class Decider:
                 plan.apply(recorded)
         return events
 
+    def recorded(self, at: datetime) -> None:
+        """Note the instant at which the latest event was recorded in the end."""
+        assert self._plan is not None
+        self._plan.recorded_at = at
+
     def paid_on(self, reference: str) -> date:
         """Return the date of a recorded payment."""
         assert self._plan is not None
@@ -131,7 +136,7 @@ class Decider:
         return reversal is not None and reversal.cause == "error"
 
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-        recorded_at = max(metadata.recorded_at, plan.recorded_at)
+        recorded_at = max(metadata.decided_at, plan.recorded_at)
         _refuse_ahead(command, "closing", command.through, plan.opened.terms.timezone, recorded_at)
         outcomes, _ = self._derived(plan, through=max(plan.horizon, command.through)).latest()
         return recorded_events(
@@ -144,7 +149,7 @@ class Decider:
             dated = "paid_at" if isinstance(command, RecordPayment) else "on"
             _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
             return ()
-        recorded_at = max(metadata.recorded_at, plan.recorded_at)
+        recorded_at = max(metadata.decided_at, plan.recorded_at)
         _refuse_day(command, fact.effective_on, plan.opened, recorded_at)
         derivation = self._derived(plan, through=fact.effective_on)
         never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
@@ -210,8 +215,8 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         return ()
-    _refuse_ahead(command, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
-    recorded_at = metadata.recorded_at
+    _refuse_ahead(command, "opening", opened.effective_on, opened.terms.timezone, metadata.decided_at)
+    recorded_at = metadata.decided_at
     return recorded_events(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
 
 
@@ -378,6 +383,9 @@ def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: st
             if fact.effective_on < paid_on:
                 reason = f"payment {command.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
                 raise _refusal(command, reason, "check the payment and the date")
+            if command.cause == "chargeback" and (date.max - fact.effective_on).days <= plan.opened.terms.grace_days:
+                reason = f"after a chargeback on {fact.effective_on} its grace would run beyond the year 9999"
+                raise _refusal(command, reason, "check the date")
         case ReinstatePlan():
             _refuse_currency(command, command.amount, plan.opened.terms)
             _refuse_reinstatement(command, plan.opened.terms, before, actor)
