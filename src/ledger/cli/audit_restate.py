@@ -12,12 +12,18 @@ from ledger.audit.restate.answers import MONEY
 from ledger.books import columns
 from ledger.cli import rendering
 from ledger.cli.options import AsJson, Day, Location, UsageError
+from ledger.cli.paragraphs import paragraph
 from ledger.cli.rendering import counted
-from ledger.cli.tables import Column, Table, print_table
+from ledger.cli.tables import Column, Table, print_table, width_of_output
 from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument, PlanNotFound
+from ledger.errors.excerpt import visible
+from ledger.events import RECEIPT
 from ledger.money import Money
 from ledger.store import LAST, ReaderAddress, open_reader
+
+_TOGETHER = "\N{NO-BREAK SPACE}"
+"""Stands where a line does not end: between a name, its number and its unit."""
 
 _MOMENTS = 2
 """Moments that are compared."""
@@ -118,7 +124,7 @@ def _print(found: Restatement) -> None:
     matter = [one for one in found.learnt if one.matters]
     others = len(found.learnt) - len(matter)
     if matter:
-        print_table(_learnt_table(matter, plans=found.plan_id is None, title=f"{counted(len(matter), 'fact')} learnt"))
+        print("\n".join(_learnt_lines(matter, width=width_of_output())))
     if others:
         more = "other " if matter else ""
         rendering.say(f"{counted(others, f'{more}fact')} learnt, without a difference on {found.as_of}.")
@@ -155,29 +161,19 @@ def _number_rows(before: Answer, after: Answer, currency: str) -> Iterator[tuple
             yield (label, *(_number(name, number, currency) for number in numbers), difference)
 
 
-def _learnt_table(learnt: Sequence[Learnt], *, plans: bool, title: str) -> Table:
-    columns_ = (
-        Column("Recorded at (UTC)"),
-        *((Column("Plan"),) if plans else ()),
-        Column("Version", number=True, leaves=2, below="version"),
-        Column("Effective", leaves=3, below="effective"),
-        Column("Fact", text=True, narrowest=18),
-        Column("Difference", text=True, narrowest=24),
-    )
-    return Table(title, columns_, [_learnt_cells(one, plans=plans) for one in learnt])
-
-
-def _learnt_cells(one: Learnt, *, plans: bool) -> tuple[str, ...]:
-    fact = one.fact
-    key = f" {fact.key}" if fact.key != fact.stream_id else ""
-    return (
-        fact.recorded_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"),
-        *((fact.stream_id,) if plans else ()),
-        str(fact.version),
-        str(fact.event.effective_on),
-        rendering.told(fact) + key,
-        "; ".join(_differences(one)),
-    )
+def _learnt_lines(learnt: Sequence[Learnt], *, width: int) -> Iterator[str]:
+    """Yield the lines of the facts, each with the difference that it makes below it, and an empty line."""
+    yield f"{counted(len(learnt), 'fact')} learnt, in recorded order (UTC)"
+    yield ""
+    for one in learnt:
+        fact = one.fact
+        at = fact.recorded_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+        key = f" {fact.key}" if fact.key != fact.stream_id else ""
+        stream = "receipt" if fact.kind == RECEIPT else "plan"
+        told = f"{stream} {fact.stream_id}, version {fact.version}: {rendering.told(fact)}{key}"
+        yield from paragraph(visible(f"{at} {told}, effective {fact.event.effective_on}"), width=width)
+        yield from paragraph("; ".join(_differences(one)), width=width, first="   ", others="   ")
+    yield ""
 
 
 def _differences(one: Learnt) -> Iterator[str]:
@@ -186,7 +182,7 @@ def _differences(one: Learnt) -> Iterator[str]:
     for currency, numbers in one.difference.items():
         for name in _NAMES:
             if number := numbers.get(name):
-                yield f"{name.replace('_', ' ')} {_signed(name, number, currency)}"
+                yield f"{name.replace('_', ' ')} {_signed(name, number, currency)}".replace(" ", _TOGETHER)
 
 
 def _status(status: str | None) -> str:
