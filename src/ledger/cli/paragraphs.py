@@ -1,7 +1,7 @@
 """Paragraphs for people, wrapped to a width behind what stands before them; nothing joined by a fixed space is broken.
 
-A fixed space (U+00A0) joins an amount and its currency, or the groups of a number. It is printed as a plain one, so that
-what is read can be searched for.
+A fixed space (U+00A0) joins an amount and its currency, or the groups of a number. It is printed as a plain one, so
+that what is read can be searched for.
 """
 
 from collections.abc import Iterator
