@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, changes, operations, queries, receipts
+from ledger.cli import audit_explain, audit_restate, bookkeeping, changes, operations, queries, receipts
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -38,6 +38,10 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         receipts.allocate,
         receipts.reverse_allocation,
         receipts.return_,
+    ),
+    "Audit": (
+        audit_explain.explain,
+        audit_restate.restate,
     ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
