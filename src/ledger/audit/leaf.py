@@ -1,6 +1,11 @@
 """The leaf of an event in the seal's tree: what is hashed, byte by byte."""
 
+from struct import Struct
+
 from ledger.store import RawEvent
+
+_LENGTH = Struct(">Q")
+"""Eight bytes, big-endian."""
 
 
 def leaf(event: RawEvent) -> bytes:
@@ -11,5 +16,12 @@ def leaf(event: RawEvent) -> bytes:
     stored bytes. The sequence is not a part: the rank of the leaf in the order of sequence is its index, so that a
     ledger restored with other sequences has the same root.
     """
-    parts = (event.kind.encode(), event.stream_id.encode(), b"%d" % event.version, event.tag.encode(), event.state)
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    _, kind, stream_id, version, tag, state = event
+    first, second, third, fourth = kind.encode(), stream_id.encode(), b"%d" % version, tag.encode()
+    length = _LENGTH.pack
+    return b"".join(  # written out: it is done for every event
+        (
+            *(length(len(first)), first, length(len(second)), second, length(len(third)), third),
+            *(length(len(fourth)), fourth, length(len(state)), state),
+        )
+    )
