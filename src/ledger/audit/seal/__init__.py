@@ -5,10 +5,14 @@
 logs. docs/seal.md specifies every byte, and says against what a seal is of no help.
 """
 
+from ledger.audit.seal.checking import check_seal as check_seal
 from ledger.audit.seal.errors import SealRefused as SealRefused
 from ledger.audit.seal.keys import SignerKey as SignerKey
 from ledger.audit.seal.keys import VerifierKey as VerifierKey
 from ledger.audit.seal.keys import generate_key as generate_key
 from ledger.audit.seal.keys import read_verifier_key as read_verifier_key
+from ledger.audit.seal.proofs import prove_consistency as prove_consistency
+from ledger.audit.seal.proofs import prove_inclusion as prove_inclusion
+from ledger.audit.seal.proofs import verify_proof as verify_proof
 from ledger.audit.seal.sealing import Sealed as Sealed
 from ledger.audit.seal.sealing import seal as seal

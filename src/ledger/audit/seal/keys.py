@@ -3,6 +3,7 @@
 Both are Ed25519, and written as those of signed notes are. Source: https://c2sp.org/signed-note.
 """
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -139,8 +140,9 @@ def generate_key(path: Path, *, origin: str) -> VerifierKey:
     """
     key, public = SignerKey.generate(origin), path.with_name(f"{path.name}.pub")
     try:
-        if os.path.lexists(public):
-            raise FileExistsError(17, "it exists, and no key is ever replaced", str(public))
+        for one in (path, public):
+            if os.path.lexists(one):
+                raise FileExistsError(errno.EEXIST, "", str(one))
         _write_new(path, key.text(), mode=0o600)
         _write_new(public, str(key.verifier), mode=0o644)
     except OSError as error:

@@ -7,6 +7,7 @@ import attrs
 
 from ledger.audit.leaf import leaf
 from ledger.audit.seal.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.audit.seal.comparing import FIRST
 from ledger.audit.seal.errors import SealRefused
 from ledger.audit.seal.folder import CHECKPOINT, CHECKPOINTS, KEY, SealFolder
 from ledger.audit.seal.growing import GrowingTree
@@ -117,7 +118,7 @@ def _check_sealed(at: SealFolder, events: EventReader, size: int, *, quick: bool
                 return _compare(at, events, first, size, after, None)
             except SealRefused:
                 pass  # compared from the beginning, the place of the first difference is known
-    return _compare(at, events, 0, size, 0, progress)
+    return _compare(at, events, 0, size, FIRST, progress)
 
 
 def _sequence(events: EventReader, name: Name | None) -> int | None:
