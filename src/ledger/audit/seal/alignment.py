@@ -90,9 +90,15 @@ def _next_agreement(leaves: Ahead[Leaf], events: Ahead[Found]) -> tuple[int, int
         for place, leaf in enumerate(islice(leaves.items, left)):
             places.setdefault(leaf.hash, place)
         ahead = enumerate(islice(events.items, right))
-        nearest = min(((places[one.hash], place) for place, one in ahead if one.hash in places), key=sum, default=None)
+        pairs = ((places[one.hash], place) for place, one in ahead if one.hash in places)
+        nearest = min(pairs, key=_distance, default=None)
         if nearest is not None:
             return nearest
         if left < window and right < window:
             break
     return left, min(left, right)
+
+
+def _distance(pair: tuple[int, int]) -> tuple[int, int]:
+    """Return the key by which the nearest pair is found: of two that are equally near, the more even one."""
+    return sum(pair), abs(pair[0] - pair[1])

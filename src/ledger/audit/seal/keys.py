@@ -163,14 +163,20 @@ def _write_new(path: Path, text: str, *, mode: int) -> None:
 
 def read_verifier_key(given: str) -> VerifierKey:
     """Return the verifier key in a text, or in the file of that name. Raises `InvalidArgument`."""
+    if given.startswith(_PRIVATE):
+        raise _private("the text of a private key")
     try:
         return VerifierKey.parse(given)
     except InvalidArgument:
         text = _read(Path(given), expected=_VERIFIER)
     if text.startswith(_PRIVATE):
-        expected = "the verifier key, in the file whose name ends in .pub; this is the private one"
-        raise InvalidArgument(argument="key", given=given, expected=expected)
+        raise _private(given)
     return VerifierKey.parse(text)
+
+
+def _private(given: str) -> InvalidArgument:
+    expected = "the verifier key, as in the file whose name ends in .pub; this is the private one"
+    return InvalidArgument(argument="key", given=given, expected=expected)
 
 
 def _read(path: Path, *, expected: str) -> str:

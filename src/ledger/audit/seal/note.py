@@ -37,9 +37,10 @@ def split_note(note: bytes) -> tuple[bytes, Sequence[Signature]] | None:
     if not empty or not lines.endswith(b"\n") or any(byte < ord(" ") and byte != ord("\n") for byte in note):
         return None
     try:
-        found = [_signature(line) for line in lines.decode()[:-1].split("\n")]
+        note.decode()
     except UnicodeDecodeError:
         return None
+    found = [_signature(line) for line in lines.decode()[:-1].split("\n")]
     signatures = [one for one in found if one is not None]
     return (text + b"\n", signatures) if len(signatures) == len(found) else None
 
