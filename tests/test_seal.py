@@ -40,7 +40,7 @@ from tests.seals import (
     stored,
 )
 
-KILLS = 150 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 12
+KILLS = 150 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 6
 
 
 @pytest.fixture
