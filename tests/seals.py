@@ -29,9 +29,7 @@ def _stories() -> tuple[Sequence[RecordedEvent], Sequence[RecordedEvent]]:
         open_plan(ledger, "P-0")
         pay(ledger, OPENED_ON, "bank-1", plan_id="P-0", amount="300.00")
         money, reason = usd("7.00"), "unknown payer"
-        ledger.receive_unallocated(
-            "R-0", amount=money, received_at=OPENED_ON, reason=reason, recorded_at=RECORDED_AT
-        )
+        ledger.receive_unallocated("R-0", amount=money, received_at=OPENED_ON, reason=reason, recorded_at=RECORDED_AT)
         return ledger.history("P-0"), [event for event in ledger.events() if event.kind == RECEIPT]
 
 

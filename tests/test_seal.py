@@ -176,7 +176,9 @@ def test_a_ledger_that_was_changed_is_not_sealed_again(
         if place == "last":
             assert str(_refused(ledger, folder, quick=True)) == str(error)
         elif how == "changed":
-            assert seal(reader(ledger), folder, key=KEY, quick=True).added == EVENTS + 1, "it looks at the last ones only"
+            assert seal(reader(ledger), folder, key=KEY, quick=True).added == EVENTS + 1, (
+                "it looks at the last ones only"
+            )
             assert [one.kind for one in found(ledger, folder)] == ["sealed_event_changed"]
 
 
@@ -245,12 +247,12 @@ def test_a_proof_holds_until_anything_of_it_is_changed(memory: Ledger, tmp_path:
     early = len(stored(memory))
     fill(memory, 30, first=74)
     seal_here(memory, tmp_path)
-    for proof in (
+    for made in (
         prove_inclusion(reader(memory), tmp_path, stream_id="P-33", version=2),
         prove_inclusion(reader(memory), tmp_path, stream_id="R-33", version=1, kind=RECEIPT),
         prove_consistency(tmp_path, earlier=early),
     ):
-        proof = json.loads(json.dumps(proof))
+        proof = json.loads(json.dumps(made))
         verify_proof(proof, key=KEY.verifier)
         with pytest.raises(SealRefused, match="is not signed by"):
             verify_proof(proof, key=attrs.evolve(OTHER.verifier))
@@ -270,7 +272,7 @@ def _changed_proofs(proof: dict[str, Any]) -> list[dict[str, Any]]:
         elif isinstance(value, list):
             others += [value[1:], value[:-1], [*value, value[0]], value[::-1], ["A" * 44, *value[1:]]]
         else:
-            others += [one for one in _changed_proofs(value)]
+            others += _changed_proofs(value)
         changed += [{**proof, name: other} for other in others]
     return changed
 
@@ -366,7 +368,7 @@ def test_a_killed_seal_goes_on(location: Location, tmp_path: Path) -> None:
     steps, seconds = _undisturbed(location, tmp_path / "half", tmp_path / "whole")
     whole = contents(tmp_path / "whole")
     kills: list[int | None] = [*range(1, steps + 1)]
-    if KILLS < len(kills):
+    if len(kills) > KILLS:
         kills = [1, steps, *dice.sample(kills, KILLS - 2)]
     for number, deadly in enumerate([*kills, *[None] * (KILLS // 4)]):
         folder = tmp_path / str(number)

@@ -18,21 +18,16 @@ from tests.seals import KEY, OTHER
 
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETERS_SECRET = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
-PETERS_TEXT = (
-    "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-)
-PETERS_NOTE = (
-    f"{PETERS_TEXT}\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
-)
+PETERS_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+PETERS_SIGNATURE = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
+PETERS_NOTE = f"{PETERS_TEXT}\n— PeterNeumann {PETERS_SIGNATURE}\n"
 """Keys and note in the documentation of Go's package for notes, golang.org/x/mod/sumdb/note."""
 
-CHECKPOINT = """\
-example.com/behind-the-sofa
-20852163
-CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
-
-— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
-"""
+CHECKPOINT = (
+    "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
+    "— example.com/behind-the-sofa "
+    "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
+)
 """The example in the specification of checkpoints, C2SP tlog-checkpoint."""
 
 
@@ -80,7 +75,12 @@ def test_no_changed_checkpoint_verifies(data: st.DataObject) -> None:
     """Any byte changed, removed or inserted: it is no checkpoint, or not of this key, or the signature fails."""
     note = Checkpoint("example.com/books", 12_345, bytes(range(32))).signed(KEY)
     at, byte = data.draw(st.integers(0, len(note) - 1)), bytes([data.draw(st.integers(0, 255))])
-    for changed in (note[:at] + byte + note[at + 1 :], note[:at] + note[at + 1 :], note[:at] + byte + note[at:], note[:at]):
+    for changed in (
+        note[:at] + byte + note[at + 1 :],
+        note[:at] + note[at + 1 :],
+        note[:at] + byte + note[at:],
+        note[:at],
+    ):
         found = SignedCheckpoint.parse(changed)
         assert changed == note or found is None or not found.signed_by(KEY.verifier)
 

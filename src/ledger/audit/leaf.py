@@ -4,8 +4,7 @@ from struct import Struct
 
 from ledger.store import RawEvent
 
-_LENGTH = Struct(">Q")
-"""Eight bytes, big-endian."""
+_length = Struct(">Q").pack  # of eight bytes, big-endian
 
 
 def leaf(event: RawEvent) -> bytes:
@@ -17,11 +16,18 @@ def leaf(event: RawEvent) -> bytes:
     ledger restored with other sequences has the same root.
     """
     _, kind, stream_id, version, tag, state = event
-    first, second, third, fourth = kind.encode(), stream_id.encode(), b"%d" % version, tag.encode()
-    length = _LENGTH.pack
-    return b"".join(  # written out: it is done for every event
+    one, two, three, four = kind.encode(), stream_id.encode(), b"%d" % version, tag.encode()
+    return b"".join(
         (
-            *(length(len(first)), first, length(len(second)), second, length(len(third)), third),
-            *(length(len(fourth)), fourth, length(len(state)), state),
+            _length(len(one)),
+            one,
+            _length(len(two)),
+            two,
+            _length(len(three)),
+            three,
+            _length(len(four)),
+            four,
+            _length(len(state)),
+            state,
         )
     )

@@ -20,9 +20,9 @@ _WINDOWS = (16, 256, 4_096, 65_536, 1_048_576)
 
 
 class Leaf(NamedTuple):
-    """A leaf as it was sealed: its index, and its hash, None where that is lost."""
+    """A leaf as it was sealed: its number from 0, and its hash, None where that is lost."""
 
-    index: int
+    number: int
     hash: bytes | None
 
 
@@ -84,6 +84,7 @@ def align(leaves: Ahead[Leaf], events: Ahead[Found]) -> Iterator[Match | Gap]:
 
 def _next_agreement(leaves: Ahead[Leaf], events: Ahead[Found]) -> tuple[int, int]:
     """Return how many leaves and how many events lie before the nearest pair of equal hashes."""
+    left = right = 0
     for window in _WINDOWS:
         left, right = min(leaves.reach(window), window), min(events.reach(window), window)
         places: dict[bytes | None, int] = {}

@@ -1,6 +1,7 @@
 """Checking a seal: the ledger against its leaves, the tiles against the root, the root against older checkpoints."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -82,10 +83,8 @@ class _Check:
         """Choose the key, and compare it with the one in the folder."""
         self._key, here = given, None
         content = self._at.read(KEY)
-        try:
+        with suppress(InvalidArgument, UnicodeDecodeError):
             here = None if content is None else VerifierKey.parse(content.decode())
-        except (InvalidArgument, UnicodeDecodeError):
-            pass
         if here is None or content != f"{here}\n".encode():
             found = "no such file" if content is None else "something else"
             yield _finding("seal_key", expected=f"a verifier key in {KEY}", found=found)
@@ -124,7 +123,9 @@ class _Check:
         if signed is None and self._key is not None:
             keys = ", ".join(f"{one.name}+{one.key_id.hex()}" for one in found.signatures)
             expected = f"{where} of the origin {self._key.name!r}, signed with {self._key}"
-            yield _finding("seal_key", expected=expected, found=f"origin {found.checkpoint.origin!r}, signed with {keys}")
+            yield _finding(
+                "seal_key", expected=expected, found=f"origin {found.checkpoint.origin!r}, signed with {keys}"
+            )
         elif signed is False:
             expected = f"a signature of {self._key} in {where} that verifies"
             yield _finding("seal_signature", expected=expected, found="one that does not")
@@ -165,10 +166,13 @@ class _Check:
         if not tiles.leads:
             expected = f"tiles that lead to the root {encoded(latest.found.checkpoint.root)} of {latest.where}"
             yield _finding("seal_inconsistent", rule=_TILES, expected=expected, found="tiles that lead elsewhere")
-        altered = {*tiles.altered, *(tile for tile in tiles.lowest() if tile.width == WIDTH and not tiles.is_proved(tile))}
+        damaged = (tile for tile in tiles.lowest() if tile.width == WIDTH and not tiles.is_proved(tile))
+        altered = {*tiles.altered, *damaged}
         for tile in sorted(altered):
             found = "no tile of that length" if self._at.tile(tile) is None else "others"
-            yield _finding("seal_tile", rule=_TILES, expected=f"the hashes that the root proves in {tile.path}", found=found)
+            yield _finding(
+                "seal_tile", rule=_TILES, expected=f"the hashes that the root proves in {tile.path}", found=found
+            )
 
     def _partial(self, tiles: TrustedTiles, size: int) -> Iterator[Finding]:
         """Check the partial tiles of an earlier checkpoint: there until they are full, with what they held."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from ledger.audit.finding import Finding
 from ledger.audit.leaf import leaf
 from ledger.audit.seal.alignment import Ahead, Found, Gap, Leaf, Match, align
-from ledger.audit.seal.index import Index, Name, index_path, line, LINES
+from ledger.audit.seal.index import LINES, Index, Name, index_path, line
 from ledger.audit.seal.merkle import SIZE, leaf_hash
-from ledger.audit.seal.trusted import TrustedTiles
 from ledger.audit.seal.tiles import WIDTH, Tile
+from ledger.audit.seal.trusted import TrustedTiles
 from ledger.events import PLAN
 from ledger.store import LAST, EventReader
 from ledger.telemetry import Progress
@@ -80,9 +80,9 @@ class Comparison:
         for step in align(self._leaves, self._events):
             if isinstance(step, Match):
                 self._last = step.event.sequence
-                yield from self._check_line(step.leaf.index, step.event)
-                if self._progress is not None and step.leaf.index % _PAGE == 0:
-                    self._progress(step.leaf.index, self._tiles.size)
+                yield from self._check_line(step.leaf.number, step.event)
+                if self._progress is not None and step.leaf.number % _PAGE == 0:
+                    self._progress(step.leaf.number, self._tiles.size)
             else:
                 yield from self._gap(step)
         yield from self._at_the_end()
@@ -96,7 +96,9 @@ class Comparison:
             if index // LINES not in self._lost_lines:
                 self._lost_lines.add(index // LINES)
                 name = index_path(index // LINES)
-                yield Finding(kind="seal_index", rule=INDEX, expected=f"a line for leaf {index:,} in {name}", found="none")
+                yield Finding(
+                    kind="seal_index", rule=INDEX, expected=f"a line for leaf {index:,} in {name}", found="none"
+                )
             return
         yield _finding(
             "seal_index",
@@ -112,10 +114,10 @@ class Comparison:
         events = {event.name: event for event in gap.events}
         together = len(gap.leaves) == len(gap.events)
         for place, one in enumerate(gap.leaves):
-            name = self._index.name(one.index)
+            name = self._index.name(one.number)
             event = events.get(name) if name is not None else gap.events[place] if together else None
             if event is None or events.pop(event.name, None) is None:
-                self._missing[one.index] = one, name, self._last
+                self._missing[one.number] = one, name, self._last
             else:
                 self._last = event.sequence
                 if one.hash is not None:
@@ -124,8 +126,8 @@ class Comparison:
 
     def _at_the_end(self) -> Iterator[Finding]:
         """Yield what was moved, and, when nothing is left to look at, what was removed or inserted."""
-        by_hash = {one.hash: one.index for one, _, _ in self._missing.values() if one.hash is not None}
-        by_name = {name: one.index for one, name, _ in self._missing.values() if name is not None}
+        by_hash = {one.hash: one.number for one, _, _ in self._missing.values() if one.hash is not None}
+        by_name = {name: one.number for one, name, _ in self._missing.values() if name is not None}
         end = self._last
         for event in self._extra_and_later():
             index = by_hash.get(event.hash, by_name.get(event.name))
@@ -147,7 +149,7 @@ class Comparison:
         return _finding(
             "sealed_event_changed",
             event.name,
-            expected=f"leaf {one.index:,} with the hash {(one.hash or b'').hex()}",
+            expected=f"leaf {one.number:,} with the hash {(one.hash or b'').hex()}",
             found=f"{event.tag} with the hash {event.hash.hex()}",
             sequence=event.sequence,
         )
@@ -156,7 +158,7 @@ class Comparison:
         return _finding(
             "sealed_event_moved",
             event.name,
-            expected=f"leaf {one.index:,} in the order of sequence",
+            expected=f"leaf {one.number:,} in the order of sequence",
             found=f"the event at sequence {event.sequence:,}, out of that order",
             sequence=event.sequence,
         )
@@ -174,7 +176,7 @@ class Comparison:
         return _finding(
             "sealed_event_missing",
             name,
-            expected=f"leaf {one.index:,}, after sequence {after:,}",
+            expected=f"leaf {one.number:,}, after sequence {after:,}",
             found="no event",
             sequence=None,
         )

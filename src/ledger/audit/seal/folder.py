@@ -11,8 +11,9 @@ A file is written under another name, then renamed. Everything that a checkpoint
 
 import fcntl
 import os
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,11 +28,11 @@ _LOCK = ".lock"
 _NEW = ".new"
 """Where a file is written before it gets its name; there is one writer at a time."""
 
-_UNSYNCED = 1_024
-"""Files that are written before the disk is waited for; the disk takes many at a time."""
-
 _WAITING = 16
-"""Threads that wait for the disk."""
+"""Threads that wait for the disk, which takes many files at a time, while others are written."""
+
+_AHEAD = 128
+"""Files that are written and perhaps not on the disk yet, at most: each is open."""
 
 
 class SealFolder:
@@ -39,7 +40,7 @@ class SealFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._unsynced: list[Path] = []
+        self._waiting: deque[Future[None]] = deque()
         self._made: set[Path] = set()
 
     def __str__(self) -> str:
@@ -115,12 +116,16 @@ class SealFolder:
         path = self.path / name
         if path.parent not in self._made:
             self._make(path.parent)
-        (self.path / _NEW).write_bytes(content)
-        (self.path / _NEW).rename(path)
-        self._unsynced.append(path)
-        if len(self._unsynced) >= _UNSYNCED:
-            self._sync(self._unsynced)
-            self._unsynced = []
+        file = os.open(self.path / _NEW, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
+        try:
+            _write(file, content)
+            (self.path / _NEW).rename(path)
+        except BaseException:
+            os.close(file)
+            raise
+        self._waiting.append(self._disk.submit(_sync, file))
+        while len(self._waiting) > _AHEAD:
+            self._waiting.popleft().result()
 
     def _make(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,12 +135,10 @@ class SealFolder:
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk, the entries of its folders too."""
-        self._sync([*self._unsynced, *self._made, self.path])
-        self._unsynced = []
-
-    def _sync(self, paths: list[Path]) -> None:
-        for _ in self._disk.map(_sync, paths):
-            pass  # an error is raised here
+        while self._waiting:
+            self._waiting.popleft().result()
+        for folder in (*self._made, self.path):
+            _sync(os.open(folder, os.O_RDONLY))
 
     def remove_partial(self, before: int, after: int) -> None:
         """Remove the partial tiles of a tree of `before` leaves that are full in one of `after`."""
@@ -147,9 +150,14 @@ class SealFolder:
                 folder.rmdir()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _write(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]
+
+
+def _sync(file: int) -> None:
+    """Wait until a file is on the disk, and close it."""
     try:
-        os.fsync(descriptor)
+        os.fsync(file)
     finally:
-        os.close(descriptor)
+        os.close(file)

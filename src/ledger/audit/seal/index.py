@@ -4,7 +4,7 @@ A line is a JSON array without spaces: the kind of the stream, its id, the versi
 one replaces it until it is full. The index is no part of the tree: hashes alone tell whether anything is wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import msgspec
 
 from ledger.audit.seal.folder import SealFolder
 from ledger.audit.seal.tiles import numbered
+from ledger.store import RawEvent
 
 LINES = 4_096
 """Lines in a full file."""
@@ -33,6 +34,11 @@ class Name(NamedTuple):
 def line(kind: str, stream_id: str, version: int) -> bytes:
     """Return the line of an event, without its end."""
     return _encode((kind, stream_id, version))
+
+
+def lines(events: Iterable[RawEvent]) -> list[bytes]:
+    """Return the lines of events."""
+    return [_encode(event[1:4]) for event in events]
 
 
 _decode = msgspec.json.Decoder(tuple[str, str, int]).decode
@@ -79,7 +85,7 @@ class IndexWriter:
             reason = f"{index_path(self._number)} is missing, or has lost lines"
             raise folder.refused(reason, "restore it from a copy")
 
-    def add(self, lines: Iterator[bytes]) -> None:
+    def add(self, lines: Sequence[bytes]) -> None:
         """Add lines, and write the files that are full."""
         self._pending += lines
         while len(self._pending) >= LINES:

@@ -7,7 +7,7 @@ Source: RFC 6962 section 2.1; the verification RFC 9162 sections 2.1.3.2 and 2.1
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 SIZE = 32
 """Bytes of a hash."""
@@ -24,6 +24,11 @@ _sha256 = hashlib.sha256
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of a leaf."""
     return _sha256(b"\x00" + data).digest()
+
+
+def leaf_hashes(leaves: Iterable[bytes]) -> bytes:
+    """Return the concatenated hashes of leaves."""
+    return b"".join([_sha256(b"\x00" + data).digest() for data in leaves])
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -68,7 +73,7 @@ def range_hash(subtree: Subtree, start: int, end: int) -> bytes:
 
 
 def inclusion_path(subtree: Subtree, index: int, size: int) -> list[bytes]:
-    """Return the proof that the leaf `index`, from 0, is in the tree of the first `size` leaves: PATH(index, D[size])."""
+    """Return the proof that the leaf `index`, from 0, is in the tree of `size` leaves: PATH(index, D[size])."""
     path: list[tuple[int, int]] = []
     start, end = 0, size
     while end - start > 1:

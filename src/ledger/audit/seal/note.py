@@ -30,7 +30,6 @@ def is_key_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-
 def split_note(note: bytes) -> tuple[bytes, Sequence[Signature]] | None:
     """Return the text of a note and its signatures; None for bytes that are no signed note."""
     text, empty, lines = note.rpartition(b"\n\n")

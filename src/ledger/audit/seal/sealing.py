@@ -11,9 +11,9 @@ from ledger.audit.seal.comparing import FIRST
 from ledger.audit.seal.errors import SealRefused
 from ledger.audit.seal.folder import CHECKPOINT, CHECKPOINTS, KEY, SealFolder
 from ledger.audit.seal.growing import GrowingTree
-from ledger.audit.seal.index import Index, IndexWriter, Name, line
+from ledger.audit.seal.index import Index, IndexWriter, Name, lines
 from ledger.audit.seal.keys import SignerKey
-from ledger.audit.seal.merkle import SIZE, leaf_hash
+from ledger.audit.seal.merkle import SIZE, leaf_hash, leaf_hashes
 from ledger.audit.seal.tiles import WIDTH, Tile, tile_at
 from ledger.events import PLAN
 from ledger.store import EventReader, RawEvent
@@ -115,10 +115,10 @@ def _check_sealed(at: SealFolder, events: EventReader, size: int, *, quick: bool
         after = _sequence(events, Index(at).name(first - 1))
         if after is not None:
             try:
-                return _compare(at, events, first, size, after, None)
+                return _compare(at, events, first, size, after=after)
             except SealRefused:
                 pass  # compared from the beginning, the place of the first difference is known
-    return _compare(at, events, 0, size, FIRST, progress)
+    return _compare(at, events, 0, size, after=FIRST, progress=progress)
 
 
 def _sequence(events: EventReader, name: Name | None) -> int | None:
@@ -128,13 +128,13 @@ def _sequence(events: EventReader, name: Name | None) -> int | None:
 
 
 def _compare(
-    at: SealFolder, events: EventReader, first: int, size: int, after: int, progress: Progress | None
+    at: SealFolder, events: EventReader, first: int, size: int, *, after: int, progress: Progress | None = None
 ) -> int:
     """Compare the events after a sequence with the leaves from `first`, where a tile begins, up to `size`."""
     index = first
     while index < size:
         page = events.raw_events(after=after, limit=min(_PAGE, size - index))
-        hashes = b"".join(map(_hash, page))
+        hashes = leaf_hashes(map(leaf, page))
         for start in range(0, max(len(page), 1), WIDTH):
             tile = tile_at(0, (index + start) // WIDTH, size)
             sealed = _tile(at, tile)
@@ -146,14 +146,10 @@ def _compare(
     return after
 
 
-def _hash(event: RawEvent) -> bytes:
-    return leaf_hash(leaf(event))
-
-
 def _differs(at: SealFolder, index: int, sealed: bytes, found: list[RawEvent]) -> SealRefused:
     """Return the error that names the first difference between the leaves of a tile and the events found."""
     offset = 0
-    while offset < len(found) and _hash(found[offset]) == sealed[offset * SIZE : (offset + 1) * SIZE]:
+    while offset < len(found) and leaf_hash(leaf(found[offset])) == sealed[offset * SIZE : (offset + 1) * SIZE]:
         offset += 1
     event = found[offset] if offset < len(found) else None
     name = Index(at).name(index + offset)
@@ -177,14 +173,12 @@ def _differs(at: SealFolder, index: int, sealed: bytes, found: list[RawEvent]) -
 # ---- what is new
 
 
-def _extend(
-    at: SealFolder, events: EventReader, tree: GrowingTree, after: int, progress: Progress | None
-) -> None:
+def _extend(at: SealFolder, events: EventReader, tree: GrowingTree, after: int, progress: Progress | None) -> None:
     """Append the events after a sequence to the tree and to the index."""
     index = IndexWriter(at, tree.size)
     for page in _pages(events, after):
-        tree.extend(b"".join(map(_hash, page)))
-        index.add(line(event.kind, event.stream_id, event.version) for event in page)
+        tree.extend(leaf_hashes(map(leaf, page)))
+        index.add(lines(page))
         if progress is not None:
             progress(tree.size, tree.size)
     index.end()

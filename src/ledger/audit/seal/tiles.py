@@ -1,14 +1,15 @@
 """Tiles: the hashes of a tree in files of 256, as transparency logs publish them.
 
-The tile (level, number) holds the hashes of the perfect subtrees with 256^level leaves, from 256 × number on. Its path is
-`tile/LEVEL/NUMBER`, and `tile/LEVEL/NUMBER.p/WIDTH` while it holds fewer than 256. Source: https://c2sp.org/tlog-tiles.
+The tile (level, number) holds the hashes of the perfect subtrees with 256^level leaves, from 256 × number on. Its path
+is `tile/LEVEL/NUMBER`, and `tile/LEVEL/NUMBER.p/WIDTH` while it holds fewer than 256.
+Source: https://c2sp.org/tlog-tiles.
 """
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from ledger.audit.seal.merkle import SIZE, EMPTY_ROOT, Subtree, fold, perfect_root
+from ledger.audit.seal.merkle import EMPTY_ROOT, SIZE, Subtree, fold, perfect_root
 
 WIDTH = 256
 """Hashes in a full tile."""

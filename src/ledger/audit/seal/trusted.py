@@ -68,7 +68,7 @@ class TrustedTiles:
         return [*dict.fromkeys(one for one in (stored, below) if one is not None)]
 
     def _proved(self, level: int) -> list[bytes | None]:
-        """Return the hashes of a level, each as the level above proves it; as derived from below where they are lost."""
+        """Return the hashes of a level as the level above proves them; as derived from below where they are lost."""
         proved: list[bytes | None] = []
         for number in range(hashes_at(level, self.size) // WIDTH):
             tile, expected = Tile(level, number), self._above[level + 1][number]
