@@ -18,10 +18,10 @@ files. `--out FILE` keeps a run, and `--picture SVG FILE` draws it.
 | `overdue`, `balance`, `portfolio` | a query of a book of that many plans: of one partner, of one investor, of all |
 | `close/…` | a plan closed, where a thousand plans of a book of that size, half of them paid late, have outcomes due |
 
-`seal` has no stock; its floor reads the same rows. The last two rows have neither stock nor floor: there is no stock way to do them, and they only have to show that they
+The last two rows have neither stock nor floor: there is no stock way to do them, and they only have to show that they
 do not depend on the size of the book. `generated_book.py` makes these books from a seed. `mixed` has no stock either,
 and instead of a floor the mean of the rates of payments and of lists when each has all threads, weighted by the
-operations of both kinds.
+operations of both kinds. `seal` has no stock, and its floor reads the same rows.
 
 * **ours**: the `Ledger` as its users call it, and the functions behind it.
 * **stock**: `eventsourcing` as its documentation teaches: an `Application` with an `Aggregate` whose `@event` methods

@@ -128,8 +128,8 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, catchup, seal), plans (derive, close), queries (overdue,\n"
-        "balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
+        "Per second: payments (pay), stored events (import, read, catchup, seal), plans (derive, close),\n"
+        "queries (overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

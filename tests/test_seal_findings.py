@@ -209,6 +209,32 @@ def test_many_changes_are_all_found_each_by_itself(sealed: Ledger, tmp_path: Pat
     )
 
 
+def test_a_column_of_another_type_is_a_change(name: str, tmp_path: Path) -> None:
+    """SQLite stores text where bytes are declared, as `replace` returns it, and words where numbers are."""
+    with Ledger.open(f"sqlite:///{tmp_path}/books.db", name=name) as ledger:
+        fill(ledger, 9)
+        seal_here(ledger, tmp_path / "s")
+        one, other = stored(ledger)[7], stored(ledger)[20]
+        change(
+            ledger, "UPDATE books_events SET state = replace(state, '7350', '9999') WHERE sequence = ?", one.sequence
+        )
+        change(ledger, "UPDATE books_events SET version = 'four' WHERE sequence = ?", other.sequence)
+        assert isinstance(stored(ledger)[7].state, str)
+        assert places(found(ledger, tmp_path / "s")) == sorted(
+            [
+                _at(one, "changed"),
+                _at(other, "missing"),
+                ("sealed_event_inserted", other.stream_id, "four"),
+            ],
+            key=str,
+        )
+        with pytest.raises(SealRefused, match="no longer has what was sealed as leaf 7"):
+            seal_here(ledger, tmp_path / "s")
+        with pytest.raises(SealRefused, match="columns of other types"):
+            seal_here(ledger, tmp_path / "new")
+        assert not (tmp_path / "new" / "checkpoint").exists()
+
+
 def test_what_was_recorded_after_the_last_seal_is_not_protected(sealed: Ledger, tmp_path: Path) -> None:
     """The documented limit: cut off, changed or added after the last checkpoint, it is not found."""
     events = stored(sealed)

@@ -145,7 +145,7 @@ class _Check:
                 yield _truncated(latest.size, one)
 
     def history(self, tiles: TrustedTiles) -> Iterator[Finding]:
-        """Check that every checkpoint is one of the same tree, and that the partial tiles of earlier ones are as well."""
+        """Check that every checkpoint is one of the same tree, and that partial tiles of earlier ones are its tiles."""
         agreed = 0
         for one in sorted(self._heads, key=_size):
             root = tiles.root_at(one.size) if one.size <= tiles.size else None

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from ledger.audit.finding import Finding
-from ledger.audit.leaf import leaf
 from ledger.audit.seal.alignment import Ahead, Found, Gap, Leaf, Match, align
+from ledger.audit.seal.hashing import event_hash
 from ledger.audit.seal.index import LINES, Index, Name, index_path, line
-from ledger.audit.seal.merkle import SIZE, leaf_hash
+from ledger.audit.seal.merkle import SIZE
 from ledger.audit.seal.tiles import WIDTH, Tile
 from ledger.audit.seal.trusted import TrustedTiles
 from ledger.events import PLAN
@@ -29,7 +29,7 @@ def stored_events(reader: EventReader) -> Iterator[Found]:
     while page := reader.raw_events(after=after, limit=_PAGE):
         for event in page:
             name = Name(event.kind, event.stream_id, event.version)
-            yield Found(leaf_hash(leaf(event)), event.sequence, name, event.tag)
+            yield Found(event_hash(event), event.sequence, name, event.tag)
         after = page[-1].sequence
 
 

@@ -12,6 +12,7 @@ from ledger.audit.seal.base64_text import decoded, encoded
 from ledger.audit.seal.checkpoint import SignedCheckpoint
 from ledger.audit.seal.errors import SealRefused
 from ledger.audit.seal.folder import CHECKPOINT, CHECKPOINTS, SealFolder
+from ledger.audit.seal.hashing import event_hash
 from ledger.audit.seal.keys import VerifierKey
 from ledger.audit.seal.merkle import (
     SIZE,
@@ -46,7 +47,7 @@ def prove_inclusion(
             reason=f"it has no version {version}",
             remedy="check id and version with `history`",
         )
-    hashed, checkpoint = leaf_hash(leaf(event)), head.checkpoint
+    hashed, checkpoint = event_hash(event), head.checkpoint
     index = _index(at, hashed, checkpoint.size)
     if index is None:
         reason = f"{kind} {stream_id} version {version}, as it is stored, is none of its {checkpoint.size:,} leaves"

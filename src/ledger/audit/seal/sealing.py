@@ -1,19 +1,19 @@
 """Sealing: the events recorded since the last checkpoint become leaves, and a new checkpoint is signed over all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
 
-from ledger.audit.leaf import leaf
 from ledger.audit.seal.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.audit.seal.comparing import FIRST
 from ledger.audit.seal.errors import SealRefused
 from ledger.audit.seal.folder import CHECKPOINT, CHECKPOINTS, KEY, SealFolder
 from ledger.audit.seal.growing import GrowingTree
+from ledger.audit.seal.hashing import NONE, event_hash, event_hashes
 from ledger.audit.seal.index import Index, IndexWriter, Name, lines
 from ledger.audit.seal.keys import SignerKey
-from ledger.audit.seal.merkle import SIZE, leaf_hash, leaf_hashes
+from ledger.audit.seal.merkle import SIZE
 from ledger.audit.seal.tiles import WIDTH, Tile, tile_at
 from ledger.events import PLAN
 from ledger.store import EventReader, RawEvent
@@ -134,7 +134,7 @@ def _compare(
     index = first
     while index < size:
         page = events.raw_events(after=after, limit=min(_PAGE, size - index))
-        hashes = leaf_hashes(map(leaf, page))
+        hashes = event_hashes(page)
         for start in range(0, max(len(page), 1), WIDTH):
             tile = tile_at(0, (index + start) // WIDTH, size)
             sealed = _tile(at, tile)
@@ -149,7 +149,7 @@ def _compare(
 def _differs(at: SealFolder, index: int, sealed: bytes, found: list[RawEvent]) -> SealRefused:
     """Return the error that names the first difference between the leaves of a tile and the events found."""
     offset = 0
-    while offset < len(found) and leaf_hash(leaf(found[offset])) == sealed[offset * SIZE : (offset + 1) * SIZE]:
+    while offset < len(found) and event_hash(found[offset]) == sealed[offset * SIZE : (offset + 1) * SIZE]:
         offset += 1
     event = found[offset] if offset < len(found) else None
     name = Index(at).name(index + offset)
@@ -177,11 +177,24 @@ def _extend(at: SealFolder, events: EventReader, tree: GrowingTree, after: int, 
     """Append the events after a sequence to the tree and to the index."""
     index = IndexWriter(at, tree.size)
     for page in _pages(events, after):
-        tree.extend(leaf_hashes(map(leaf, page)))
+        hashes = event_hashes(page)
+        if NONE in hashes:
+            _check_types(at, page)
+        tree.extend(hashes)
         index.add(lines(page))
         if progress is not None:
             progress(tree.size, tree.size)
     index.end()
+
+
+def _check_types(at: SealFolder, page: Sequence[RawEvent]) -> None:
+    """Refuse an event that no ledger has written."""
+    for event in page:
+        if event_hash(event) == NONE:
+            reason = (
+                f"{event.kind} {event.stream_id} version {event.version} has columns of other types than are written"
+            )
+            raise at.refused(reason, "find out more with `audit`")
 
 
 def _pages(events: EventReader, after: int) -> Iterator[list[RawEvent]]:
