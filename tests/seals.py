@@ -13,7 +13,7 @@ from ledger.audit.seal import SignerKey, check_seal, seal
 from ledger.events import RECEIPT, RecordedEvent
 from ledger.store import LAST, RawEvent, Store
 from tests.examples import OPENED_ON, RECORDED_AT, open_plan, pay, usd
-from tests.raw_sql import change
+from tests.raw_sql import change, change_each
 
 KEY = SignerKey("example.com/books", b"a seed of 32 bytes, for the test")
 OTHER = SignerKey("example.com/books", b"another one that somebody else has"[:32])
@@ -68,10 +68,15 @@ def stored(ledger: Ledger) -> list[RawEvent]:
     return ledger._store.raw_events(after=-LAST, limit=LAST)
 
 
-def insert(ledger: Ledger, event: RawEvent) -> None:
-    """Insert an event by hand, with the sequence that it carries."""
+def insert(ledger: Ledger, *events: RawEvent) -> None:
+    """Insert events by hand, with the sequences that they carry."""
     columns = "(sequence, kind, stream_id, version, tag, state)"
-    change(ledger, f"INSERT INTO books_events {columns} VALUES (?, ?, ?, ?, ?, ?)", *event)
+    change_each(ledger, f"INSERT INTO books_events {columns} VALUES (?, ?, ?, ?, ?, ?)", events)
+
+
+def remove(ledger: Ledger, *events: RawEvent) -> None:
+    """Remove events by hand."""
+    change_each(ledger, "DELETE FROM books_events WHERE sequence = ?", [(one.sequence,) for one in events])
 
 
 def set_column(ledger: Ledger, event: RawEvent, column: str, value: object) -> None:

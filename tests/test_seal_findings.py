@@ -28,6 +28,7 @@ from tests.seals import (
     insert,
     places,
     reader,
+    remove,
     seal_here,
     set_column,
     spread,
@@ -78,16 +79,6 @@ def _at(event: RawEvent, kind: str) -> Place:
     return f"sealed_event_{kind}", event.stream_id, event.version
 
 
-def _remove(ledger: Ledger, *events: RawEvent) -> None:
-    for one in events:
-        change(ledger, "DELETE FROM books_events WHERE sequence = ?", one.sequence)
-
-
-def _restore(ledger: Ledger, *events: RawEvent) -> None:
-    for one in events:
-        insert(ledger, one)
-
-
 def _set(event: RawEvent, column: str, value: object, wanted: set[Place]) -> Mutation:
     after = event._replace(sequence=value) if column == "sequence" else event  # type: ignore[arg-type]  # an int then
     return Mutation(
@@ -130,16 +121,16 @@ def _mutations(events: list[RawEvent], dice: random.Random) -> Iterator[Mutation
             yield _set(event, column, getattr(other, column), {_at(event, "missing"), *inserted})
         yield Mutation(
             f"removal of {event[:4]}",
-            lambda ledger, one=event: _remove(ledger, one),  # type: ignore[misc]  # mypy sees no default of a lambda
-            lambda ledger, one=event: _restore(ledger, one),  # type: ignore[misc]
+            lambda ledger, one=event: remove(ledger, one),  # type: ignore[misc]  # mypy sees no default of a lambda
+            lambda ledger, one=event: insert(ledger, one),  # type: ignore[misc]
             {_at(event, "missing")},
             {_at(event, "missing")},
         )
         new = event._replace(sequence=event.sequence - 1 if index else -7, stream_id="P-inserted", version=1)
         yield Mutation(
             f"insertion before {event[:4]}",
-            lambda ledger, one=new: _restore(ledger, one),  # type: ignore[misc]
-            lambda ledger, one=new: _remove(ledger, one),  # type: ignore[misc]
+            lambda ledger, one=new: insert(ledger, one),  # type: ignore[misc]
+            lambda ledger, one=new: remove(ledger, one),  # type: ignore[misc]
             {_at(new, "inserted")},
             {_at(new, "inserted")},
         )
@@ -150,8 +141,8 @@ def _mutations(events: list[RawEvent], dice: random.Random) -> Iterator[Mutation
         tail = events[index:]
         yield Mutation(
             f"truncation from {event[:4]}",
-            lambda ledger, some=tail: _remove(ledger, *some),  # type: ignore[misc]
-            lambda ledger, some=tail: _restore(ledger, *some),  # type: ignore[misc]
+            lambda ledger, some=tail: remove(ledger, *some),  # type: ignore[misc]
+            lambda ledger, some=tail: insert(ledger, *some),  # type: ignore[misc]
             {_at(one, "missing") for one in tail},
             {_at(one, "missing") for one in tail},
         )
@@ -196,8 +187,8 @@ def test_many_changes_are_all_found_each_by_itself(sealed: Ledger, tmp_path: Pat
     for one in changed:
         set_column(sealed, one, "tag", "payment_missed.v1")
     set_column(sealed, moved, "sequence", events[140].sequence + 1)
-    _remove(sealed, *hole)
-    _restore(sealed, inserted._replace(sequence=inserted.sequence - 1, stream_id="P-inserted", version=7))
+    remove(sealed, *hole)
+    insert(sealed, inserted._replace(sequence=inserted.sequence - 1, stream_id="P-inserted", version=7))
     assert places(found(sealed, tmp_path / "s")) == sorted(
         [
             *(_at(one, "changed") for one in changed),
@@ -239,7 +230,7 @@ def test_what_was_recorded_after_the_last_seal_is_not_protected(sealed: Ledger, 
     """The documented limit: cut off, changed or added after the last checkpoint, it is not found."""
     events = stored(sealed)
     set_column(sealed, events[-1], "tag", "payment_missed.v1")
-    _remove(sealed, events[-2])
+    remove(sealed, events[-2])
     assert found(sealed, tmp_path / "s") == []
 
 
@@ -321,7 +312,7 @@ def test_a_damaged_tile_and_a_changed_event_are_told_apart(sealed: Ledger, tmp_p
 def test_a_lost_tile_still_names_what_is_removed(sealed: Ledger, tmp_path: Path) -> None:
     """Tile and event are gone together: the index names the event, and accuses none that is there."""
     event = stored(sealed)[100]
-    _remove(sealed, event)
+    remove(sealed, event)
     (tmp_path / "s" / "tile/0/000").unlink()
     assert places(found(sealed, tmp_path / "s")) == [("seal_tile", None, None), _at(event, "missing")]
 
@@ -330,7 +321,7 @@ def test_without_the_index_everything_is_found_and_what_is_left_is_named(sealed:
     """A changed event has its name; a removed one is known by its leaf only."""
     changed, removed = stored(sealed)[100], stored(sealed)[200]
     set_column(sealed, changed, "tag", "payment_missed.v1")
-    _remove(sealed, removed)
+    remove(sealed, removed)
     shutil.rmtree(tmp_path / "s" / "index")
     findings = found(sealed, tmp_path / "s")
     assert places(findings) == [
@@ -359,9 +350,9 @@ def _plant(kind: str, ledger: Ledger, folder: Path) -> list[Path]:  # noqa: C901
     if kind == "sealed_event_changed":
         set_column(ledger, event, "state", event.state.replace(b'"R', b'"r').replace(b'"b', b'"c'))
     elif kind == "sealed_event_missing":
-        _remove(ledger, event)
+        remove(ledger, event)
     elif kind == "sealed_event_inserted":
-        _restore(ledger, event._replace(sequence=event.sequence - 1, version=99))
+        insert(ledger, event._replace(sequence=event.sequence - 1, version=99))
     elif kind == "sealed_event_moved":
         set_column(ledger, event, "sequence", stored(ledger)[60].sequence + 1)
     elif kind == "seal_tile":
@@ -451,6 +442,18 @@ def test_without_a_key_that_of_the_folder_is_used(sealed: Ledger, tmp_path: Path
     seal(reader(sealed), folder, key=OTHER)
     assert list(check_seal(reader(sealed), folder)) == []
     assert {one.kind for one in check_seal(reader(sealed), folder, key=KEY.verifier)} == {"seal_key"}
+
+
+def test_a_size_that_nobody_signed_is_not_believed(tmp_path: Path) -> None:
+    """An absurd one costs nothing; events are still compared with the tiles of a checkpoint that has them."""
+    folder = tmp_path / "s"
+    with Ledger.open("memory://") as ledger:
+        fill(ledger, 3)
+        seal_here(ledger, folder)
+        absurd = KEY.sign(Checkpoint("example.com/books", 10**17, bytes(32)).text()).encode()
+        for path in (folder / "checkpoint", folder / "checkpoints" / str(_size(folder))):
+            path.write_bytes(absurd[:-10] + b"AAAAAAAA=\n")
+        assert {one.kind for one in found(ledger, folder)} <= {"seal_checkpoint", "seal_signature"}
 
 
 def test_a_folder_without_a_seal_is_an_error(tmp_path: Path) -> None:

@@ -96,10 +96,10 @@ class _Check:
 
     def heads(self) -> Iterator[Finding]:
         """Read the checkpoints, and verify their signatures."""
-        yield from self._head(CHECKPOINT, self._at.read(CHECKPOINT))
-        for size in self._at.sizes():
+        for size in self._at.sizes():  # first: a seal that is being made writes the latest one before its copy
             where = f"{CHECKPOINTS}/{size}"
             yield from self._head(where, self._at.read(where), size=size)
+        yield from self._head(CHECKPOINT, self._at.read(CHECKPOINT))
         for path in self._witnesses:
             try:
                 note = path.read_bytes()
@@ -132,9 +132,13 @@ class _Check:
         self._heads.append(_Head(where, found, bool(signed), kept_here))
 
     def latest(self) -> _Head | None:
-        """Return the checkpoint of the most leaves in the folder, signed if there is such a one."""
-        here = [one for one in self._heads if one.kept_here]
+        """Return the checkpoint of the most leaves in the folder; if none is signed, of those that have their tiles."""
+        here = [one for one in self._heads if one.kept_here and (one.trusted or self._has_edge(one))]
         return max((one for one in here if one.trusted), key=_size, default=max(here, key=_size, default=None))
+
+    def _has_edge(self, head: _Head) -> bool:
+        """Return whether the last tiles of a tree are there; without that its size may be any number."""
+        return all(self._at.tile(tile) is not None for tile in edge(head.size))
 
     def rolled_back(self, latest: _Head) -> Iterator[Finding]:
         """Check that no checkpoint, here or kept elsewhere, has more leaves than the latest."""
