@@ -53,6 +53,13 @@ def _under_milliseconds(limit: float) -> Aim:
     return Aim(words, lambda result, _: result.ours > _MILLISECONDS / limit)
 
 
+def _beside_floor(microseconds: float) -> Aim:
+    def reached(result: Result, _: Results) -> bool | None:
+        return None if result.floor is None else 1 / result.ours - 1 / result.floor < microseconds / 1_000_000
+
+    return Aim(f"under {microseconds:g} µs beside the floor", reached)
+
+
 def _tail_below(multiple: float) -> Aim:
     def reached(result: Result, _: Results) -> bool | None:
         return None if result.tail is None else result.tail < multiple
@@ -82,6 +89,8 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "read/postgres": (_of_stock(9), _of_floor(0.36)),
     "catchup/sqlite": (_of_stock(80),),
     "catchup/postgres": (_of_stock(140),),
+    "seal/sqlite": (_beside_floor(3),),
+    "seal/postgres": (_beside_floor(3),),
     "mixed/sqlite": (_of_floor(0.8), _tail_below(5)),
     "mixed/postgres": (_of_floor(0.8), _tail_below(5)),
     "overdue/1M": (_under_milliseconds(10),),
@@ -119,8 +128,8 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, catchup), plans (derive, close), queries (overdue,\n"
-        "balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
+        "Per second: payments (pay), stored events (import, read, catchup, seal), plans (derive, close),\n"
+        "queries (overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

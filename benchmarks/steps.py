@@ -11,6 +11,7 @@ from benchmarks.importing import import_histories
 from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
 from benchmarks.mixed import mixed
+from benchmarks.sealing import seal_all
 from benchmarks.sides import Credited, Side
 from benchmarks.writers import pay_together
 from ledger.events import PaymentMade, PlanOpened
@@ -111,6 +112,8 @@ _STEPS: Mapping[str, Step] = {
     "catchup/postgres": partial(catch_up, database="postgres"),
     "catchup/sqlite/late": partial(catch_up, database="sqlite", late=workload.LATE),
     "catchup/postgres/late": partial(catch_up, database="postgres", late=workload.LATE),
+    "seal/sqlite": partial(seal_all, database="sqlite"),
+    "seal/postgres": partial(seal_all, database="postgres"),
     "mixed/sqlite": partial(mixed, database="sqlite"),
     "mixed/postgres": partial(mixed, database="postgres"),
     "close/10k": lambda databases, _: close(databases, size="10k"),

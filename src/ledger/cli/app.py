@@ -13,7 +13,16 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import audit_explain, audit_restate, bookkeeping, changes, operations, queries, receipts
+from ledger.cli import (
+    audit_explain,
+    audit_restate,
+    bookkeeping,
+    changes,
+    operations,
+    queries,
+    receipts,
+    sealing,
+)
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -42,6 +51,9 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
     "Audit": (
         audit_explain.explain,
         audit_restate.restate,
+        sealing.keygen,
+        sealing.seal,
+        sealing.prove,
     ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
