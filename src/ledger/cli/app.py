@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, changes, operations, queries, receipts
+from ledger.cli import bookkeeping, changes, exports, operations, queries, receipts
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,
     ),
+    "Audit": (exports.export,),
 }
 """All commands, by the group under which `--help` lists them."""
 

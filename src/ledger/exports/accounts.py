@@ -100,7 +100,8 @@ def escaped(text: str) -> str:
 
 def component(text: str) -> str:
     """Return an id as one part of an account's name, which begins with a capital or a digit; `id_of` reads it back."""
-    return escaped(text) if _FIRST.match(text) else _PREFIX + escaped(text)
+    part = escaped(text)
+    return part if _FIRST.match(part) else _PREFIX + part
 
 
 def id_of(part: str) -> str:

@@ -134,21 +134,22 @@ def _of_outcome(
         yield (void.event.effective_on, _FACTS, void.event.because, void.version), void, None, item
 
 
-def _settled_for_hours(plan: Plan) -> dict[int, set[int]]:
-    """Return, by the version of a chargeback, the installments that its payment had settled on that very day.
+def _settled_for_hours(plan: Plan) -> dict[tuple[int, date], set[int]]:
+    """Return, by version and date of a chargeback, the installments that its payment had settled on that very day.
 
     Such a settlement never held at the end of a day, and yet the installment's days past due count anew from then on.
     """
-    found: dict[int, set[int]] = {}
+    found: dict[tuple[int, date], set[int]] = {}
     for item in plan.outcomes:
-        if item.void is not None and isinstance(item.outcome, InstallmentSettled) and item.until == item.outcome.effective_on:
-            assert isinstance(item.void.event, OutcomeVoided)
-            found.setdefault(item.void.event.because, set()).add(item.outcome.number)
+        outcome, void = item.outcome, item.void
+        if void is not None and isinstance(outcome, InstallmentSettled) and item.until == outcome.effective_on:
+            assert isinstance(void.event, OutcomeVoided)
+            found.setdefault((void.event.because, outcome.effective_on), set()).add(outcome.number)
     return found
 
 
 def _order(item: RecordedOutcome, facts: dict[str, int], reinstated: dict[date, int]) -> _Order:
-    """Return when an outcome in force counts: after its fact or, where a reinstatement revived the money, after that."""
+    """Return when an outcome in force counts: after its fact, or after the reinstatement that revived the money."""
     outcome, version = item.outcome, item.version
     if isinstance(outcome, PaymentMissed) or (isinstance(outcome, PlanCancelled) and outcome.request is None):
         return outcome.effective_on, _DEADLINES, 0, version
@@ -188,8 +189,8 @@ class _Walk:
             self._standing = _changed(self._standing, item, by=recorded)
         elif isinstance(event, PaymentReversed):
             self._funds.return_payment(event.reference, event.effective_on)
-            missed = self._standing.missed - self._settled_for_hours.get(recorded.version, set())
-            self._standing = self._standing._replace(missed=missed)
+            cured = self._settled_for_hours.get((recorded.version, event.effective_on), set())
+            self._standing = self._standing._replace(missed=self._standing.missed - cured)
         elif isinstance(event, (PaymentMade, PlanReinstated)):
             revived = isinstance(event, PlanReinstated) and self._standing.status == "cancelled"
             if revived:
@@ -228,10 +229,10 @@ class _Walk:
             package=-self._shares,
             bonus=now.bonus,
             granted=-now.bonus,
-            active=now.status == "active" and not grace,
-            in_grace=grace,
-            cancelled=now.status == "cancelled",
-            completed=now.status == "completed",
+            active=int(now.status == "active" and not grace),
+            in_grace=int(grace),
+            cancelled=int(now.status == "cancelled"),
+            completed=int(now.status == "completed"),
             opened=-1,
         )
 

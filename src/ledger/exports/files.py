@@ -27,7 +27,7 @@ def write_file(path: Path, text: Iterable[str]) -> None:
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write files into a new folder. Raises `InvalidArgument` for a path that exists or cannot be written."""
+    """Let `fill` write into a new folder. Raises `InvalidArgument` for a path that exists or cannot be written."""
     _check_new(path)
     try:
         folder = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}-"))

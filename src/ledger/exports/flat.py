@@ -104,13 +104,18 @@ def _minor(event: Any) -> int:
 _READERS: Mapping[type[Any], Callable[[Event], Iterable[Value]]] = {shape: _reader(shape) for shape in TAGS}
 
 
+def _iso(value: date) -> str:
+    """Return a date or an instant in ISO 8601."""
+    return value.isoformat()
+
+
 def csv_text(streams: Iterable[Stream]) -> Iterator[str]:
     """Yield the text of a CSV file, a part for each stream: dates and instants ISO 8601, nothing for None."""
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     for stream in streams:
-        writer.writerows(rows(stream))
+        writer.writerows([_iso(cell) if isinstance(cell, date) else cell for cell in row] for row in rows(stream))
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
@@ -119,6 +124,6 @@ def csv_text(streams: Iterable[Stream]) -> Iterator[str]:
 
 def jsonl_text(streams: Iterable[Stream]) -> Iterator[str]:
     """Yield the text of a JSON Lines file, a part for each stream: dates and instants ISO 8601."""
-    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=date.isoformat).encode
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_iso).encode
     for stream in streams:
         yield "".join(f"{encode(dict(zip(COLUMNS, row, strict=True)))}\n" for row in rows(stream))

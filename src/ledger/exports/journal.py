@@ -69,9 +69,7 @@ class Block:
 def _accounts(stream: Stream) -> Iterator[str]:
     if stream.opened is None:
         part = component(stream.stream_id)
-        yield from (
-            f"{RECEIPT_CASH if name == 'cash' else account.path}:{part}" for name, account in ACCOUNTS.items()
-        )
+        yield from (f"{RECEIPT_CASH if name == 'cash' else account.path}:{part}" for name, account in ACCOUNTS.items())
         return
     of = f"{component(stream.opened.investor)}:{component(stream.stream_id)}"
     yield from (f"{account.path}:{of}" for account in ACCOUNTS.values())

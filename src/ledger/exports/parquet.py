@@ -19,11 +19,11 @@ _NAMES = {PLAN: "plans", RECEIPT: "receipts"}
 
 def _polars() -> Any:
     try:
-        import polars  # noqa: PLC0415 - an extra
+        import polars as pl  # noqa: PLC0415 - an extra
     except ImportError:
         expected = "a Python with the extra audit: pip install 'installment-ledger[audit]'"
         raise InvalidArgument(argument="parquet", given="no package polars", expected=expected) from None
-    return polars
+    return pl
 
 
 def write_parquet(streams: Iterable[Stream], folder: Path) -> None:
@@ -32,13 +32,13 @@ def write_parquet(streams: Iterable[Stream], folder: Path) -> None:
     Whole numbers are int64, dates date32, instants timestamps in UTC; all parts have the same columns, and there is
     always one of plans. Raises `InvalidArgument` without the extra `audit`, and `CorruptHistory`.
     """
-    polars = _polars()
-    types = {int: polars.Int64, str: polars.String, date: polars.Date, datetime: polars.Datetime("us", "UTC")}
+    pl = _polars()
+    types = {int: pl.Int64, str: pl.String, date: pl.Date, datetime: pl.Datetime("us", "UTC")}
     schema = {name: types[kind] for name, kind in COLUMNS.items()}
     numbers = {kind: count() for kind in _NAMES}
     for kind, part in _parts(streams):
         columns = zip(*part, strict=True) if part else ([] for _ in COLUMNS)
-        frame = polars.DataFrame(dict(zip(COLUMNS, columns, strict=True)), schema=schema)
+        frame = pl.DataFrame(dict(zip(COLUMNS, columns, strict=True)), schema=schema)
         frame.write_parquet(folder / f"{_NAMES[kind]}-{next(numbers[kind]):05}.parquet")
 
 

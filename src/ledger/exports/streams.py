@@ -6,7 +6,6 @@ from datetime import date
 import attrs
 
 from ledger.dates import Known
-from ledger.errors import CorruptHistory
 from ledger.events import PLAN, RECEIPT, MoneyReceived, PlanOpened
 from ledger.exports.accounts import Amounts
 from ledger.exports.entries import Entry, plan_entries, receipt_entries
@@ -103,9 +102,9 @@ def state_balances(state: State, *, price: int, shares: int) -> Amounts:
         package=-shares,
         bonus=state.bonus_credited,
         granted=-state.bonus_credited,
-        active=state.status == "active",
-        in_grace=state.status == "in_grace",
-        cancelled=state.status == "cancelled",
-        completed=state.status == "completed",
+        active=int(state.status == "active"),
+        in_grace=int(state.status == "in_grace"),
+        cancelled=int(state.status == "cancelled"),
+        completed=int(state.status == "completed"),
         opened=-1,
     )
