@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, changes, exports, operations, queries, receipts
+from ledger.cli import bookkeeping, changes, exports, operations, queries, receipts, reconcile, what_if
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,
     ),
-    "Audit": (exports.export,),
+    "Audit": (exports.export, reconcile.reconcile, what_if.what_if),
 }
 """All commands, by the group under which `--help` lists them."""
 

@@ -47,15 +47,13 @@ class Entry(NamedTuple):
 class _Standing(NamedTuple):
     """The recorded outcomes in force, added up. `package` is the package's shares after any revision.
 
-    `promising` is False from a cancellation until the schedule is revised or the plan completed; `missed` are the
-    installments missed and not settled since.
+    `missed` are the installments missed and not settled since.
     """
 
     status: Literal["active", "cancelled", "completed"]
     package: int
     credited: int = 0
     bonus: int = 0
-    promising: bool = True
     missed: frozenset[int] = frozenset()
 
 
@@ -192,9 +190,9 @@ class _Walk:
             cured = self._settled_for_hours.get((recorded.version, event.effective_on), set())
             self._standing = self._standing._replace(missed=self._standing.missed - cured)
         elif isinstance(event, (PaymentMade, PlanReinstated)):
-            revived = isinstance(event, PlanReinstated) and self._standing.status == "cancelled"
-            if revived:
-                self._standing = self._standing._replace(status="active", missed=frozenset())
+            if revived := isinstance(event, PlanReinstated) and self._standing.status == "cancelled":
+                package = min(self._standing.package, event.revised_shares or self._standing.package)
+                self._standing = self._standing._replace(status="active", package=package, missed=frozenset())
             applied = self._standing.status == "active"
             self._funds.receive(event.reference, event.amount.minor, event.effective_on, applied=applied)
             for _ in self._funds.apply_waiting() if revived else ():
@@ -216,7 +214,7 @@ class _Walk:
     def _now(self) -> Amounts:
         """Return the figures after all events so far."""
         now, funds = self._standing, self._funds
-        promised = now.package - now.credited if now.promising else 0
+        promised = 0 if now.status == "cancelled" else now.package - now.credited
         grace = now.status == "active" and bool(now.missed)
         return Amounts(
             receivable=self._price - funds.paid,
@@ -251,12 +249,12 @@ def _with(now: _Standing, outcome: Outcome) -> _Standing:
         case PromoApplied(shares=shares):
             return now._replace(bonus=now.bonus + shares)
         case PlanCancelled():
-            return now._replace(status="cancelled", promising=False)
+            return now._replace(status="cancelled")
         case PlanCompleted(shares=shares):
             credited = now.credited + shares
-            return now._replace(status="completed", credited=credited, package=credited, promising=True)
+            return now._replace(status="completed", credited=credited, package=credited)
         case ScheduleRevised(shares=package):
-            return now._replace(package=package, promising=True, missed=frozenset())
+            return now._replace(package=package, missed=frozenset())
     raise AssertionError(outcome)
 
 
