@@ -30,7 +30,7 @@ from ledger.exports.accounts import ACCOUNTS, component, escaped, id_of
 from ledger.exports.beancount import beancount
 from ledger.exports.hledger import hledger as hledger_text
 from ledger.exports.journal import written
-from ledger.exports.streams import balances
+from ledger.exports.streams import balances, known_by_then
 from ledger.plan import Plan
 from ledger.store import open_store
 from tests import programs
@@ -90,8 +90,9 @@ def expected(some: Iterable[Stream], day: date) -> dict[tuple[str, str], str]:
         assert stream.plan is not None
         if stream.first <= day <= stream.plan.horizon:
             of = f"{component(stream.plan.opened.investor)}:{component(stream.stream_id)}"
-            for account, amount in zip(ACCOUNTS.values(), balances(stream, day), strict=True):
-                if amount:
+            known = known_by_then(stream, day)
+            for (name, account), amount in zip(ACCOUNTS.items(), balances(stream, day), strict=True):
+                if amount and name in known:
                     number, commodity = written(amount, account.unit, stream.currency).split()
                     found[f"{account.path}:{of}", commodity] = number
     return found

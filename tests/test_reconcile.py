@@ -102,7 +102,7 @@ def test_what_could_be_another_is_ambiguous() -> None:
     found = match([row(2)], [money("a"), money("b", plan="P-2")], window=3)
     assert told(found) == [("ambiguous", 2, None)]
     assert [one.reference for one in found[0].candidates] == ["a", "b"]
-    assert found[0].reason == "1 rows and 2 amounts here fit each other"
+    assert found[0].reason == "1 row and 2 amounts here fit each other"
 
 
 def test_what_is_alike_is_matched_in_any_pairing() -> None:

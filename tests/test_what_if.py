@@ -269,8 +269,8 @@ def test_the_command_shows_totals_departures_and_refused_facts(
     assert "1 plan of 1 in USD would have gone another way on 2023-07-01" in lines
     assert "Paid 450.00 USD 150.00 USD -300.00 USD" in lines
     assert "Unapplied 0.00 USD 300.00 USD +300.00 USD" in lines
-    assert any(line.startswith("P-1 2023-05-16 in grace cancelled 2023-05-16 -300.00 USD") for line in lines), lines
-    assert any(line.startswith("P-1 6 2023-05-20 bank-1 150.00 USD payment 'bank-1' is dated") for line in lines), lines
+    assert any(line.startswith("P-1 2023-05-16 active cancelled 2023-05-16 -300.00 USD") for line in lines), lines
+    assert any(line.startswith("P-1 4 2023-05-20 bank-1 150.00 USD payment 'bank-1' is dated") for line in lines), lines
     code, out, _ = run(capsys, "--grace-days", "5", "--json", *located)
     found = json.loads(out)
     assert code == 0

@@ -45,7 +45,7 @@ def _assertion(block: Block, assertion: Assertion) -> Iterator[str]:
     if assertion.on == date.max:
         return
     yield "\n"
-    for account, amount in block.asserted(assertion.amounts):
+    for account, amount in block.asserted(assertion):
         number, commodity = amount.split(" ")
         yield f"{assertion.on + DAY} balance {account}  {number} ~ 0 {commodity}\n"
 

@@ -190,7 +190,8 @@ class _Walk:
             cured = self._settled_for_hours.get((recorded.version, event.effective_on), set())
             self._standing = self._standing._replace(missed=self._standing.missed - cured)
         elif isinstance(event, (PaymentMade, PlanReinstated)):
-            if revived := isinstance(event, PlanReinstated) and self._standing.status == "cancelled":
+            revived = self._standing.status == "cancelled" and isinstance(event, PlanReinstated)
+            if isinstance(event, PlanReinstated) and revived:
                 package = min(self._standing.package, event.revised_shares or self._standing.package)
                 self._standing = self._standing._replace(status="active", package=package, missed=frozenset())
             applied = self._standing.status == "active"

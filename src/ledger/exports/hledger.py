@@ -33,7 +33,7 @@ def _lines(block: Block) -> Iterator[str]:
     for entry in block.entries():
         if isinstance(entry, Assertion):
             yield f"\n{entry.on} * balances\n"
-            for account, amount in block.asserted(entry.amounts):
+            for account, amount in block.asserted(entry):
                 yield f"    {account}  0 {amount.partition(' ')[2]} = {amount}\n"
             continue
         recorded, amounts = entry

@@ -7,16 +7,17 @@ from typing import NamedTuple
 from ledger.events import PLAN, RecordedEvent
 from ledger.exports.accounts import ACCOUNTS, NOTHING, RECEIPT_CASH, SHARE, Amounts, component
 from ledger.exports.accounts import PLAN as ONE_PLAN
-from ledger.exports.streams import Stream, asserted_days, balances
+from ledger.exports.streams import Stream, asserted_days, balances, known_by_then
 from ledger.money import Money
 from ledger.values import TAGS
 
 
 class Assertion(NamedTuple):
-    """The balances of a stream at the end of a day, as the ledger answers them."""
+    """The balances of a stream at the end of a day, as the ledger answers them, and the accounts that are asserted."""
 
     on: date
     amounts: Amounts
+    of: frozenset[str]
 
 
 class Block:
@@ -25,7 +26,9 @@ class Block:
     def __init__(self, stream: Stream) -> None:
         self._currency = stream.currency
         self._stream = stream
-        self._ends = [Assertion(day, balances(stream, day)) for day in asserted_days(stream)]
+        self._ends = [
+            Assertion(day, balances(stream, day), known_by_then(stream, day)) for day in asserted_days(stream)
+        ]
         used = zip(*(amounts for _, amounts in stream.entries), *(end.amounts for end in self._ends), strict=True)
         self.used = [any(amounts) for amounts in used]
         """Whether an account has any amounts, in the order of `Amounts`."""
@@ -46,11 +49,12 @@ class Block:
             if amount:
                 yield name, written(amount, account.unit, self._currency)
 
-    def asserted(self, amounts: Amounts) -> Iterator[tuple[str, str]]:
-        """Yield the accounts in use, each with its balance and its commodity."""
-        for name, account, amount, used in zip(self.accounts, ACCOUNTS.values(), amounts, self.used, strict=True):
-            if used:
-                yield name, written(amount, account.unit, self._currency)
+    def asserted(self, assertion: Assertion) -> Iterator[tuple[str, str]]:
+        """Yield the accounts that an assertion is about, each with its balance and its commodity."""
+        columns = zip(self.accounts, ACCOUNTS.items(), assertion.amounts, self.used, strict=True)
+        for name, (account, shape), amount, used in columns:
+            if used and account in assertion.of:
+                yield name, written(amount, shape.unit, self._currency)
 
     def entries(self) -> Iterator[tuple[RecordedEvent, Amounts] | Assertion]:
         """Yield the entries by date, and each assertion after the last entry of its day."""

@@ -6,7 +6,7 @@ from datetime import date
 import attrs
 
 from ledger.dates import Known
-from ledger.events import PLAN, RECEIPT, MoneyReceived, PlanOpened
+from ledger.events import PLAN, RECEIPT, MoneyReceived, PaymentReversed, PlanOpened
 from ledger.exports.accounts import Amounts
 from ledger.exports.entries import Entry, plan_entries, receipt_entries
 from ledger.plan import Plan, known
@@ -82,6 +82,21 @@ def balances(stream: Stream, day: date) -> Amounts:
         return _added_up(stream, day)
     terms = stream.plan.opened.terms
     return state_balances(stream.plan.timeline(day).state, price=terms.price.minor, shares=terms.shares)
+
+
+def known_by_then(stream: Stream, day: date) -> frozenset[str]:
+    """Return the accounts whose balance at the end of a day follows from the record: on nearly every day, all.
+
+    On the day of a chargeback days past due may begin anew because of a settlement that held for hours only, and such
+    an outcome need not be recorded: whether the plan is active or in grace at the end of that day is left open.
+    """
+    charged_back = any(
+        isinstance(event := recorded.event, PaymentReversed)
+        and event.cause == "chargeback"
+        and event.effective_on == day
+        for recorded, _ in stream.entries
+    )
+    return frozenset(Amounts._fields) - ({"active", "in_grace"} if charged_back else set())
 
 
 def _added_up(stream: Stream, day: date) -> Amounts:

@@ -127,13 +127,17 @@ def _by_date(rows: Sequence[BankRow], money: Sequence[Booked], window: int) -> I
                     by = "plan and amount" if row.plan_id else "amount"
                     yield Matched(kind="matched", there=row, here=one, reason=f"by {by}, {apart}{alike}")
             else:
-                reason = f"{len(there)} rows and {len(here)} amounts here fit each other"
+                reason = f"{_counted(there, 'row')} and {_counted(here, 'amount')} here fit each other"
                 for row in there:
                     yield Matched(kind="ambiguous", there=row, candidates=tuple(here), reason=reason)
     for row in rows_left.values():
         yield _missing_here(row, f"no such amount here within {window} days")
     for one in money_left.values():
         yield _missing_there(one, "the bank has no row for it")
+
+
+def _counted(some: Sequence[object], noun: str) -> str:
+    return f"{len(some)} {noun}{'' if len(some) == 1 else 's'}"
 
 
 def _interchangeable(rows: Sequence[BankRow], money: Sequence[Booked]) -> bool:
