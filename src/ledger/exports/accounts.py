@@ -5,6 +5,7 @@ The names are valid in hledger and in beancount, whatever the ids of plans, inve
 
 import re
 from collections.abc import Mapping
+from operator import neg, sub
 from typing import Literal, NamedTuple, Self
 
 Unit = Literal["money", "shares", "plans"]
@@ -37,11 +38,11 @@ class Amounts(NamedTuple):
 
     def less(self, other: Self) -> "Amounts":
         """Return the differences, account by account."""
-        return Amounts._make([mine - theirs for mine, theirs in zip(self, other, strict=True)])
+        return Amounts._make(map(sub, self, other))
 
     def negated(self) -> "Amounts":
         """Return the opposite amounts."""
-        return Amounts._make([-amount for amount in self])
+        return Amounts._make(map(neg, self))
 
 
 NOTHING = Amounts()
