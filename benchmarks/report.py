@@ -91,6 +91,8 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "catchup/postgres": (_of_stock(140),),
     "seal/sqlite": (_beside_floor(3),),
     "seal/postgres": (_beside_floor(3),),
+    "export/parquet": (_of_floor(0.5),),
+    "columns": (_of_stock(200), _of_floor(0.3)),
     "mixed/sqlite": (_of_floor(0.8), _tail_below(5)),
     "mixed/postgres": (_of_floor(0.8), _tail_below(5)),
     "overdue/1M": (_under_milliseconds(10),),
@@ -128,8 +130,8 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, catchup, seal), plans (derive, close),\n"
-        "queries (overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
+        "Per second: payments (pay), stored events (import, read, catchup, seal, export, columns),\n"
+        "plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

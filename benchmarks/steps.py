@@ -7,6 +7,7 @@ from benchmarks import stock, workload
 from benchmarks.catching_up import catch_up
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
+from benchmarks.exporting import columns, export_parquet
 from benchmarks.importing import import_histories
 from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
@@ -114,6 +115,8 @@ _STEPS: Mapping[str, Step] = {
     "catchup/postgres/late": partial(catch_up, database="postgres", late=workload.LATE),
     "seal/sqlite": partial(seal_all, database="sqlite"),
     "seal/postgres": partial(seal_all, database="postgres"),
+    "export/parquet": export_parquet,
+    "columns": columns,
     "mixed/sqlite": partial(mixed, database="sqlite"),
     "mixed/postgres": partial(mixed, database="postgres"),
     "close/10k": lambda databases, _: close(databases, size="10k"),

@@ -18,10 +18,13 @@ from ledger.cli import (
     audit_restate,
     bookkeeping,
     changes,
+    exports,
     operations,
     queries,
     receipts,
+    reconcile,
     sealing,
+    what_if,
 )
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
@@ -54,6 +57,9 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         sealing.keygen,
         sealing.seal,
         sealing.prove,
+        exports.export,
+        reconcile.reconcile,
+        what_if.what_if,
     ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
