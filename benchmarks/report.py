@@ -131,7 +131,8 @@ def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
         "Per second: payments (pay), stored events (import, read, catchup, seal, export, columns),\n"
-        "plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
+        "plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its floor:\n"
+        "the mean of each alone).\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )
