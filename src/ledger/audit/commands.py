@@ -1,0 +1,133 @@
+"""The commands of a plan, as its stream shows them: a fact with its consequences, or a closing with its outcomes."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import attrs
+
+from ledger.audit.kinds import Findings
+from ledger.audit.stored import Lost, Slot
+from ledger.events import (
+    CancellationRequested,
+    PaymentMade,
+    PaymentReversed,
+    PlanReinstated,
+    ReceiptEvent,
+    RecordedEvent,
+)
+from ledger.events.codec import CURRENT
+from ledger.events.outcomes import Outcome, OutcomeVoided
+
+FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
+
+_CONSEQUENCES = frozenset(tag for tag, shape in CURRENT.items() if issubclass(shape, (Outcome, OutcomeVoided)))
+"""The tags of outcomes and voidings: to lose one loses no fact."""
+
+
+@attrs.define
+class Recorded:
+    """A command as it is recorded: its `fact`, or the day `through` which books were closed; and what follows it.
+
+    `lost` are versions among the consequences that cannot be read.
+    """
+
+    key: str
+    fact: RecordedEvent | None
+    through: date | None
+    events: list[RecordedEvent]
+    lost: list[Lost]
+
+
+def commands(slots: Sequence[Slot], findings: Findings) -> Iterator[Recorded | Lost]:
+    """Yield the commands after an opening; a version that may have been a fact comes as itself, and ends them.
+
+    Reports consequences that are not recorded as their command is.
+    """
+    command: Recorded | None = None
+    for index, slot in enumerate(slots):
+        if isinstance(slot, Lost):
+            if not _is_consequence(slot, slots[index + 1 :], command):
+                if command is not None:
+                    yield command
+                yield slot
+                return
+            command = command or Recorded("", None, None, [], [])
+            command.lost.append(slot)
+        elif isinstance(slot.event, FACTS):
+            if command is not None:
+                yield command
+            command = Recorded(slot.key, slot, None, [], [])
+        elif isinstance(slot.event, (Outcome, OutcomeVoided)):
+            if command is None or (slot.key != command.key and _closes(slot)) or _closes_again(slot, command):
+                if command is not None:
+                    yield command
+                command = Recorded(slot.key, None, _day(slot.key), [], [])
+            _check_envelope(slot, command, findings)
+            command.events.append(slot)
+        else:
+            _report_misplaced(slot, findings)
+    if command is not None:
+        yield command
+
+
+def _is_consequence(lost: Lost, after: Sequence[Slot], command: Recorded | None) -> bool:
+    """Return whether a lost version was certainly no fact: by its tag, or within a command that goes on after it."""
+    if lost.tag is not None:
+        return lost.tag in _CONSEQUENCES
+    following = next((slot for slot in after if isinstance(slot, RecordedEvent)), None)
+    return (
+        command is not None
+        and following is not None
+        and following.key == command.key
+        and not isinstance(following.event, FACTS)
+    )
+
+
+def _closes(slot: RecordedEvent) -> bool:
+    return _day(slot.key) is not None
+
+
+def _closes_again(slot: RecordedEvent, command: Recorded) -> bool:
+    """Return whether a closing follows a fact whose reference reads like its date."""
+    fact = command.fact
+    return fact is not None and _closes(slot) and _envelope(slot) != _envelope(fact)
+
+
+def _day(key: str) -> date | None:
+    try:
+        day = date.fromisoformat(key)
+    except ValueError:
+        return None
+    return day if day.isoformat() == key else None
+
+
+def _envelope(recorded: RecordedEvent) -> tuple[object, ...]:
+    return recorded.recorded_at, recorded.actor, recorded.correlation
+
+
+def _check_envelope(slot: RecordedEvent, command: Recorded, findings: Findings) -> None:
+    """Compare a consequence with its fact or, in a closing, with the outcome before it."""
+    first = command.fact or (command.events[-1] if command.events else None)
+    if slot.key != command.key or (command.fact is None and command.through is None):
+        expected = repr(command.key) if command.key != slot.key else "the reference of a fact, or the date of a closing"
+        findings.add(
+            "key_mismatch", version=slot.version, sequence=slot.sequence, expected=expected, found=repr(slot.key)
+        )
+    if first is not None and (
+        slot.recorded_at != first.recorded_at or slot.actor != first.actor or slot.correlation != first.correlation
+    ):
+        expected, found = (
+            f"{one.recorded_at.isoformat()}, actor {one.actor}, correlation {one.correlation}" for one in (first, slot)
+        )
+        findings.add("command_split", version=slot.version, sequence=slot.sequence, expected=expected, found=found)
+
+
+def _report_misplaced(slot: RecordedEvent, findings: Findings) -> None:
+    expected = "an event of a plan" if isinstance(slot.event, ReceiptEvent) else "one opening, as version 1"
+    findings.add(
+        "opening_misplaced",
+        version=slot.version,
+        sequence=slot.sequence,
+        expected=expected,
+        found=type(slot.event).__name__,
+    )
