@@ -1,7 +1,7 @@
 """Acts at somebody's discretion: allowed, and listed, each with its effect.
 
-A reversal, a request to cancel, a reinstatement; a payment that was recorded after the plan's terms had already come
-to something since its date; and an opening under terms of its own.
+A reversal, a request to cancel, a reinstatement; a payment to which its stated date brings what the day of its recording
+would not have brought; and an opening under terms of its own.
 """
 
 from bisect import bisect_left
@@ -32,8 +32,8 @@ ACTS: Mapping[str, str] = {
     "reinstatement": "A cancelled plan was reinstated.",
     "request": "A plan was cancelled by request.",
     "reversal": "A payment was taken back: for error, or by chargeback.",
-    "back_dated": "A payment was recorded after the plan had changed since its date: a deadline had passed, or a later "
-    "fact was known.",
+    "back_dated": "A payment was recorded late, and dated on the day of its recording it would have brought less or "
+    "more: a plan cancelled meanwhile, a bonus lost.",
     "own_terms": "A plan was opened with days of grace or a policy of reinstatement that most plans do not have, or "
     "with a release that most plans of the same package do not have.",
 }
@@ -44,7 +44,8 @@ ACTS: Mapping[str, str] = {
 class Effect:
     """The difference that an act makes to its plan on the date `as_of`: with it, less without it.
 
-    Shares are whole; for an opening the comparison is the same plan under the usual terms.
+    Shares are whole. A payment that is back-dated is compared with itself on the day of its recording, an opening with
+    the same plan under the usual terms.
     """
 
     as_of: date
@@ -62,7 +63,7 @@ class DiscretionaryAct:
     """An act that the rules leave to somebody: allowed, and for an auditor to look at.
 
     `actor` recorded it, and `approved_by` decided it, where that is recorded. `effective_on` is its date, `recorded_at`
-    the instant at which it was recorded. `what` says it in words.
+    the instant at which it was recorded. `what` says it in words. `effect` is None where it cannot be derived.
     """
 
     kind: ActKind
@@ -74,7 +75,7 @@ class DiscretionaryAct:
     effective_on: date
     recorded_at: datetime
     what: str
-    effect: Effect
+    effect: Effect | None
 
 
 def acts_of(plan: Plan, facts: Sequence[RecordedEvent]) -> Iterator[DiscretionaryAct]:
@@ -87,10 +88,10 @@ def acts_of(plan: Plan, facts: Sequence[RecordedEvent]) -> Iterator[Discretionar
         fact = recorded.event
         assert isinstance(fact, (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)), fact
         kind = _kind(fact)
-        if kind is None and _may_be_late(plan.opened, recorded, due, horizon, plain=plain):
-            kind = "back_dated" if _came_late(plan.opened, known, recorded) else None
         if kind is not None:
             yield _act(kind, plan, recorded, fact)
+        elif _may_be_late(plan.opened, recorded, due, horizon, plain=plain):
+            yield from _back_dated(plan, known, recorded)
         known.append(fact)
         horizon = max(horizon, fact.effective_on)
 
@@ -117,10 +118,27 @@ def _may_be_late(
     return any(bisect_left(days, on) < bisect_left(days, today) for days in (due, [day + grace for day in due]))
 
 
-def _came_late(opened: PlanOpened, known: Sequence[Fact], recorded: RecordedEvent) -> bool:
-    """Return whether, without a payment, something had taken effect since its date on the day of its recording."""
-    on, today = recorded.event.effective_on, day_in(opened.terms.timezone, recorded.recorded_at)
-    return any(outcome.effective_on > on for outcome in timeline(opened, known, today).outcomes)
+def _back_dated(plan: Plan, known: Sequence[Fact], recorded: RecordedEvent) -> Iterator[DiscretionaryAct]:
+    """Yield the act of a payment if on the day of its recording the plan differs by the payment's date."""
+    fact, opened = recorded.event, plan.opened
+    assert isinstance(fact, PaymentMade), fact
+    today = day_in(opened.terms.timezone, recorded.recorded_at)
+    in_time = attrs.evolve(fact, effective_on=today)
+    stated, late = (timeline(opened, [*known, one], today).state for one in (fact, in_time))
+    if _comparable(stated) == _comparable(late):
+        return
+    as_of = max(plan.horizon, today)
+    moved = [in_time if one is fact else one for one in plan.facts if one.reference != fact.reference or one is fact]
+    kept = [one for one in plan.facts if one.reference != fact.reference or one is fact]
+    with_it, without = (timeline(opened, facts, as_of).state for facts in (kept, moved))
+    yield _described("back_dated", plan, recorded, fact, effect(plan, as_of, with_it, without))
+
+
+def _comparable(state: State) -> tuple[object, ...]:
+    return (
+        *(state.status, state.paid, state.unapplied, state.package, state.shares_credited, state.shares_promised),
+        *(state.bonus_credited, state.bonus_promised),
+    )
 
 
 def _act(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact) -> DiscretionaryAct:
@@ -129,6 +147,10 @@ def _act(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact) -> Disc
     else:
         others = [one for one in plan.facts if one.reference != fact.reference]
     with_it, without = (timeline(plan.opened, facts, plan.horizon).state for facts in (plan.facts, others))
+    return _described(kind, plan, recorded, fact, effect(plan, plan.horizon, with_it, without))
+
+
+def _described(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact, difference: Effect) -> DiscretionaryAct:
     return DiscretionaryAct(
         kind=kind,
         plan_id=plan.plan_id,
@@ -139,15 +161,15 @@ def _act(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact) -> Disc
         effective_on=fact.effective_on,
         recorded_at=recorded.recorded_at,
         what=_told(fact),
-        effect=effect(plan, with_it, without),
+        effect=difference,
     )
 
 
-def effect(plan: Plan, with_it: State, without: State) -> Effect:
-    """Return the difference of two states of a plan at its horizon."""
+def effect(plan: Plan, as_of: date, with_it: State, without: State) -> Effect:
+    """Return the difference of two states of a plan on a date."""
     currency = plan.opened.terms.price.currency
     return Effect(
-        as_of=plan.horizon,
+        as_of=as_of,
         paid=Money(with_it.paid - without.paid, currency),
         unapplied=Money(with_it.unapplied - without.unapplied, currency),
         shares_credited=with_it.shares_credited - without.shares_credited,

@@ -89,14 +89,14 @@ def _check_shares(
             continue
         if ends.get(recorded.version, date.max) <= event.effective_on:
             continue
-        expected = _completes(opened, recorded, events, ends, credited)
+        expected = _completes(opened, recorded, events, credited)
         if expected is not None:
             _report(recorded, "package", expected[0], expected[1], findings)
             return
 
 
 def _completes(
-    opened: PlanOpened, recorded: RecordedEvent, events: Sequence[RecordedEvent], ends: Mapping[int, date], sums: _Sums
+    opened: PlanOpened, recorded: RecordedEvent, events: Sequence[RecordedEvent], sums: _Sums
 ) -> tuple[str, int] | None:
     """Return the sum that the package lacks with an outcome that ends or revises it, and that which is recorded."""
     event, package = recorded.event, opened.terms.shares
@@ -105,14 +105,11 @@ def _completes(
         found = event.shares + event.shares_forfeited
         return None if found == package else (f"{package:,} shares in the package and forfeited on {day}", found)
     if isinstance(event, PlanCompleted):
-        revised = [
-            one.event.shares
-            for one in events
-            if isinstance(one.event, ScheduleRevised)
-            and one.event.effective_on <= day < ends.get(one.version, date.max)
-        ]
-        whole, found = min([package, *revised]), sums.at(day)
-        return None if found == whole else (f"{whole:,} shares credited on {day}", found)
+        decided = (one.event for one in events if isinstance(one.event, PlanReinstated))
+        revised = {one.revised_shares for one in decided if one.effective_on <= day} - {None}
+        found = sums.at(day)
+        whole = " or ".join(f"{number:,}" for number in sorted({package, *revised}))  # type: ignore[type-var]  # no None
+        return None if found in {package, *revised} else (f"{whole} shares credited on {day}", found)
     assert isinstance(event, PlanCancelled)
     found, least, most = package - event.shares_forfeited, sums.before(day), sums.at(day)
     if least <= found <= most or any(
