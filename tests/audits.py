@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from ledger.audit.plan import PlanAudit, audit_plan
-from ledger.commands import CancelPlan, ClosePlan, Command, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
+from ledger.commands import (
+    CancelPlan,
+    ClosePlan,
+    Command,
+    Metadata,
+    OpenPlan,
+    RecordPayment,
+    ReinstatePlan,
+    ReversePayment,
+)
 from ledger.dates import civil_date
 from ledger.decide import Decider
 from ledger.errors import LedgerError
@@ -89,9 +98,7 @@ def _command(recorded: RecordedEvent) -> Command:
                 kind=event.kind,
             )
         case PaymentReversed() as event:
-            return ReversePayment(
-                plan_id=plan_id, reference=event.reference, cause=event.cause, on=event.effective_on
-            )
+            return ReversePayment(plan_id=plan_id, reference=event.reference, cause=event.cause, on=event.effective_on)
         case CancellationRequested() as event:
             return CancelPlan(plan_id=plan_id, reference=event.reference, on=event.effective_on, reason=event.reason)
         case PlanReinstated() as event:

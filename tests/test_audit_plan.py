@@ -20,7 +20,9 @@ def test_what_the_ledger_records_is_clean(commands: list[Command]) -> None:
 
 
 @given(commands=attempts_with_closings(), data=st.data())
-def test_a_changed_event_is_found_unless_the_ledger_would_record_it_so(commands: list[Command], data: st.DataObject) -> None:
+def test_a_changed_event_is_found_unless_the_ledger_would_record_it_so(
+    commands: list[Command], data: st.DataObject
+) -> None:
     """Any field of any stored event, changed: found, or what results is a history that the commands bring about."""
     raw = stored(recorded_by(attempt(commands)))
     index = data.draw(st.integers(0, len(raw) - 1))
@@ -37,7 +39,9 @@ def test_a_changed_event_is_found_unless_the_ledger_would_record_it_so(commands:
 
 @one_in(2)
 @given(commands=attempts_with_closings(), data=st.data())
-def test_a_changed_byte_is_found_unless_the_ledger_would_record_it_so(commands: list[Command], data: st.DataObject) -> None:
+def test_a_changed_byte_is_found_unless_the_ledger_would_record_it_so(
+    commands: list[Command], data: st.DataObject
+) -> None:
     """The same for a single byte of the stored form."""
     raw = stored(recorded_by(attempt(commands)))
     index = data.draw(st.integers(0, len(raw) - 1))
@@ -70,8 +74,24 @@ def _change(state, path, data):
     elif isinstance(value, str) and len(value) == 10 and value[4:5] == "-":
         from datetime import date, timedelta
 
-        state[path[-1]] = (date.fromisoformat(value) + timedelta(days=data.draw(st.sampled_from([-400, -30, -1, 1, 20, 400])))).isoformat()
+        state[path[-1]] = (
+            date.fromisoformat(value) + timedelta(days=data.draw(st.sampled_from([-400, -30, -1, 1, 20, 400])))
+        ).isoformat()
     elif isinstance(value, str):
-        state[path[-1]] = data.draw(st.sampled_from([value + "x", value[:-1], "bank-0", "bank-1", "error", "chargeback", "regular", "early_repayment", "2024-06-30"]))
+        state[path[-1]] = data.draw(
+            st.sampled_from(
+                [
+                    value + "x",
+                    value[:-1],
+                    "bank-0",
+                    "bank-1",
+                    "error",
+                    "chargeback",
+                    "regular",
+                    "early_repayment",
+                    "2024-06-30",
+                ]
+            )
+        )
     else:
         state[path[-1]] = data.draw(st.sampled_from([1, "bank-1", "2024-01-01T00:00:00Z"]))

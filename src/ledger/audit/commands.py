@@ -47,27 +47,33 @@ def commands(slots: Sequence[Slot], findings: Findings) -> Iterator[Recorded | L
     for index, slot in enumerate(slots):
         if isinstance(slot, Lost):
             if not _is_consequence(slot, slots[index + 1 :], command):
-                if command is not None:
-                    yield command
+                yield from () if command is None else (command,)
                 yield slot
                 return
             command = command or Recorded("", None, None, [], [])
             command.lost.append(slot)
-        elif isinstance(slot.event, FACTS):
-            if command is not None:
-                yield command
-            command = Recorded(slot.key, slot, None, [], [])
-        elif isinstance(slot.event, (Outcome, OutcomeVoided)):
-            if command is None or (slot.key != command.key and _closes(slot)) or _closes_again(slot, command):
-                if command is not None:
-                    yield command
-                command = Recorded(slot.key, None, _day(slot.key), [], [])
-            _check_envelope(slot, command, findings)
-            command.events.append(slot)
-        else:
-            _report_misplaced(slot, findings)
+            continue
+        begun = _begun(slot, command, findings)
+        if begun is not None:
+            yield from () if command is None else (command,)
+            command = begun
     if command is not None:
         yield command
+
+
+def _begun(slot: RecordedEvent, command: Recorded | None, findings: Findings) -> Recorded | None:
+    """Return the command that an event begins; None, when it belongs to the one before or to none."""
+    if isinstance(slot.event, FACTS):
+        return Recorded(slot.key, slot, None, [], [])
+    if not isinstance(slot.event, (Outcome, OutcomeVoided)):
+        _report_misplaced(slot, findings)
+        return None
+    begun = Recorded(slot.key, None, _day(slot.key), [], []) if command is None or _begins(slot, command) else None
+    into = begun or command
+    assert into is not None
+    _check_envelope(slot, into, findings)
+    into.events.append(slot)
+    return begun
 
 
 def _is_consequence(lost: Lost, after: Sequence[Slot], command: Recorded | None) -> bool:
@@ -83,14 +89,16 @@ def _is_consequence(lost: Lost, after: Sequence[Slot], command: Recorded | None)
     )
 
 
-def _closes(slot: RecordedEvent) -> bool:
-    return _day(slot.key) is not None
+def _begins(slot: RecordedEvent, command: Recorded) -> bool:
+    """Return whether an outcome begins a closing: its key is another date, or neither its key nor its envelope fits.
 
-
-def _closes_again(slot: RecordedEvent, command: Recorded) -> bool:
-    """Return whether a closing follows a fact whose reference reads like its date."""
-    fact = command.fact
-    return fact is not None and _closes(slot) and _envelope(slot) != _envelope(fact)
+    The reference of a fact may read like the date of the closing that follows it.
+    """
+    alike = command.fact or (command.events[-1] if command.events else None)
+    fits = alike is None or _envelope(slot) == _envelope(alike)
+    if slot.key != command.key:
+        return _day(slot.key) is not None or not fits
+    return command.fact is not None and _day(slot.key) is not None and not fits
 
 
 def _day(key: str) -> date | None:
@@ -113,9 +121,7 @@ def _check_envelope(slot: RecordedEvent, command: Recorded, findings: Findings) 
         findings.add(
             "key_mismatch", version=slot.version, sequence=slot.sequence, expected=expected, found=repr(slot.key)
         )
-    if first is not None and (
-        slot.recorded_at != first.recorded_at or slot.actor != first.actor or slot.correlation != first.correlation
-    ):
+    if first is not None and _envelope(slot) != _envelope(first):
         expected, found = (
             f"{one.recorded_at.isoformat()}, actor {one.actor}, correlation {one.correlation}" for one in (first, slot)
         )

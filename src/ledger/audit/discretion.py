@@ -1,7 +1,7 @@
 """Acts at somebody's discretion: allowed, and listed, each with its effect.
 
-A reversal, a request to cancel, a reinstatement; a payment to which its stated date brings what the day of its recording
-would not have brought; and an opening under terms of its own.
+A reversal, a request to cancel, a reinstatement; a payment whose stated date brings what the day of its recording would
+not have brought; and an opening under terms of its own.
 """
 
 from bisect import bisect_left

@@ -108,7 +108,8 @@ def _belongs(slot: RecordedEvent, findings: Findings) -> bool:
 
 def _check_key(slot: RecordedEvent, findings: Findings) -> None:
     event = slot.event
-    key = event.payment if isinstance(event, (MoneyAllocated, AllocationReversed)) else event.reference  # type: ignore[union-attr]  # of a receipt
+    assert isinstance(event, ReceiptEvent), event
+    key = event.payment if isinstance(event, (MoneyAllocated, AllocationReversed)) else event.reference
     if slot.key != key:
         _report("key_mismatch", slot, repr(key), repr(slot.key), findings)
     if isinstance(event, MoneyReceived) and event.reference != slot.stream_id:

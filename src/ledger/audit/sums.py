@@ -80,8 +80,8 @@ def _check_shares(
     credited = _Sums(changes)
     for day, total in zip(credited.days, credited.totals[1:], strict=True):
         if not 0 <= total <= package:
-            first = next(recorded for recorded in events if recorded.event.effective_on == day)
-            _report(first, "package", f"0 to {package:,} shares credited at the end of {day}", total, findings)
+            last = _last_on(day, events, (InstallmentSettled, PlanCompleted))
+            _report(last, "package", f"0 to {package:,} shares credited at the end of {day}", total, findings)
             return
     for recorded in events:
         event = recorded.event
@@ -106,10 +106,10 @@ def _completes(
         return None if found == package else (f"{package:,} shares in the package and forfeited on {day}", found)
     if isinstance(event, PlanCompleted):
         decided = (one.event for one in events if isinstance(one.event, PlanReinstated))
-        revised = {one.revised_shares for one in decided if one.effective_on <= day} - {None}
+        numbers = {package, *(one.revised_shares or package for one in decided if one.effective_on <= day)}
         found = sums.at(day)
-        whole = " or ".join(f"{number:,}" for number in sorted({package, *revised}))  # type: ignore[type-var]  # no None
-        return None if found in {package, *revised} else (f"{whole} shares credited on {day}", found)
+        whole = " or ".join(f"{number:,}" for number in sorted(numbers))
+        return None if found in numbers else (f"{whole} shares credited on {day}", found)
     assert isinstance(event, PlanCancelled)
     found, least, most = package - event.shares_forfeited, sums.before(day), sums.at(day)
     if least <= found <= most or any(
@@ -144,9 +144,17 @@ def _check_money(
     for day in sorted({*money.days, *used.days}):
         if not used.at(day) <= money.at(day) <= price:
             expected = f"{used.at(day):,} minor units, for settled installments, to {price:,} standing on {day}"
-            first = next(recorded for recorded in events if recorded.event.effective_on == day)
-            _report(first, "money", expected, money.at(day), findings)
+            last = _last_on(day, events, (InstallmentSettled, PaymentMade, PlanReinstated, PaymentReversed))
+            _report(last, "money", expected, money.at(day), findings)
             return
+
+
+def _last_on(day: date, events: Sequence[RecordedEvent], kinds: tuple[type[object], ...]) -> RecordedEvent:
+    """Return the last event of some kinds on a day; if what changed was a voiding, the last of all."""
+    on_day = [recorded for recorded in events if recorded.event.effective_on == day]
+    return next(
+        (recorded for recorded in reversed(on_day) if isinstance(recorded.event, kinds)), (on_day or events)[-1]
+    )
 
 
 def _report(recorded: RecordedEvent, what: str, expected: str, found: int, findings: Findings) -> None:

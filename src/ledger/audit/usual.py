@@ -7,7 +7,7 @@ payment, which are kept in a temporary file until the end: memory does not grow 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tempfile import TemporaryFile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import attrs
@@ -42,7 +42,8 @@ def profile(opened: PlanOpened) -> Profile:
 
 
 def _words(part: object) -> str:
-    fields = [field.name for field in attrs.fields(type(part))]  # type: ignore[arg-type]  # parts of terms are attrs classes
+    shape: Any = type(part)
+    fields = [field.name for field in attrs.fields(shape)]
     return " ".join(_word(getattr(part, name)) for name in sorted(fields, key=lambda name: name != "kind"))
 
 

@@ -1,4 +1,4 @@
-"""The opening of a ledger as evidence: it is read and never changed, and what keeps it from being read is exit code 2."""
+"""The opening of a ledger as evidence: it is read and never changed, or the command could not run (exit code 2)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
