@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import get_args
 
 import attrs
 
@@ -20,7 +21,9 @@ from ledger.events.outcomes import Outcome, OutcomeVoided
 
 FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
-_CONSEQUENCES = frozenset(tag for tag, shape in CURRENT.items() if issubclass(shape, (Outcome, OutcomeVoided)))
+_FACTS, _OUTCOMES = frozenset(FACTS), frozenset((*get_args(Outcome), OutcomeVoided))
+
+_CONSEQUENCES = frozenset(tag for tag, shape in CURRENT.items() if shape in _OUTCOMES)
 """The tags of outcomes and voidings: to lose one loses no fact."""
 
 
@@ -63,9 +66,10 @@ def commands(slots: Sequence[Slot], findings: Findings) -> Iterator[Recorded | L
 
 def _begun(slot: RecordedEvent, command: Recorded | None, findings: Findings) -> Recorded | None:
     """Return the command that an event begins; None, when it belongs to the one before or to none."""
-    if isinstance(slot.event, FACTS):
+    kind = type(slot.event)
+    if kind in _FACTS:
         return Recorded(slot.key, slot, None, [], [])
-    if not isinstance(slot.event, (Outcome, OutcomeVoided)):
+    if kind not in _OUTCOMES:
         _report_misplaced(slot, findings)
         return None
     begun = Recorded(slot.key, None, _day(slot.key), [], []) if command is None or _begins(slot, command) else None
@@ -95,10 +99,10 @@ def _begins(slot: RecordedEvent, command: Recorded) -> bool:
     The reference of a fact may read like the date of the closing that follows it.
     """
     alike = command.fact or (command.events[-1] if command.events else None)
-    fits = alike is None or _envelope(slot) == _envelope(alike)
+    fits = alike is None or _alike(slot, alike)
     if slot.key != command.key:
-        return _day(slot.key) is not None or not fits
-    return command.fact is not None and _day(slot.key) is not None and not fits
+        return not fits or _day(slot.key) is not None
+    return not fits and command.fact is not None and _day(slot.key) is not None
 
 
 def _day(key: str) -> date | None:
@@ -109,8 +113,9 @@ def _day(key: str) -> date | None:
     return day if day.isoformat() == key else None
 
 
-def _envelope(recorded: RecordedEvent) -> tuple[object, ...]:
-    return recorded.recorded_at, recorded.actor, recorded.correlation
+def _alike(one: RecordedEvent, other: RecordedEvent) -> bool:
+    """Return whether two events were recorded by one command, as far as their envelopes say."""
+    return one.recorded_at == other.recorded_at and one.actor == other.actor and one.correlation == other.correlation
 
 
 def _check_envelope(slot: RecordedEvent, command: Recorded, findings: Findings) -> None:
@@ -121,7 +126,7 @@ def _check_envelope(slot: RecordedEvent, command: Recorded, findings: Findings) 
         findings.add(
             "key_mismatch", version=slot.version, sequence=slot.sequence, expected=expected, found=repr(slot.key)
         )
-    if first is not None and _envelope(slot) != _envelope(first):
+    if first is not None and not _alike(slot, first):
         expected, found = (
             f"{one.recorded_at.isoformat()}, actor {one.actor}, correlation {one.correlation}" for one in (first, slot)
         )

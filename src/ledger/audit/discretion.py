@@ -78,8 +78,14 @@ class DiscretionaryAct:
     effect: Effect | None
 
 
-def acts_of(plan: Plan, facts: Sequence[RecordedEvent]) -> Iterator[DiscretionaryAct]:
-    """Yield the discretionary acts among a plan's recorded facts, in recorded order; `plan` is its fold."""
+def acts_of(plan: Plan, facts: Sequence[RecordedEvent], late: Sequence[RecordedEvent]) -> Iterator[DiscretionaryAct]:
+    """Yield the discretionary acts among a plan's recorded facts, in recorded order; `plan` is its fold.
+
+    `late` are those of the facts that were recorded on a later day than their own.
+    """
+    if not late and all(type(recorded.event) is PaymentMade for recorded in facts):
+        return
+    versions = {recorded.version for recorded in late}
     due = [line.due_on for line in plan.opened.lines]
     plain = not plan.reversals and not any(isinstance(one, PlanReinstated) for one in plan.payments.values())
     known: list[Fact] = []
@@ -90,7 +96,7 @@ def acts_of(plan: Plan, facts: Sequence[RecordedEvent]) -> Iterator[Discretionar
         kind = _kind(fact)
         if kind is not None:
             yield _act(kind, plan, recorded, fact)
-        elif _may_be_late(plan.opened, recorded, due, horizon, plain=plain):
+        elif recorded.version in versions and _may_be_late(plan.opened, recorded, due, horizon, plain=plain):
             yield from _back_dated(plan, known, recorded)
         known.append(fact)
         horizon = max(horizon, fact.effective_on)
@@ -110,8 +116,6 @@ def _may_be_late(
     """Return whether something may have happened between a payment's date and the day of its recording."""
     on = recorded.event.effective_on
     today = day_in(opened.terms.timezone, recorded.recorded_at)
-    if on >= today:
-        return False
     if on < horizon or not plain:
         return True
     grace = opened.terms.grace_days * DAY

@@ -11,8 +11,12 @@ from ledger.events import PaymentMade, PlanOpened, RecordedEvent
 from ledger.terms.schedule import Installment, installments
 
 
-def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Findings) -> None:
-    """Report keys that are not those of the content, and dates that are not those of their instants in the zone."""
+def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Findings) -> list[RecordedEvent]:
+    """Report keys that are not those of the content, and dates that are not those of their instants in the zone.
+
+    Returns the facts, without the opening, that were recorded on a later day than their own.
+    """
+    late: list[RecordedEvent] = []
     at, today = None, date.max
     for recorded in events:
         event = recorded.event
@@ -29,8 +33,11 @@ def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Fin
                 at, today = recorded.recorded_at, day_in(zone, recorded.recorded_at)
             if event.effective_on > today:
                 _report_ahead(recorded, today, findings)
+            elif event.effective_on < today and recorded.version > 1:
+                late.append(recorded)
             if instant is not None:
                 check_day(recorded, instant, zone, findings)
+    return late
 
 
 def check_terms(opening: RecordedEvent, findings: Findings) -> None:

@@ -38,7 +38,7 @@ KINDS: Mapping[str, str] = {
     "voiding_differs": "A voiding is owed with another date, other shares, or another cause.",
     "order_in_command": "The events of a command are not in their order: fact, voidings, outcomes as they took effect.",
     "package_not_conserved": "On a date, credited, promised and forfeited shares are not the package.",
-    "money_not_conserved": "On a date, the money that stands exceeds the price, or does not pay for the settled installments.",
+    "money_not_conserved": "On a date, the money that stands exceeds the price, or is less than what it settled.",
     "receipt_overspent": "More of a receipt is allocated and returned than was received.",
     "allocation_unfounded": "An allocation is no payment of its plan, or was reversed without its payment.",
     "read_model_differs": "A row of a read model is not that of a replay.",

@@ -9,7 +9,8 @@ import attrs
 from ledger.audit.discretion import DiscretionaryAct, Effect, effect
 from ledger.audit.plan import opened_by
 from ledger.audit.usual import Unusual, UsageInFile
-from ledger.errors import CorruptHistory, TermsRefused
+from ledger.dates import day_in
+from ledger.errors import CorruptHistory, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.plan import Plan
 from ledger.store import EventReader
@@ -50,19 +51,19 @@ def _example(reader: EventReader, name: str, plan_id: str, examples: dict[str, A
 
 
 def _effect(plan: Plan, usual: Mapping[str, Any]) -> Effect | None:
-    """Return the difference that a plan's own terms make at its horizon; None where the usual ones give no schedule."""
+    """Return the difference that a plan's own terms make by the day on which something was last recorded of it.
+
+    None where the usual terms give no schedule, or this machine does not know the time zone.
+    """
     opened = plan.opened
     terms = attrs.evolve(opened.terms, **usual)
     try:
         lines = installments(plan.plan_id, terms, opened_on=opened.effective_on)
         compared: PlanOpened = attrs.evolve(opened, terms=terms, lines=lines)
-        return effect(
-            plan,
-            plan.horizon,
-            timeline(opened, plan.facts, plan.horizon).state,
-            timeline(compared, plan.facts, plan.horizon).state,
-        )
-    except (TermsRefused, OverflowError):
+        as_of = max(plan.horizon, day_in(opened.terms.timezone, plan.recorded_at))
+        states = [timeline(one, plan.facts, as_of).state for one in (opened, compared)]
+        return effect(plan, as_of, *states)
+    except (TermsRefused, InvalidArgument, OverflowError):
         return None
 
 

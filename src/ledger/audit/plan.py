@@ -33,7 +33,7 @@ def audit_plan(plan_id: str, stored: Sequence[RawEvent], decode: Decode) -> Plan
     references = [one.event.reference for one in events if isinstance(one.event, (PaymentMade, PlanReinstated))]
     opening = _opening(slots, findings)
     zone = None if opening is None else _zone(opening, findings)
-    check_facts(events, zone, findings)
+    late = check_facts(events, zone, findings)
     if opening is None:
         return PlanAudit(findings.found, (), None, references)
     check_terms(opening, findings)
@@ -42,7 +42,7 @@ def audit_plan(plan_id: str, stored: Sequence[RawEvent], decode: Decode) -> Plan
         check_sums(opened_by(opening), events, findings)
     acts: Sequence[DiscretionaryAct] = ()
     if zone is not None and not retelling.ended:
-        acts = tuple(acts_of(retelling.plan, [one for one in events if isinstance(one.event, FACTS)]))
+        acts = tuple(acts_of(retelling.plan, [one for one in events if isinstance(one.event, FACTS)], late))
     return PlanAudit(findings.found, acts, opening, references)
 
 

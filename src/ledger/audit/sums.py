@@ -25,6 +25,9 @@ from ledger.events import (
     ScheduleRevised,
 )
 
+_WHOLE = frozenset((PlanCancelled, PlanCompleted, ScheduleRevised))
+"""The outcomes with which the package is whole."""
+
 
 def check_sums(opened: PlanOpened, events: Sequence[RecordedEvent], findings: Findings) -> None:
     """Report the first date on which the sums of shares, and that on which those of money, do not come out."""
@@ -73,7 +76,7 @@ def _check_shares(
     changes: dict[date, int] = defaultdict(int)
     for recorded in events:
         event = recorded.event
-        if isinstance(event, (InstallmentSettled, PlanCompleted)):
+        if type(event) is InstallmentSettled or type(event) is PlanCompleted:
             changes[event.effective_on] += event.shares
             if recorded.version in ends:
                 changes[max(ends[recorded.version], event.effective_on)] -= event.shares
@@ -85,7 +88,7 @@ def _check_shares(
             return
     for recorded in events:
         event = recorded.event
-        if not isinstance(event, (PlanCancelled, PlanCompleted, ScheduleRevised)):
+        if type(event) not in _WHOLE:
             continue
         if ends.get(recorded.version, date.max) <= event.effective_on:
             continue
@@ -128,15 +131,15 @@ def _check_money(
     settled: dict[date, int] = defaultdict(int)
     for recorded in events:
         event = recorded.event
-        if isinstance(event, InstallmentSettled):
+        if type(event) is InstallmentSettled:
             amount = amounts.get(event.number, 0)
             settled[event.effective_on] += amount
             if recorded.version in ends:
                 settled[max(ends[recorded.version], event.effective_on)] -= amount
-        elif isinstance(event, (PaymentMade, PlanReinstated)):
+        elif type(event) is PaymentMade or type(event) is PlanReinstated:
             payments.setdefault(event.reference, (event.effective_on, event.amount.minor))
             standing[event.effective_on] += event.amount.minor
-        elif isinstance(event, PaymentReversed) and event.reference in payments:
+        elif type(event) is PaymentReversed and event.reference in payments:
             paid_on, minor = payments[event.reference]
             standing[paid_on if event.cause == "error" else event.effective_on] -= minor
     money, used = _Sums(standing), _Sums(settled)

@@ -106,6 +106,21 @@ class UsageOf:
 NOTHING = UsageOf().usage()
 
 
+class _Plans:
+    """The plans that have a reference, in the order of their ids: their number, and the first few."""
+
+    __slots__ = ("_last", "count", "named")
+
+    def __init__(self, plan_id: str) -> None:
+        self.count, self.named, self._last = 1, [plan_id], plan_id
+
+    def add(self, plan_id: str) -> None:
+        if plan_id != self._last:
+            self.count, self._last = self.count + 1, plan_id
+            if len(self.named) < _PLANS_NAMED:
+                self.named.append(plan_id)
+
+
 class UsageInFile:
     """The usage of any number of plans, in a temporary file."""
 
@@ -157,17 +172,17 @@ class UsageInFile:
     def shared(self) -> Iterator[SharedReference]:
         """Yield the references that payments of several plans have."""
         for bucket in self._buckets:
-            plans: dict[str, list[str]] = {}
+            found: dict[str, _Plans] = {}
             for line in self._lines(bucket):
                 reference, _, plan_id = line.partition("\t")
-                known = plans.setdefault(reference, [])
-                if plan_id not in known[-1:]:
-                    known.append(plan_id)
-            for reference in sorted(plans):
-                if len(plans[reference]) > 1:
-                    plan_ids = plans[reference]
-                    named = tuple(plan_ids[:_PLANS_NAMED])
-                    yield SharedReference(reference=reference, plans=len(plan_ids), plan_ids=named)
+                if reference in found:
+                    found[reference].add(plan_id)
+                else:
+                    found[reference] = _Plans(plan_id)
+            for reference in sorted(found):
+                plans = found[reference]
+                if plans.count > 1:
+                    yield SharedReference(reference=reference, plans=plans.count, plan_ids=tuple(plans.named))
 
     def close(self) -> None:
         """Remove the file."""
