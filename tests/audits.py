@@ -1,6 +1,7 @@
 """Audits of plans without a store: recorded events as stored bytes, and a referee that decides them again."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from ledger.audit.plan import PlanAudit, audit_plan
 from ledger.commands import (
@@ -13,7 +14,6 @@ from ledger.commands import (
     ReinstatePlan,
     ReversePayment,
 )
-from ledger.dates import civil_date
 from ledger.decide import Decider
 from ledger.errors import LedgerError
 from ledger.events import (
@@ -111,10 +111,4 @@ def _command(recorded: RecordedEvent) -> Command:
                 reason=event.reason,
                 revised_shares=event.revised_shares,
             )
-    return ClosePlan(plan_id=plan_id, through=civil_date("through", _through(recorded.key)))
-
-
-def _through(key: str) -> object:
-    from datetime import date  # noqa: PLC0415 - only here
-
-    return date.fromisoformat(key)
+    return ClosePlan(plan_id=plan_id, through=date.fromisoformat(recorded.key))

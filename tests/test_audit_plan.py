@@ -1,6 +1,9 @@
 """The audit of one plan: clean on everything that the ledger records, and never on what it would not record."""
 
 import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
 
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -54,44 +57,37 @@ def test_a_changed_byte_is_found_unless_the_ledger_would_record_it_so(
     assert could_be_recorded(raw) == (not found)
 
 
-def _paths(value, before=()):
-    if isinstance(value, dict):
-        for name, item in value.items():
+def _paths(value: Any, before: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each plain value in a stored event."""
+    if isinstance(value, (dict, list)):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _paths(item, (*before, name))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _paths(item, (*before, number))
     else:
         yield before
 
 
-def _change(state, path, data):
+def _change(state: Any, path: tuple[str | int, ...], data: st.DataObject) -> None:
+    """Change the value at a path: numbers and dates a little, text to other text."""
     for step in path[:-1]:
         state = state[step]
     value = state[path[-1]]
     if isinstance(value, int):
-        state[path[-1]] = value + data.draw(st.sampled_from([-1, 1, 100, -value]))
-    elif isinstance(value, str) and len(value) == 10 and value[4:5] == "-":
-        from datetime import date, timedelta
-
-        state[path[-1]] = (
-            date.fromisoformat(value) + timedelta(days=data.draw(st.sampled_from([-400, -30, -1, 1, 20, 400])))
-        ).isoformat()
+        changed: object = value + data.draw(st.sampled_from([-1, 1, 100, -value]))
+    elif isinstance(value, str) and (day := _day(value)) is not None:
+        changed = (day + timedelta(days=data.draw(st.sampled_from([-400, -30, -1, 1, 20, 400])))).isoformat()
     elif isinstance(value, str):
-        state[path[-1]] = data.draw(
-            st.sampled_from(
-                [
-                    value + "x",
-                    value[:-1],
-                    "bank-0",
-                    "bank-1",
-                    "error",
-                    "chargeback",
-                    "regular",
-                    "early_repayment",
-                    "2024-06-30",
-                ]
-            )
-        )
+        changed = data.draw(st.sampled_from([f"{value}x", value[:-1], *_WORDS]))
     else:
-        state[path[-1]] = data.draw(st.sampled_from([1, "bank-1", "2024-01-01T00:00:00Z"]))
+        changed = data.draw(st.sampled_from([1, "bank-1", "2024-01-01T00:00:00Z"]))
+    state[path[-1]] = changed
+
+
+_WORDS = ("bank-0", "bank-1", "error", "chargeback", "regular", "early_repayment", "2024-06-30")
+"""Words that stand in stored events."""
+
+
+def _day(value: str) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
