@@ -82,7 +82,8 @@ def _ledger() -> Iterator[str]:
     methods = {**first, **vars(ledger.Ledger)}
     for name, method in methods.items():
         if isinstance(method, property) and not name.startswith("_"):
-            yield f"* `{name}` → `{_returned(method.fget)}`: {_first(method.__doc__)}"
+            getter: Any = method.fget
+            yield f"* `{name}` → `{_returned(getter)}`: {_first(method.__doc__)}"
         elif not name.startswith("_"):
             function = inspect.unwrap(getattr(ledger.Ledger, name))
             yield f"* `{name}{_signature(function)}` → `{_returned(function)}`: {_first(method.__doc__)}"
