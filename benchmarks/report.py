@@ -87,6 +87,9 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "derive": (_under_milliseconds(0.042),),
     "read/sqlite": (_of_stock(7), _of_floor(0.22)),
     "read/postgres": (_of_stock(9), _of_floor(0.36)),
+    "audit/sqlite": (_of_stock(3), _as_in("read/sqlite", at_least=0.3)),
+    "audit/postgres": (_of_stock(3), _as_in("read/postgres", at_least=0.3)),
+    "audit/sqlite/2": (_of_floor(1.8),),
     "catchup/sqlite": (_of_stock(80),),
     "catchup/postgres": (_of_stock(140),),
     "seal/sqlite": (_beside_floor(3),),
@@ -130,9 +133,9 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, catchup, seal, export, columns),\n"
+        "Per second: payments (pay), stored events (import, read, audit, catchup, seal, export, columns),\n"
         "plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its floor:\n"
-        "the mean of each alone).\n"
+        "the mean of each alone). The floor of audit/sqlite/2 is the same work in one process.\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
 from ledger.cli import (
+    audit,
     audit_explain,
     audit_restate,
     bookkeeping,
@@ -52,6 +53,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         receipts.return_,
     ),
     "Audit": (
+        audit.audit,
         audit_explain.explain,
         audit_restate.restate,
         sealing.keygen,

@@ -12,7 +12,7 @@ from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.caller import NoViews
 from ledger.store.errors import unavailable
-from ledger.store.port import LAST, WHOLE, Batch, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
+from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
 from ledger.store.sql import StoredRow
 
 T = TypeVar("T")
@@ -72,6 +72,14 @@ class Recorder(Protocol):
 
     def settle(self) -> None:
         """Wait for the saves under way."""
+        ...
+
+    def counter(self) -> Counter:
+        """Return the last sequence given out."""
+        ...
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
         ...
 
     def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:
@@ -185,6 +193,16 @@ class RecorderEvents:
         """Wait for the saves under way."""
         with unavailable(self.label):
             self._recorder.settle()
+
+    def counter(self) -> Counter:
+        """Return the last sequence that the database has given out."""
+        with unavailable(self.label):
+            return self._recorder.counter()
+
+    def kinds(self) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        with unavailable(self.label):
+            return self._recorder.kinds(through=self.through)
 
     @contextmanager
     def wait_for_events(self) -> Iterator[Callable[[float], bool]]:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from eventsourcing import persistence
 
-from ledger.store.port import LAST, Batch, Head, Partition, RawEvent
+from ledger.store.port import LAST, Batch, Counter, Head, Partition, RawEvent
 
 T = TypeVar("T")
 
@@ -205,6 +205,15 @@ class SqlRecorder(ABC):
             mark = "" if event[0] is None else RawEvent._make(event).mark
             return Head(ledger, f"{number}-{epoch}", int(last or 0), mark)
         return None
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        sql = f"SELECT kind, COUNT(*) FROM {self.events_table} WHERE sequence <= ? GROUP BY kind ORDER BY kind"
+        return {str(kind): int(events) for kind, events in self.database.query(sql, (through,))}
+
+    @abstractmethod
+    def counter(self) -> Counter:
+        """Return the last sequence that the database has given out."""
 
     # ---- writing
 
