@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, cast
 
-from ledger import reference_model
+from ledger.audit import verify as reference_model
 from ledger.commands import OpenPlan
 from ledger.decide import opening
 from ledger.events import (

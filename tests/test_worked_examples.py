@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from ledger import reference_model
-from ledger.reference_model import CancelRequested, Fact, Paid, Promo, Reinstated, Report, Reversed, Terms
+from ledger.audit import verify as reference_model
+from ledger.audit.verify import CancelRequested, Fact, Paid, Promo, Reinstated, Report, Reversed, Terms
 from tests.reference_words import LedgerInReferenceWords
 
 DUE = date(2023, 5, 10)

@@ -1,6 +1,7 @@
 """The reference model: a second implementation of RULES.md, one day at a time. Numbers in parentheses are its sections.
 
-Standard library only. It shares nothing with the library that it checks.
+Standard library only. It shares nothing with the library that it checks: the tests compare the two, and it ships as one
+file of its own.
 """
 
 from __future__ import annotations
