@@ -230,7 +230,7 @@ def deadlines(plan: Plan, day: date) -> None:
     for line in late:
         if not line.missed:
             line.missed = True
-            plan.outcomes.add(("missed", day, line.number))
+            plan.outcomes.add(("missed", day, line.number, line.due_on, grace_end(plan, line)))
     if late and grace_end(plan, late[0]) < day:
         cancel(plan, day, "grace", late[0].number)
 
@@ -239,7 +239,8 @@ def cancel(plan: Plan, day: date, why: str, by: int | str) -> None:
     """Cancel the plan; credited shares stay, the rest is forfeited (6)."""
     plan.status = "cancelled"
     plan.cancelled_on = day
-    plan.outcomes.add(("cancelled", day, why, by))
+    credited = sum(line.shares for line in plan.lines if line.settled_on is not None)
+    plan.outcomes.add(("cancelled", day, why, by, plan.terms.shares - credited))
 
 
 # ---------------------------------------------------------------- payments and awards (5, 7)
@@ -419,10 +420,10 @@ def reinstate(plan: Plan, day: date, fact: Reinstated) -> None:
     apply_unapplied(plan, day)  # then the money that had found nothing to settle
     complete_if_settled(plan, day)
     if plan.status == "active":
-        redate(plan, day)
+        redate(plan, day, fact.reference)
 
 
-def redate(plan: Plan, day: date) -> None:
+def redate(plan: Plan, day: date, reference: str) -> None:
     """ScheduleRevised: the first unsettled line 30 days on, the others at the schedule's own spacing (9)."""
     unsettled = [line for line in plan.lines if line.settled_on is None]
     anchor = day + timedelta(days=30)
@@ -434,7 +435,8 @@ def redate(plan: Plan, day: date) -> None:
         else:
             line.due_on = anchor + (line.original_due_on - unsettled[0].original_due_on)
         line.clock, line.missed = line.due_on, False
-    plan.outcomes.add(("revised", day, tuple((line.number, line.due_on) for line in unsettled)))
+    lines = tuple((line.number, line.due_on) for line in unsettled)
+    plan.outcomes.add(("revised", day, lines, plan.package, plan.terms.shares - plan.package, reference))
 
 
 def cover(terms: Terms, opened_on: date, facts: Iterable[Fact], on: date, amount: int) -> tuple[int, int]:
