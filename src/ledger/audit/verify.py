@@ -26,6 +26,7 @@ import sys
 from argparse import ArgumentParser
 from array import array
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -1121,6 +1122,7 @@ RULES: dict[str, str | int] = {
     UNREADABLE: STORED,
     NOT_CANONICAL: STORED,
     NEWER: STORED,
+    "stream_unknown": STORED,
     "key_mismatch": KEYS,
     "command_split": 1,
     "version_gap": 1,
@@ -1250,6 +1252,12 @@ def day_in(zone: str, at: datetime) -> date | None:
         return None
 
 
+def check_zone(event: Event, zone: str, findings: Findings) -> None:
+    """The time zone is one that this machine knows, if it knows any."""
+    if zone_of(zone) is None and available_timezones():
+        findings.add("zone_unknown", event, "a time zone of the IANA database", zone)
+
+
 def check_dates(event: Event, zone: str, at: datetime | None, findings: Findings) -> None:
     """A fact is not dated after the day of its recording, and its date is the day of its instant (1)."""
     today = day_in(zone, event.recorded_at)
@@ -1319,8 +1327,7 @@ class Record:
         else:
             terms = first.fields["terms"]
             self.opened, self.zone, self.currency = first, terms["timezone"], terms["price"]["currency"]
-            if zone_of(self.zone) is None and available_timezones():
-                self.findings.add("zone_unknown", first, "a time zone of the IANA database", self.zone)
+            check_zone(first, self.zone, self.findings)
             self.check_key(first, self.plan_id)
             check_dates(first, self.zone, first.fields["opened_at"], self.findings)
         for event in events[1:] if self.opened else events:
@@ -1712,93 +1719,105 @@ class Receipt:
 
     def __init__(self, reference: str, findings: Findings) -> None:
         self.reference, self.findings = reference, findings
+        self.received: Event | None = None
+        self.zone = self.currency = ""
         self.remaining = 0
-        self.allocated: dict[tuple[str, str], int] = {}  # by plan and payment
+        self.allocated: dict[tuple[str, str], Event] = {}  # by plan and payment
         self.reversed: set[tuple[str, str]] = set()
         self.returned: set[str] = set()
 
-    def read(self, events: Sequence[Event]) -> None:
-        """Take in all events."""
-        first = events[0]
-        if first.name != "money_received" or first.fields["reference"] != self.reference:
-            expected = f"money_received with the reference {self.reference!r}"
-            self.findings.stop("opening_misplaced", first, expected, first.name)
-            return
-        self.remaining, self.currency = first.fields["amount"]["minor"], first.fields["amount"]["currency"]
-        zone = first.fields["timezone"]
-        check_dates(first, zone, first.fields["received_at"], self.findings)
-        for event in events:
-            own = event.fields["payment" if "payment" in event.fields else "reference"]
-            if event.key != own:
-                self.findings.add("key_mismatch", event, repr(own), repr(event.key))
-            if event.name == "money_returned":
-                check_dates(event, zone, None, self.findings)
-            if event is not first:
-                self.take(event)
-
     def take(self, event: Event) -> None:
-        """Take in one event after the reception."""
+        """Take in one event."""
         it = event.fields
-        if event.name == "money_returned":
-            if it["reference"] in self.returned:
-                self.findings.add("reference_taken", event, "a reference of its own", repr(it["reference"]))
-            self.returned.add(it["reference"])
-            self.spend(event)
-        elif event.name in ("money_allocated", "allocation_reversed"):
-            self.move(event, (it["plan_id"], it["payment"]))
+        if (event.name == "money_received") != (event.version == 1) or event.name not in RECEIPTS:
+            expected = "the money received" if event.version == 1 else "an allocation, its reversal, or a return"
+            self.findings.add("opening_misplaced", event, expected, event.name)
+            return
+        own = it["payment" if "payment" in it else "reference"]
+        if event.key != own:
+            self.findings.add("key_mismatch", event, repr(own), repr(event.key))
+        if event.name == "money_received":
+            self.receive(event)
+        elif self.received is None:
+            return  # nothing can be said of money that was never received
+        elif event.name == "money_returned":
+            check_dates(event, self.zone, None, self.findings)
+            if event.on < self.received.on:
+                self.findings.add("dated_before_opening", event, f"{self.received.on} or later", event.on)
+            if self.spend(event, taken=own in self.returned):
+                self.returned.add(own)
+        elif event.name == "money_allocated":
+            payment = it["plan_id"], own
+            if self.spend(event, taken=payment in self.allocated):
+                self.allocated[payment] = event
         else:
-            self.findings.stop("opening_misplaced", event, "an event of a receipt, and one reception", event.name)
+            self.reverse(event, (it["plan_id"], own))
 
-    def move(self, event: Event, payment: tuple[str, str]) -> None:
-        """An allocation, once for each payment, or its reversal, once."""
-        if event.name == "money_allocated":
-            if payment in self.allocated:
-                self.findings.add("reference_taken", event, "a payment of its own", f"{payment[1]!r} again")
-            self.allocated[payment] = event.fields["amount"]["minor"]
-            self.spend(event)
-        elif payment not in self.allocated or payment in self.reversed:
-            self.findings.add("allocation_unfounded", event, "an allocation that stands", f"that of {payment[1]!r}")
-        else:
-            self.reversed.add(payment)
-            self.remaining += self.allocated[payment]
+    def receive(self, event: Event) -> None:
+        """The reception, which begins the receipt."""
+        self.received, self.zone = event, event.fields["timezone"]
+        self.remaining, self.currency = event.fields["amount"]["minor"], event.fields["amount"]["currency"]
+        if event.fields["reference"] != self.reference:
+            found = repr(event.fields["reference"])
+            self.findings.add("key_mismatch", event, f"the reference {self.reference!r}", found)
+        check_zone(event, self.zone, self.findings)
+        check_dates(event, self.zone, event.fields["received_at"], self.findings)
 
-    def spend(self, event: Event) -> None:
-        """Take money out."""
+    def spend(self, event: Event, *, taken: bool) -> bool:
+        """Take money out, once under a reference, in the receipt's currency, as far as it remains."""
         minor, currency = event.fields["amount"]["minor"], event.fields["amount"]["currency"]
-        if minor > self.remaining or currency != self.currency:
-            left = f"at most the {self.remaining} {self.currency} that remain"
-            self.findings.add("receipt_overspent", event, left, f"{minor} {currency}")
-        self.remaining -= minor
+        if currency != self.currency:
+            self.findings.add("currency_mismatch", event, self.currency, currency)
+        elif taken:
+            self.findings.add("reference_taken", event, "a reference of its own", repr(event.key))
+        elif minor > self.remaining:
+            expected = f"at most {self.remaining} minor units, which remain"
+            self.findings.add("receipt_overspent", event, expected, minor)
+        else:
+            self.remaining -= minor
+            return True
+        return False
+
+    def reverse(self, event: Event, payment: tuple[str, str]) -> None:
+        """An allocation is reversed once, on the date of its payment; its money remains again."""
+        allocated = self.allocated.get(payment)
+        if allocated is None or payment in self.reversed:
+            found = f"payment {payment[1]!r} of plan {payment[0]}"
+            self.findings.add("reversal_unfounded", event, "an allocation that stands", found)
+            return
+        if event.on != allocated.on:
+            self.findings.add("reversal_unfounded", event, f"{allocated.on}, the date of the payment", event.on)
+        self.reversed.add(payment)
+        self.remaining += allocated.fields["amount"]["minor"]
 
 
 def check_receipt(reference: str, stored: Iterable[Stored], allocations: Allocations) -> list[Finding]:
     """All findings about a receipt; what it allocated is kept for the check of the plans."""
     findings = Findings("receipt", reference)
-    events = read_stream(stored, findings)
-    if events:
-        Receipt(reference, findings).read(events)
+    events, receipt = read_stream(stored, findings), Receipt(reference, findings)
     for event in events:
-        if event.name in ("money_allocated", "allocation_reversed") and event is not events[0]:
+        receipt.take(event)
+        if event.name in ("money_allocated", "allocation_reversed") and receipt.received is not None:
             allocations.setdefault(event.fields["plan_id"], []).append((reference, event))
     return findings.found
 
 
 def check_allocations(plan_id: str, record_: Record | None, allocations: Allocations) -> list[Finding]:
-    """What receipts allocated to a plan is there as payments of the same amount and date."""
+    """What receipts allocated to a plan is there as payments of the same amount and date, or reversed for error."""
     found: list[Finding] = []
     for reference, event in allocations.pop(plan_id, []):
-        findings = Findings("receipt", reference)
-        payment = None if record_ is None else record_.payments.get(event.fields["payment"])
-        wanted = f"payment {event.fields['payment']!r} of plan {plan_id} on {event.on}"
-        if payment is None or payment.on != event.on:
-            findings.add("allocation_unfounded", event, wanted, "none" if payment is None else f"on {payment.on}")
-        elif event.name == "money_allocated" and payment.fields["amount"] != event.fields["amount"]:
-            wanted = f"{wanted} of {event.fields['amount']['minor']} minor units"
-            findings.add("allocation_unfounded", event, wanted, payment.fields["amount"]["minor"])
-        elif event.name == "allocation_reversed":
-            reversal = None if record_ is None else record_.reversals.get(event.fields["payment"])
+        findings, own = Findings("receipt", reference), event.fields["payment"]
+        payment = None if record_ is None else record_.payments.get(own)
+        reversal = None if record_ is None else record_.reversals.get(own)
+        if event.name == "allocation_reversed":
             if reversal is None or reversal.fields["cause"] != "error":
-                findings.add("allocation_unfounded", event, f"{wanted}, reversed for error", "not reversed for error")
+                expected = f"payment {own!r} of plan {plan_id} reversed for error"
+                findings.add("allocation_unfounded", event, expected, "not reversed")
+        elif payment is None or (payment.fields["amount"], payment.on) != (event.fields["amount"], event.on):
+            minor = event.fields["amount"]["minor"]
+            expected = f"payment {own!r} of plan {plan_id}: {minor} minor units on {event.on}"
+            other = "no such payment" if payment is None else f"{payment.fields['amount']['minor']} on {payment.on}"
+            findings.add("allocation_unfounded", event, expected, other)
         found += findings.found
     return found
 
@@ -1985,8 +2004,8 @@ MEMBER = re.compile(
     r"|seal/(checkpoint|key\.pub|checkpoints/(0|[1-9][0-9]*)|tile/[0-9]+/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]*)?)"
 )
 NEEDED = ("events.jsonl", "pack.json")
-LINE = record(kind=one_of(*EVENTS), stream_id=string, version=whole(1, 2**63 - 1), tag=string, state=string)
-RAW_LINE = record(kind=one_of(*EVENTS), stream_id=string, version=whole(1, 2**63 - 1), tag=string, state_base64=string)
+NAMED = {"kind": string, "stream_id": string, "version": whole(1, 2**63 - 1), "tag": string}
+LINE, RAW_LINE = record(**NAMED, state=string), record(**NAMED, state_base64=string)
 FORMAT = "installment-ledger-pack.v1"
 
 
@@ -2183,15 +2202,21 @@ def check_tiles(pack: Pack, tree: Tree, findings: Findings) -> None:
 def check_streams(
     pack: Pack, offsets: array[int], streams: Streams, progress: Callable[[int, int], None] | None
 ) -> Iterator[Finding]:
-    """The findings of all streams: receipts, then plans, by their ids."""
-    allocations: Allocations = {}
-    for done, (kind, stream_id) in enumerate(sorted(streams, key=lambda one: (one[0] != "receipt", one[1])), 1):
+    """The findings of all streams: receipts, then plans, by their ids; then what is in no stream that can be."""
+    allocations, unknown, lost = Allocations(), Findings(), Counter[str]()
+    for done, (kind, stream_id) in enumerate(sorted(streams, key=lambda one: (one[0] != "receipt", one)), 1):
+        if kind not in EVENTS or not stream_id:
+            lost[kind] += len(streams[kind, stream_id])
+            continue
         stored = (read_line(number + 1, pack.line(offsets[number])) for number in streams[kind, stream_id])
         yield from (check_receipt if kind == "receipt" else check_plan)(stream_id, stored, allocations)
         if progress is not None:
             progress(done, len(streams))
     for plan_id in sorted(allocations):
         yield from check_allocations(plan_id, None, allocations)
+    for kind, events in lost.items():
+        unknown.add("stream_unknown", None, "the id of a plan or of a receipt", f"{events} events of {kind!r}")
+    yield from unknown.found
 
 
 # ================================================================ F. The program
@@ -2222,32 +2247,43 @@ def in_text(path: str, result: Verification) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify a pack, and return 0 if nothing was found, 1 if something was, 2 if it could not be read."""
+    """Verify packs, and return 0 if nothing was found, 1 if something was, 2 if a file could not be read."""
     parser = ArgumentParser(prog="verify.py", description="Verify a pack of an installment ledger.")
-    parser.add_argument("pack", help="the zip file")
-    parser.add_argument(
-        "--key", action="append", default=[], help="a verifier key, or a file with one; may be repeated"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument("packs", nargs="+", metavar="PACK.zip", help="a pack")
+    parser.add_argument("--key", action="append", default=[], help="a verifier key, or its file; may be repeated")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each pack instead of text")
     given = parser.parse_args(arguments)
+    status = 0
     try:
         keys = [key_of(Path(one).read_text("utf-8") if Path(one).exists() else one) for one in given.key]
-        result = verify(given.pack, keys, shown_progress)
-    except (Unusable, OSError, UnicodeDecodeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Wrong as wrong:
-        print(f"error: --key is not {wrong.expected}", file=sys.stderr)
-        return 2
+        for path in given.packs:
+            status = max(status, verified(path, keys, as_json=given.json))
+    except (OSError, UnicodeDecodeError, Wrong) as error:
+        return failed(f"--key: expected {error}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    if given.json:
-        print(json.dumps(asdict(result), ensure_ascii=False, indent=2))
+    return status
+
+
+def verified(path: str, keys: Sequence[Key], *, as_json: bool) -> int:
+    """Verify one pack, print the result, and return the exit status."""
+    try:
+        result = verify(path, keys, shown_progress)
+    except Unusable as error:
+        return failed(str(error))
+    if as_json:
+        print(json.dumps({"pack": path, **asdict(result)}, ensure_ascii=False))
     else:
-        for line in in_text(given.pack, result):
+        for line in in_text(path, result):
             print(line)
     return 1 if result.findings else 0
+
+
+def failed(sentence: str) -> int:
+    """Print an error and return the exit status."""
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
