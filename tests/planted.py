@@ -104,7 +104,7 @@ def envelope(stream: str, version: int, **fields: object) -> Callable[[Events], 
     return state(stream, version, lambda value: value.update(fields))
 
 
-def column(stream: str, version: int, **columns: object) -> Callable[[Events], Events]:
+def column(stream: str, version: int, **columns: Any) -> Callable[[Events], Events]:
     """Change columns of an event."""
 
     def plant(events: Events) -> Events:

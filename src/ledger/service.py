@@ -596,6 +596,11 @@ class Ledger:
     # ---- open or closed
 
     @property
+    def store(self) -> Store:
+        """The events as they are stored, and the tables of the read models: for audits and exports, which only read."""
+        return self._store
+
+    @property
     def _store(self) -> Store:
         if os.getpid() != self._process:
             reason = "it was opened by another process"

@@ -157,7 +157,7 @@ def _read(path: Path) -> bytes:
 def _new_file(to: Path) -> Iterator[IO[bytes]]:
     """Yield a file that gets its name when it is complete; one that exists is never replaced."""
     if os.path.lexists(to):
-        raise InvalidArgument(argument="to", given=str(to), expected="a new file; one that exists is not replaced")
+        raise InvalidArgument(argument="file", given=str(to), expected="a new file; one that exists is not replaced")
     try:
         with NamedTemporaryFile(dir=to.parent, prefix=f".{to.name}-", delete=False) as file:
             try:
@@ -170,4 +170,4 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
                 Path(file.name).unlink(missing_ok=True)
     except OSError as error:
         expected = f"a new file in a folder that can be written ({error.strerror or error})"
-        raise InvalidArgument(argument="to", given=str(to), expected=expected) from error
+        raise InvalidArgument(argument="file", given=str(to), expected=expected) from error
