@@ -28,7 +28,7 @@ from array import array
 from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
@@ -1839,25 +1839,29 @@ def leaf_hash(one: Stored) -> bytes:
 
 
 class Tree:
-    """A Merkle tree that grows leaf by leaf, with the hashes that tiles hold and its root at any size so far."""
+    """A Merkle tree that grows leaf by leaf: its root at any size so far and, if asked for, the hashes in its tiles."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tiles: bool = False) -> None:
         self.size = 0
-        self.levels: list[bytearray] = [bytearray()]  # of subtrees of 256 ** level leaves
         self.peaks: list[tuple[int, bytes]] = []  # perfect subtrees, from the left: height and hash
+        self.levels: list[bytearray] | None = [bytearray()] if tiles else None  # of subtrees of 256 ** level leaves
 
     def add(self, hashed: bytes) -> None:
         """Add a leaf."""
         self.size += 1
         height = 0
-        self.levels[0] += hashed
+        self.keep(height, hashed)
         while self.peaks and self.peaks[-1][0] == height:
             hashed, height = node(self.peaks.pop()[1], hashed), height + 1
-            if height % 8 == 0:
-                if height // 8 == len(self.levels):
-                    self.levels.append(bytearray())
-                self.levels[height // 8] += hashed
+            self.keep(height, hashed)
         self.peaks.append((height, hashed))
+
+    def keep(self, height: int, hashed: bytes) -> None:
+        """Keep a hash that stands in a tile."""
+        if self.levels is not None and height % 8 == 0:
+            if height // 8 == len(self.levels):
+                self.levels.append(bytearray())
+            self.levels[height // 8] += hashed
 
     def root(self) -> bytes:
         """The root of the leaves so far."""
@@ -1870,7 +1874,8 @@ class Tree:
 
     def tile(self, level: int, number: int, width: int) -> bytes:
         """The hashes of a tile; fewer where the tree does not reach so far."""
-        hashes = self.levels[level] if level < len(self.levels) else b""
+        levels = self.levels or []
+        hashes = levels[level] if level < len(levels) else b""
         return bytes(hashes[number * TILE * HASH : (number * TILE + width) * HASH])
 
 
@@ -2013,17 +2018,19 @@ class Pack:
     """A zip file of stored (not compressed) members; events are read from where they lie in it."""
 
     def __init__(self, path: str) -> None:
-        try:
-            self.archive = ZipFile(path)
-            self.names = [info.filename for info in self.archive.infolist()]
-            self.check(Path(path).stat().st_size)
-            damaged = self.archive.testzip()
-            self.file = Path(path).open("rb")  # noqa: SIM115 - `close` closes it
-        except (OSError, BadZipFile, NotImplementedError, EOFError, ValueError) as error:
-            raise Unusable(f"{path} is no pack that can be read: {error}") from None
-        if damaged is not None:
-            raise Unusable(f"{path} is damaged: {damaged} has another checksum")
-        self.start, self.end = self.place("events.jsonl")
+        with ExitStack() as closing:
+            try:
+                self.archive = closing.enter_context(ZipFile(path))
+                self.file = closing.enter_context(Path(path).open("rb"))
+                self.names = [info.filename for info in self.archive.infolist()]
+                self.check(Path(path).stat().st_size)
+                damaged = self.archive.testzip()
+            except (OSError, BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+                raise Unusable(f"{path} is no pack that can be read: {error}") from None
+            if damaged is not None:
+                raise Unusable(f"{path} is damaged: {damaged} has another checksum")
+            self.start, self.end = self.place("events.jsonl")
+            self.close = closing.pop_all().close
 
     def check(self, size: int) -> None:
         """Refuse members that a pack does not have, or that would be larger than the file. Raises `ValueError`."""
@@ -2061,11 +2068,6 @@ class Pack:
         """The line at an offset."""
         self.file.seek(offset)
         return self.file.readline(self.end - offset)
-
-    def close(self) -> None:
-        """Close the file."""
-        self.archive.close()
-        self.file.close()
 
 
 def read_line(number: int, line: bytes) -> Stored:
@@ -2123,7 +2125,8 @@ def read_events(
     pack: Pack, findings: Findings, sizes: Container[int]
 ) -> tuple[array[int], Streams, Tree, dict[int, bytes]]:
     """Where the lines begin, the lines of each stream, the tree, and its roots at these sizes."""
-    offsets, streams, tree, roots = array("Q"), Streams(), Tree(), dict[int, bytes]()
+    tree = Tree(tiles=any(name.startswith("seal/tile/") for name in pack.names))
+    offsets, streams, roots = array("Q"), Streams(), dict[int, bytes]()
     for number, (offset, line) in enumerate(pack.lines()):
         offsets.append(offset)
         try:
