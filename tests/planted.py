@@ -209,12 +209,16 @@ PLANTED = (
         "an unknown currency", event("P-1", 2, amount={"currency": "USX", "minor": 1}), "event_unreadable", "P-1", 2
     ),
     Planted(
-        "a local instant", envelope("P-2", 2, recorded_at="2023-05-01T15:00:00+03:00"), "event_not_canonical", "P-2", 2
+        "an instant in another form",
+        envelope("P-2", 2, recorded_at="2023-05-01T12:00:00+00:00"),
+        "event_not_canonical",
+        "P-2",
+        2,
     ),
     Planted(
         "a rate not in lowest terms",
         terms("P-1", release={"kind": "per_unit", "rate": "90/14"}),
-        "event_not_canonical",
+        "event_unreadable",
         "P-1",
         1,
     ),

@@ -308,7 +308,7 @@ def seal(tmp_path: Path) -> Path:
         (folder / "checkpoints" / str(size)).write_bytes(notes[size])
     (folder / "checkpoint").write_bytes(notes[tree.size])
     (folder / "tile" / "0" / "000.p" / str(tree.size)).write_bytes(hashes)
-    (folder / "index" / "000").write_bytes(b"no part of a pack")
+    (folder / ".lock").touch()
     (folder / "key.pub").write_text(f"{KEY}\n")
     return folder
 
@@ -331,30 +331,57 @@ def test_the_seal_of_a_pack_is_verified(seal: Path, tmp_path: Path, capsys: pyte
     assert printed.err == "error: --key: expected a verifier key NAME+ID+BASE64\n"
 
 
+def places(path: Path) -> list[tuple[str, str | None, int | None]]:
+    """Return the findings of a pack: kind, plan, version."""
+    return [(one.kind, one.plan_id, one.version) for one in verify.verify(str(path)).findings]
+
+
 def test_events_that_are_not_those_of_the_seal(seal: Path, tmp_path: Path) -> None:
-    """A change that no rule forbids, an event cut off at the end, two plans in another order: the root tells."""
-    changed = [*sound()]
-    changed[0] = changed[0]._replace(state=changed[0].state.replace(b'"I-7"', b'"I-8"'))
-    for number, events in enumerate((changed, sound()[:-1], [*sound()[1:], sound()[0]])):
-        path = packed(tmp_path / f"{number}.zip", events, seal=seal)
-        assert {"root_differs", "tile_differs"} <= set(kinds(path)), number
-    assert kinds(packed(tmp_path / "changed.zip", changed)) == []  # without a seal nobody can tell
+    """What no rule forbids the seal finds, and its tiles tell where: a change, a cut, an insertion, another order."""
+    changed, (first, *others), more = [*sound()], sound(), verify.canonical
+    value = json.loads(first.state)
+    value["event"]["investor"] = "I-8"
+    changed[0] = first._replace(state=more(value))
+    late = others[-1]._replace(stream_id="P-9", kind="plan", version=1, tag=first.tag, state=first.state)
+    cases = {
+        "changed": (changed, ("sealed_event_changed", "P-1", 1)),
+        "missing": (sound()[:-1], ("sealed_event_missing", None, None)),
+        "inserted": ([first, late, *others], ("sealed_event_inserted", "P-9", 1)),
+        "moved": ([*others, first], ("sealed_event_moved", "P-1", 2)),
+    }
+    for name, (events, expected) in cases.items():
+        assert expected in places(packed(tmp_path / f"{name}.zip", events, seal=seal)), name
+    assert places(packed(tmp_path / "unsealed.zip", changed)) == []  # nobody can tell
+    names = [json.dumps([event.kind, event.stream_id, event.version]) for event in sound()]
+    (seal / "index" / "000").write_text("\n".join(names) + "\n")
+    path = packed(tmp_path / "named.zip", sound()[1:], seal=seal)
+    assert ("sealed_event_missing", "P-1", 1) in places(path)
+
+
+def test_events_that_are_cut_off_before_a_seal_without_tiles(seal: Path, tmp_path: Path) -> None:
+    """Without tiles nobody can tell which event it is; that something is wrong stays known."""
+    next(seal.glob("tile/0/000.p/*")).unlink()
+    assert kinds(packed(tmp_path / "whole.zip", seal=seal)) == []
+    assert set(kinds(packed(tmp_path / "cut.zip", sound()[:-1], seal=seal))) == {"seal_inconsistent"}
 
 
 def test_a_seal_that_was_changed(seal: Path, tmp_path: Path) -> None:
-    """A tile, a signature, a checkpoint that is none, a checkpoint of somebody else."""
+    """A tile, a signature, a checkpoint that is none, one of another tree or of somebody else."""
     key, stranger = verify.key_of(KEY), verify.Key("books", KEY_ID, bytes(31) + b"\x02")
     path = packed(tmp_path / "0.zip", seal=seal)
-    assert set(kinds(path, stranger)) == {"signature_invalid"}
+    assert set(kinds(path, stranger)) == {"seal_signature"}
+    assert set(kinds(path, verify.Key("looks", KEY_ID, key.public))) == {"seal_key"}
+    assert kinds(path, stranger, key) == []
     checkpoint, tile = seal / "checkpoint", next(seal.glob("tile/0/000.p/*"))
     before = checkpoint.read_bytes(), tile.read_bytes()
     tile.write_bytes(b"\0" + before[1][1:])
-    assert kinds(packed(tmp_path / "1.zip", seal=seal), key) == ["tile_differs"]
+    assert kinds(packed(tmp_path / "1.zip", seal=seal), key) == ["seal_tile"]
     tile.write_bytes(before[1])
-    checkpoint.write_bytes(before[0].replace(b"books\n", b"looks\n", 1))
-    assert kinds(packed(tmp_path / "2.zip", seal=seal), key) == ["signature_invalid"]
     checkpoint.write_bytes(before[0].replace(b"\n\n", b"\n"))
-    assert kinds(packed(tmp_path / "3.zip", seal=seal), key) == ["checkpoint_unreadable"]
+    assert kinds(packed(tmp_path / "2.zip", seal=seal), key) == ["seal_checkpoint"]
+    checkpoint.write_bytes(before[0])
+    (seal / "checkpoints" / "10").write_bytes(note(10, bytes(32)))
+    assert kinds(packed(tmp_path / "3.zip", seal=seal), key) == ["seal_inconsistent"]
 
 
 # ---- restoring

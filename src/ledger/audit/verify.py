@@ -29,7 +29,7 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from functools import cache
@@ -678,7 +678,7 @@ def instant(value: Any) -> datetime:
     """An instant as the ledger writes it: UTC, with microseconds where there are any."""
     with suppress(ValueError, OverflowError):
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if found is not None and found.tzinfo is not None:
+        if found is not None and found.utcoffset() == timedelta(0):
             found = found.astimezone(UTC)
             if f"{found.replace(tzinfo=None).isoformat()}Z" == value:
                 return found
@@ -710,12 +710,11 @@ def rate(most: int | None = None) -> Reader:
     def read(value: Any) -> str:
         if isinstance(value, str) and len(value) <= LONGEST_RATE and not re.search(r"[eE][-+]?[0-9_]{3,}", value):
             with suppress(ValueError, ZeroDivisionError):
-                exact = Fraction(value)
-                if exact >= 0 and (most is None or exact <= most):
-                    if str(exact) != value:
-                        raise Wrong(f"{exact}, which is in lowest terms", value, NOT_CANONICAL)
+                if str(Fraction(value)) == value and 0 <= Fraction(value) <= (LIMIT if most is None else most):
                     return value
-        raise Wrong("an exact rate such as 45/7" + ("" if most is None else f", at most {most}"), value)
+        raise Wrong(
+            "an exact rate in lowest terms, such as 45/7" + ("" if most is None else f", at most {most}"), value
+        )
 
     return read
 
@@ -1154,10 +1153,15 @@ RULES: dict[str, str | int] = {
     "allocation_unfounded": RECEIVED,
     "pack_line_unreadable": PACKED,
     "pack_contents_differ": PACKED,
-    "checkpoint_unreadable": SEALED,
-    "root_differs": SEALED,
-    "signature_invalid": SEALED,
-    "tile_differs": SEALED,
+    "seal_checkpoint": SEALED,
+    "seal_inconsistent": SEALED,
+    "seal_key": SEALED,
+    "seal_signature": SEALED,
+    "seal_tile": SEALED,
+    "sealed_event_changed": SEALED,
+    "sealed_event_inserted": SEALED,
+    "sealed_event_missing": SEALED,
+    "sealed_event_moved": SEALED,
 }
 """By kind of finding, in the words of `installment-ledger audit`: the section of RULES.md, or a page."""
 
@@ -1183,7 +1187,8 @@ class Findings:
         self.plan_id = stream_id if kind == "plan" else None
         self.receipt = stream_id if kind == "receipt" else None
         self.found: list[Finding] = []
-        self.derivable = True  # until a fact cannot be read, or cannot count
+        self.lost = ""  # the name of the event at the end, if it is there and cannot be read
+        self.end = FOREVER  # the first version that cannot be read or cannot count: nothing is derived from there on
 
     def add(self, kind: str, at: Event | Stored | int | None, expected: object, found: object) -> None:
         """Add a finding at an event, or at a version that is not there."""
@@ -1194,10 +1199,13 @@ class Findings:
         if finding not in self.found:
             self.found.append(finding)
 
-    def stop(self, kind: str, at: Event | Stored | int | None, expected: object, found: object) -> None:
-        """Add a finding after which no outcome can be derived."""
-        self.derivable = False
+    def stop(self, kind: str, at: Event | Stored, expected: object, found: object) -> None:
+        """Add a finding at an event from which on no outcome can be derived."""
+        self.end = min(self.end, at.version)
         self.add(kind, at, expected, found)
+
+
+FOREVER = 2**63  # no version is higher
 
 
 def short(value: object) -> str:
@@ -1218,13 +1226,16 @@ def read_stream(stored: Iterable[Stored], findings: Findings) -> list[Event]:
     latest = None
     for one in sorted(stored, key=lambda one: (one.version, one.line)):
         if one.version != version + 1:
-            findings.stop("version_gap", version + 1, f"version {version + 1}", f"version {one.version} is the next")
+            findings.end = min(findings.end, version + 1)
+            findings.add("version_gap", version + 1, f"version {version + 1}", f"version {one.version} is the next")
         if one.line < line:
             findings.add("sequence_order", one, f"a line after {line}", one.line)
         version, line = one.version, one.line
         try:
             event = read_event(one)
         except Wrong as wrong:
+            if one.version < findings.end:
+                findings.lost = one.tag.partition(".")[0]
             findings.stop(wrong.kind, one, wrong, wrong.found)
             continue
         if latest is not None and event.recorded_at < latest:
@@ -1320,31 +1331,32 @@ class Record:
         self.commands: list[Command] = []
 
     def read(self, events: Sequence[Event]) -> None:
-        """Take in all events."""
-        first = events[0]
-        if first.name != "plan_opened":
-            self.findings.stop("opening_misplaced", first, "the opening of the plan", first.name)
-        else:
-            terms = first.fields["terms"]
-            self.opened, self.zone, self.currency = first, terms["timezone"], terms["price"]["currency"]
-            check_zone(first, self.zone, self.findings)
-            self.check_key(first, self.plan_id)
-            check_dates(first, self.zone, first.fields["opened_at"], self.findings)
-        for event in events[1:] if self.opened else events:
-            self.take(event)
+        """Take in all events; from the first that cannot be read on, only facts by themselves."""
+        readable = self.findings.end
+        for event in events:
+            if event.version == 1:
+                self.open(event)
+            elif event.is_fact:
+                self.check_key(event, event.fields["reference"])
+                check_dates(event, self.zone, event.fields.get("paid_at"), self.findings)
+                if self.opened is not None and event.version < readable:
+                    self.commands.append(Command(event))
+                    self.count(event, event.fields["reference"])
+            elif event.name not in OUTCOMES and event.name != "outcome_voided":
+                self.findings.stop("opening_misplaced", event, "an event of a plan, and one opening", event.name)
+            elif self.opened is not None and event.version < readable:
+                self.follow(event)
 
-    def take(self, event: Event) -> None:
-        """Take in one event after the opening."""
-        if event.is_fact:
-            self.commands.append(Command(event))
-            self.check_key(event, event.fields["reference"])
-            check_dates(event, self.zone, event.fields.get("paid_at"), self.findings)
-            if self.opened is not None:
-                self.count(event, event.fields["reference"])
-        elif event.name in OUTCOMES or event.name == "outcome_voided":
-            self.follow(event)
-        else:
-            self.findings.stop("opening_misplaced", event, "an event of a plan, and one opening", event.name)
+    def open(self, event: Event) -> None:
+        """The opening, which comes first."""
+        if event.name != "plan_opened":
+            self.findings.stop("opening_misplaced", event, "the opening of the plan", event.name)
+            return
+        terms = event.fields["terms"]
+        self.opened, self.zone, self.currency = event, terms["timezone"], terms["price"]["currency"]
+        check_zone(event, self.zone, self.findings)
+        self.check_key(event, self.plan_id)
+        check_dates(event, self.zone, event.fields["opened_at"], self.findings)
 
     def check_key(self, event: Event, key: str) -> None:
         """The key of a fact is its reference, that of an opening the plan's id."""
@@ -1377,9 +1389,7 @@ class Record:
         error = event.fields["cause"] == "error"
         if event.on < payment.on or (error and event.on != payment.on):
             expected = f"{payment.on}, the date of the payment{'' if error else ' or later'}"
-            (self.findings.stop if event.on < payment.on else self.findings.add)(
-                "reversal_unfounded", event, expected, event.on
-            )
+            self.findings.stop("reversal_unfounded", event, expected, event.on)
 
     def follow(self, event: Event) -> None:
         """An outcome or a voiding: of the command before it or, with the date of a closing as its key, of that."""
@@ -1484,8 +1494,10 @@ class Derivation:
         self.reported: set[object] = set()  # what stays wrong is one finding
 
     def run(self) -> None:
-        """Live through all commands."""
+        """Live through all commands before the first version that cannot be read or cannot count."""
         for command in self.record.commands:
+            if command.first.version >= self.findings.end or self.cut(command):
+                return
             if command.fact is not None:
                 self.take_in(command.fact)
             bad = [event for event in command.consequences if not self.fold(event)]
@@ -1500,6 +1512,10 @@ class Derivation:
                     self.justify(command, event, derived)
             if len(self.findings.found) == before:
                 self.check_order(command)
+
+    def cut(self, command: Command) -> bool:
+        """Whether what is lost after a command may have been a part of it: all but a fact."""
+        return command.latest.version + 1 == self.findings.end and self.findings.lost not in FACTS
 
     # ---- facts
 
@@ -1702,7 +1718,7 @@ def check_plan(plan_id: str, stored: Iterable[Stored], allocations: Allocations)
     opened = record_.opened
     if opened is not None:
         check_schedule(opened, terms_of(opened), findings)
-        if findings.derivable:
+        if findings.end > 1:
             try:
                 Derivation(record_, opened, findings).run()
             except OverflowError as error:
@@ -1974,10 +1990,12 @@ class Checkpoint:
     text: bytes  # that is signed
     signatures: tuple[tuple[str, bytes, bytes], ...]  # name and id of the key, signature
 
-    def signed(self, key: Key) -> bool:
-        """Whether the key has signed it."""
+    def signed(self, key: Key) -> bool | None:
+        """Whether the key has signed it; None if no signature claims to be of this key."""
         own = [given for name, key_id, given in self.signatures if (name, key_id) == (key.name, key.key_id)]
-        return self.origin == key.name and bool(own) and all(signed_by(key.public, self.text, one) for one in own)
+        if self.origin != key.name or not own:
+            return None
+        return all(signed_by(key.public, self.text, one) for one in own)
 
 
 def checkpoint_of(data: bytes) -> Checkpoint:
@@ -2006,7 +2024,8 @@ class Unusable(Exception):
 
 MEMBER = re.compile(
     r"README\.md|events\.jsonl|findings\.jsonl|pack\.json|verify\.py|schemas/[a-z_]+\.v[0-9]+\.json"
-    r"|seal/(checkpoint|key\.pub|checkpoints/(0|[1-9][0-9]*)|tile/[0-9]+/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]*)?)"
+    r"|seal/(checkpoint|key\.pub|checkpoints/(0|[1-9][0-9]*)|index/(x[0-9]{3}/)*[0-9]{3}"
+    r"|tile/[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?)"
 )
 NEEDED = ("events.jsonl", "pack.json")
 NAMED = {"kind": string, "stream_id": string, "version": whole(1, 2**63 - 1), "tag": string}
@@ -2023,6 +2042,7 @@ class Pack:
                 self.archive = closing.enter_context(ZipFile(path))
                 self.file = closing.enter_context(Path(path).open("rb"))
                 self.names = [info.filename for info in self.archive.infolist()]
+                self.known = {*self.names}
                 self.check(Path(path).stat().st_size)
                 damaged = self.archive.testzip()
             except (OSError, BadZipFile, NotImplementedError, EOFError, ValueError) as error:
@@ -2108,11 +2128,12 @@ def verify(path: str, keys: Sequence[Key] = (), progress: Callable[[int, int], N
         result.receipts = len(streams) - result.plans
         check_contents(pack, result, whole_pack)
         for name, checkpoint in checkpoints.items():
-            signed = check_checkpoint(name, checkpoint, roots.get(checkpoint.size), keys, whole_pack)
+            signed = check_signature(name, checkpoint, keys, whole_pack)
             shown = {"file": name, "origin": checkpoint.origin, "size": checkpoint.size, "signed": signed}
             result.checkpoints.append(shown)
-        check_tiles(pack, tree, whole_pack)
-        result.findings = [*whole_pack.found, *check_streams(pack, offsets, streams, progress)]
+        result.findings = list(whole_pack.found)
+        result.findings += check_seal(pack, tree, roots, offsets, checkpoints)
+        result.findings += check_streams(pack, offsets, streams, progress)
     finally:
         pack.close()
     return result
@@ -2125,8 +2146,8 @@ def read_events(
     pack: Pack, findings: Findings, sizes: Container[int]
 ) -> tuple[array[int], Streams, Tree, dict[int, bytes]]:
     """Where the lines begin, the lines of each stream, the tree, and its roots at these sizes."""
-    tree = Tree(tiles=any(name.startswith("seal/tile/") for name in pack.names))
-    offsets, streams, roots = array("Q"), Streams(), dict[int, bytes]()
+    tree = Tree(tiles="seal/checkpoint" in pack.known)
+    offsets, streams, roots = array("Q"), Streams(), {0: tree.root()}
     for number, (offset, line) in enumerate(pack.lines()):
         offsets.append(offset)
         try:
@@ -2168,38 +2189,127 @@ def read_checkpoints(pack: Pack, findings: Findings) -> dict[str, Checkpoint]:
             try:
                 found[name] = checkpoint_of(pack.archive.read(name))
             except Wrong as wrong:
-                findings.add("checkpoint_unreadable", None, f"{name}: {wrong}", wrong.found)
+                findings.add("seal_checkpoint", None, f"{name}: {wrong}", wrong.found)
     return found
 
 
-def check_checkpoint(
-    name: str, checkpoint: Checkpoint, root: bytes | None, keys: Sequence[Key], findings: Findings
-) -> bool | None:
-    """The events lead to the root of a checkpoint, and one of the keys, if any is given, has signed it."""
-    if checkpoint.size == 0:
-        root = Tree().root()
-    if root != checkpoint.root:
-        expected = f"{name}: root {b64encode(checkpoint.root).decode()} of {checkpoint.size} events"
-        findings.add("root_differs", None, expected, "fewer events" if root is None else b64encode(root).decode())
+def check_signature(name: str, checkpoint: Checkpoint, keys: Sequence[Key], findings: Findings) -> bool | None:
+    """One of the keys, if any is given, has signed a checkpoint."""
     if not keys:
         return None
-    signed = any(checkpoint.signed(key) for key in keys)
-    if not signed:
-        expected = f"{name}: signed by {' or '.join(key.name for key in keys)}"
-        findings.add("signature_invalid", None, expected, "no such signature")
-    return signed
+    signed = {checkpoint.signed(key) for key in keys}
+    if True in signed:
+        return True
+    expected = f"{name}: signed by {' or '.join(key.name for key in keys)}"
+    if False in signed:
+        findings.add("seal_signature", None, expected, "a signature that does not verify")
+    else:
+        findings.add("seal_key", None, expected, f"origin {checkpoint.origin}, signed by others")
+    return False
 
 
-def check_tiles(pack: Pack, tree: Tree, findings: Findings) -> None:
-    """The tiles hold the hashes of the events."""
+def check_seal(
+    pack: Pack, tree: Tree, roots: dict[int, bytes], offsets: array[int], checkpoints: dict[str, Checkpoint]
+) -> list[Finding]:
+    """The events lead to the roots of the checkpoints; where they do not, the tiles tell which were changed."""
+    findings, sealed_tree, latest = Findings(), tree, checkpoints.get("seal/checkpoint")
+    located: list[Finding] = []
+    if latest is not None and roots.get(latest.size) != latest.root:
+        sealed = sealed_hashes(pack, latest.size)
+        sealed_tree, sealed_roots = Tree(tiles=True), {0: Tree().root()}
+        for hashed in sealed:
+            sealed_tree.add(hashed)
+            sealed_roots[sealed_tree.size] = sealed_tree.root()
+        if sealed_roots.get(latest.size) == latest.root:  # the tiles are those of the seal
+            roots, located = sealed_roots, list(check_leaves(pack, tree, offsets, sealed))
+    for name, checkpoint in checkpoints.items():
+        root = roots.get(checkpoint.size)
+        if root != checkpoint.root:
+            expected = f"{name}: root {b64encode(checkpoint.root).decode()} of {checkpoint.size} events"
+            found = "fewer events" if root is None else f"events with the root {b64encode(root).decode()}"
+            findings.add("seal_inconsistent", None, expected, found)
     for name in pack.names:
-        found = re.fullmatch(r"seal/tile/([0-9]{1,2})/([x0-9/]{3,40}?)(?:\.p/([0-9]{1,3}))?", name)
-        if found is not None:
-            number = int(found[2].replace("x", "").replace("/", ""))
-            width = int(found[3] or TILE)
-            hashes = tree.tile(int(found[1]), number, width)
+        place = re.fullmatch(r"seal/tile/([0-9]+)/([x0-9/]+?)(?:\.p/([0-9]+))?", name)
+        if place is not None:
+            number, width = int(re.sub("[x/]", "", place[2])), int(place[3] or TILE)
+            hashes = sealed_tree.tile(int(place[1]), number, width)
             if len(hashes) != width * HASH or pack.archive.read(name) != hashes:
-                findings.add("tile_differs", None, f"{name}: the hashes of the events", "others")
+                findings.add("seal_tile", None, f"{name}: the hashes of the events", "others")
+    return findings.found + located
+
+
+def sealed_hashes(pack: Pack, size: int) -> list[bytes]:
+    """The hashes of the leaves that tiles hold, as far as they go."""
+    hashes: list[bytes] = []
+    while len(hashes) < size:
+        number = len(hashes) // TILE
+        path = "/".join([*(f"x{part}" for part in thousands(number)[:-1]), thousands(number)[-1]])
+        names = (f"seal/tile/0/{path}", f"seal/tile/0/{path}.p/{size % TILE}")
+        content = next((pack.archive.read(name) for name in names if name in pack.known), b"")
+        found = [content[start : start + HASH] for start in range(0, len(content), HASH)][: size - len(hashes)]
+        if not found or len(found[-1]) != HASH:
+            break
+        hashes += found
+    return hashes
+
+
+def thousands(number: int) -> list[str]:
+    """The digits of a number in groups of three, as tiles and indexes are named."""
+    groups = [f"{number % 1000:03}"]
+    while number := number // 1000:
+        groups.insert(0, f"{number % 1000:03}")
+    return groups
+
+
+def check_leaves(pack: Pack, tree: Tree, offsets: array[int], sealed: Sequence[bytes]) -> Iterator[Finding]:
+    """Where the events of a pack differ from those that were sealed: changed, missing, inserted, moved."""
+    leaves = [tree.tile(0, 0, tree.size)[start : start + HASH] for start in range(0, tree.size * HASH, HASH)]
+    known, stored = {*sealed}, {*leaves}
+    index = place = 0
+    while index < len(sealed):
+        here = leaves[place] if place < len(leaves) else None
+        if here == sealed[index]:
+            index, place = index + 1, place + 1
+        elif here is not None and here not in known and sealed[index] not in stored:
+            yield leaf_finding("sealed_event_changed", pack, offsets, place, index)
+            index, place = index + 1, place + 1
+        elif here is not None and here not in known:
+            yield leaf_finding("sealed_event_inserted", pack, offsets, place, None)
+            place += 1
+        elif sealed[index] not in stored:
+            yield leaf_finding("sealed_event_missing", pack, offsets, None, index)
+            index += 1
+        else:
+            if here is not None:
+                yield leaf_finding("sealed_event_moved", pack, offsets, place, None)
+            known.discard(here or b"")
+            stored.discard(sealed[index])
+            index, place = index + 1, place + 1
+
+
+def leaf_finding(kind: str, pack: Pack, offsets: array[int], place: int | None, index: int | None) -> Finding:
+    """A finding about the event in a place, or about the one that the seal's index names as a leaf."""
+    named = indexed(pack, index) if place is None and index is not None else None
+    if place is not None:
+        one = read_line(place + 1, pack.line(offsets[place]))
+        named = one.kind, one.stream_id, one.version
+    findings = Findings(*named[:2]) if named else Findings()
+    expected = "no event here" if index is None else f"leaf {index} as it was sealed"
+    findings.add(kind, named[2] if named else None, expected, "no such event" if place is None else "this event")
+    (found,) = findings.found
+    return replace(found, line=None if place is None else place + 1)
+
+
+def indexed(pack: Pack, index: int) -> tuple[str, str, int] | None:
+    """The name of a leaf in the index of the seal, if it is there: no proof, and a help."""
+    *outer, last = thousands(index // 4_096)
+    name = "/".join(["seal/index", *(f"x{one}" for one in outer), last])
+    lines = pack.archive.read(name).splitlines() if name in pack.known else []
+    with suppress(IndexError, Wrong):
+        match parse(lines[index % 4_096]):
+            case [str(kind), str(stream_id), int(version)]:
+                return kind, stream_id, version
+    return None
 
 
 def check_streams(
