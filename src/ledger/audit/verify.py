@@ -2356,7 +2356,8 @@ def in_text(path: str, result: Verification) -> Iterator[str]:
         yield f"{checkpoint['file']} of {checkpoint['origin']}: {size}, {signed[checkpoint['signed']]}"
     yield f"{path}: {result.events:,} events, {result.plans:,} plans, {result.receipts:,} receipts"
     yield f"root {result.root}"
-    yield f"{len(result.findings):,} findings" if result.findings else "no findings"
+    number = len(result.findings)
+    yield "no findings" if not number else "1 finding" if number == 1 else f"{number:,} findings"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
