@@ -606,6 +606,34 @@ def test_chargeback_on_a_completed_plan(at: At) -> None:
     assert outcomes(again, "promo") == {("promo", date(2023, 8, 20), "on_time", 1_700, "anew")}
 
 
+def test_chargeback_beside_unapplied_money_on_a_completed_plan(at: At) -> None:
+    """Unapplied money is a part of the money left: what it covers stays settled, the plan stays completed (10)."""
+    x = date(2023, 7, 1)
+    late = paid(DUE, "late", 90_000)  # recorded after the others: it completes the plan before them
+    facts: list[Fact] = [paid(DUE, "first"), paid(x, "second"), Reversed(x, "first", "chargeback"), late]
+    for on, unapplied in ((x - timedelta(days=1), 0), (x, 0), (x + timedelta(days=40), 0)):
+        report = at(TEN, facts, on)
+        assert (report.status, report.completed_on, report.paid) == ("completed", DUE, 100_000)
+        assert (report.settled, report.unapplied) == (10, unapplied)
+    less = [paid(DUE, "first"), paid(x, "second", 9_999), Reversed(x, "first", "chargeback"), late]
+    report = at(TEN, less, x)
+    assert (report.status, report.paid, report.unapplied, report.settled) == ("active", 99_999, 0, 9)
+    assert report.next_missing == 1
+
+
+def test_overpaid_within_the_day_of_a_chargeback(at: At) -> None:
+    """What the money left covers stays settled by the payment that had settled it, although a later one was more (10)."""
+    x = date(2023, 6, 10)
+    facts: list[Fact] = [
+        *(paid(DUE, "a", 20_000), paid(x, "b", 40_000), paid(DUE, "c", 40_000)),
+        *(Reversed(x, "c", "chargeback"), paid(DUE, "d", 20_000)),
+    ]
+    report = at(TEN, facts, x)
+    assert (report.status, report.paid, report.unapplied, report.overpaid_on) == ("active", 80_000, 0, None)
+    settled = {("settled", DUE, number, 2_300, "aaccccdd"[number - 1]) for number in range(1, 9)}
+    assert outcomes(report, "settled") == settled
+
+
 def test_chargeback_on_a_cancelled_plan(at: At) -> None:
     """A cancelled plan stays so, no clock starts, and shares taken back count as forfeited (10)."""
     x = date(2023, 7, 5)

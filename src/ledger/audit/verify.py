@@ -420,20 +420,20 @@ def charge_back(plan: Plan, day: date, reference: str) -> None:
         plan.awards.remove(award)  # an award falls with the payment that earned it
         if award.outcome is not None:
             end(plan, award.outcome, day, reference)
-    was_completed = plan.status == "completed"
-    if was_completed:
-        plan.status, plan.completed_on, plan.completion_bonus = "active", None, 0
-        for outcome in plan.completion_outcomes:
-            end(plan, outcome, day, reference)
+    if plan.status == "completed":  # money that found nothing to settle is left as well
+        for other, amount in plan.unapplied.items():
+            plan.applied[other] = plan.applied.get(other, 0) + amount
+        plan.unapplied.clear()
     left = sum(plan.applied.values())
     for line in plan.lines:
         line.paid = min(left, line.amount)
         left -= line.paid
         if line.settled_on is not None and line.paid < line.amount:
             reopen(plan, line, day, reference)
-    if was_completed:  # revived; there is unapplied money here only if it was overpaid
-        apply_unapplied(plan, day)
-        complete_if_settled(plan, day)
+    if plan.status == "completed" and any(line.settled_on is None for line in plan.lines):
+        plan.status, plan.completed_on, plan.completion_bonus = "active", None, 0
+        for outcome in plan.completion_outcomes:
+            end(plan, outcome, day, reference)
 
 
 def reopen(plan: Plan, line: Line, day: date, reference: str) -> None:
@@ -1632,7 +1632,9 @@ class Derivation:
 
     def unfounded(self, item: Item, missing: list[Outcome]) -> None:
         """Report an outcome that does not follow; if it stands for one that does, with the fields of that one."""
-        instead = next((one for one in missing if identity(one) == identity(item.outcome)), None)
+        new = [one for one in missing if one not in self.reported]
+        same = [one for one in new if one[0] == item.outcome[0]]
+        instead = next((one for one in same if identity(one) == identity(item.outcome)), same[0] if same else None)
         version, found = item.event.version, in_words(item.outcome)
         if instead is None:
             expected = "no such event: it does not follow from the facts"
