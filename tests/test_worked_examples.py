@@ -622,7 +622,7 @@ def test_chargeback_beside_unapplied_money_on_a_completed_plan(at: At) -> None:
 
 
 def test_overpaid_within_the_day_of_a_chargeback(at: At) -> None:
-    """What the money left covers stays settled by the payment that had settled it, although a later one was more (10)."""
+    """What the money left covers stays settled by the payment that settled it, although a later one was more (10)."""
     x = date(2023, 6, 10)
     facts: list[Fact] = [
         *(paid(DUE, "a", 20_000), paid(x, "b", 40_000), paid(DUE, "c", 40_000)),
