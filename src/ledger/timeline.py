@@ -26,7 +26,7 @@ from ledger.events.outcomes import (
 )
 from ledger.state import Snapshot, State, Step, Timeline
 from ledger.state.funds import Funds
-from ledger.state.outcomes import HeldOutcomes
+from ledger.state.outcome_log import OutcomeLog
 from ledger.terms.promos import Award, credited_at_once, earned, on_completion
 from ledger.terms.schedule import Installment, redated
 
@@ -84,7 +84,7 @@ class Derivation:
         self._cancelled_on: date | None = None
         self._completed_on: date | None = None
         self._funds = Funds()
-        self._held = HeldOutcomes()
+        self._log = OutcomeLog()
         self._settlements: list[InstallmentSettled] = []  # of the settled lines
         self._completion: list[Outcome] = []  # and the bonuses that it credited
         self._at_once: dict[str, list[Outcome]] = {}  # awards by payment
@@ -115,7 +115,7 @@ class Derivation:
             self._on_schedule, self._promised = False, None
         cancelled_on = self._cancellation_day()
         for since, i in self._clocks_between(passed, min(through, cancelled_on) - DAY):
-            self._held.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
+            self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self._clocks[0][1] + 1)
 
@@ -178,7 +178,7 @@ class Derivation:
         while i < len(lines) and owed[i + 1] <= paid:
             outcome = InstallmentSettled(on, i + 1, lines[i].shares, payment)
             self._settlements.append(outcome)
-            self._held.add(outcome)
+            self._log.add(outcome)
             at = 0 if self._clocks[0][1] == i else [line for _, line in self._clocks].index(i)
             del self._clocks[at]
             i += 1
@@ -204,21 +204,21 @@ class Derivation:
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
         completed = PlanCompleted(on, self._package - self._released[-1], payment)
-        self._held.add(completed)
+        self._log.add(completed)
         self._completion = [completed, *(self._credit(on, award) for award in self._completion_bonuses(payment))]
         self._status, self._completed_on = "completed", on
 
     def _credit(self, on: date, award: Award) -> PromoApplied:
         self._bonus += award.shares
         outcome = PromoApplied(on, award.promo.code, award.shares, award.payment)
-        self._held.add(outcome)
+        self._log.add(outcome)
         return outcome
 
     def _cancel(self, on: date, *, number: int | None = None, request: str | None = None) -> None:
         self._status, self._cancelled_on = "cancelled", on
         forfeited = self._terms.shares - self._released[len(self._settlements)]
         cause: Literal["grace_ended", "requested"] = "requested" if number is None else "grace_ended"
-        self._held.add(PlanCancelled(on, cause, number, request, forfeited))
+        self._log.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
         """Take the money back from this day on, with all that rested on it. Source: RULES.md section 10."""
@@ -240,7 +240,7 @@ class Derivation:
 
     def _end(self, outcomes: Iterable[Outcome], *, by: PaymentReversed) -> None:
         for outcome in outcomes:
-            self._held.end(outcome, by)
+            self._log.end(outcome, by)
             self._bonus -= outcome.shares if isinstance(outcome, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
@@ -266,21 +266,21 @@ class Derivation:
         self._lines = (*self._lines[:settled], *lines)
         self._clocks = [(line.due_on, i) for i, line in enumerate(lines, settled)]
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
-        self._held.add(ScheduleRevised(on, revised, self._package, self._terms.shares - self._package, payment))
+        self._log.add(ScheduleRevised(on, revised, self._package, self._terms.shares - self._package, payment))
 
     # ---- results
 
     def latest(self) -> tuple[tuple[Outcome, ...], Mapping[Outcome, PaymentReversed]]:
         """Return the outcomes that began, and the chargebacks that ended others, since the last call."""
-        return self._held.latest()
+        return self._log.latest()
 
     def step(self, fact: Fact | None) -> Step:
         """Return the step that a fact or, without one, the day has made since the last one."""
-        return Step(fact, *self._held.latest(), self.state())
+        return Step(fact, *self._log.latest(), self.state())
 
     def timeline(self) -> Timeline:
         """Return all outcomes, and the state at the end of the day."""
-        return Timeline(self.state(), *self._held.held(), *self._funds.most_held())
+        return Timeline(self.state(), *self._log.held(), *self._funds.most_held())
 
     def snapshot(self) -> Snapshot:
         """Return the part of the state on which commands are refused."""
