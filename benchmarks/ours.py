@@ -37,7 +37,7 @@ class Ours:
     """The ledger at a URL."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._ledger = Ledger.open(url, name=NAME)
 
     def seed(self, payments: Sequence[int], *, late: int = 0) -> None:
@@ -90,7 +90,7 @@ class Ours:
 
     def catch_up(self) -> int:
         """Process all events into the read model; return the sequence reached."""
-        store = open_store(self._url, NAME)
+        store = open_store(self.url, NAME)
         try:
             return Runner(store, PERIODS).catch_up().reached
         finally:

@@ -80,6 +80,9 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "derive": (_under_milliseconds(0.042),),
     "read/sqlite": (_of_stock(7), _of_floor(0.22)),
     "read/postgres": (_of_stock(9), _of_floor(0.36)),
+    "audit/sqlite": (_of_stock(3), _as_in("read/sqlite", at_least=0.3)),
+    "audit/postgres": (_of_stock(3), _as_in("read/postgres", at_least=0.3)),
+    "audit/sqlite/2": (_of_floor(1.8),),
     "catchup/sqlite": (_of_stock(80),),
     "catchup/postgres": (_of_stock(140),),
     "mixed/sqlite": (_of_floor(0.8), _tail_below(5)),
@@ -119,8 +122,9 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, catchup), plans (derive, close), queries (overdue,\n"
-        "balance, portfolio), payments and queries (mixed; its floor: the mean of each alone).\n"
+        "Per second: payments (pay), stored events (import, read, audit, catchup), plans (derive, close), queries\n"
+        "(overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone). The floor of\n"
+        "audit/sqlite/2 is the same work in one process.\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from benchmarks import stock, workload
+from benchmarks.auditing import audit, audit_together
 from benchmarks.catching_up import catch_up
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
@@ -107,6 +108,9 @@ _STEPS: Mapping[str, Step] = {
     "derive/late": lambda _, effort: derive(effort, late=workload.LATE),
     "read/sqlite": partial(read, database="sqlite"),
     "read/postgres": partial(read, database="postgres"),
+    "audit/sqlite": partial(audit, database="sqlite"),
+    "audit/postgres": partial(audit, database="postgres"),
+    "audit/sqlite/2": partial(audit_together, database="sqlite", processes=2),
     "catchup/sqlite": partial(catch_up, database="sqlite"),
     "catchup/postgres": partial(catch_up, database="postgres"),
     "catchup/sqlite/late": partial(catch_up, database="sqlite", late=workload.LATE),

@@ -4,7 +4,46 @@ from collections.abc import Mapping
 
 import attrs
 
-KINDS: Mapping[str, str] = {}
+KINDS: Mapping[str, str] = {
+    "event_unreadable": "The stored bytes are no event of their tag.",
+    "event_not_canonical": "The stored bytes say what an event says, in another form than the ledger writes.",
+    "event_of_newer_version": "The event, or a part of its terms, is unknown to this version of the library.",
+    "stream_unknown": "Events stand in a stream that is neither a plan nor a receipt.",
+    "key_mismatch": "The idempotency key is not that of the event's content, or of its command.",
+    "command_split": "Events of one command differ in instant, actor or correlation.",
+    "version_gap": "A version of the stream is missing.",
+    "opening_misplaced": "A stream begins without its opening or reception, or holds an event that is not its own.",
+    "time_decreasing": "An event was recorded before the one that precedes it in its stream.",
+    "sequence_order": "An event has a lower sequence than the one that precedes it in its stream.",
+    "sequence_counter": "The last sequence is not the last one that the database has given out.",
+    "dated_ahead": "A fact or a closing is dated after the day of its recording.",
+    "dated_before_opening": "An event is effective before the opening of its plan, or the reception of its money.",
+    "date_mismatch": "The date of a fact is not the day of its instant in the time zone of the plan.",
+    "zone_unknown": "The time zone is not in this machine's database, so dates cannot be checked.",
+    "schedule_mismatch": "The due dates or amounts of the schedule do not follow from the terms.",
+    "release_mismatch": "The shares that installments release do not follow from the terms.",
+    "reference_taken": "A reference is used twice in one stream.",
+    "reversal_unfounded": "A reversal takes back no payment that stands, or is on another date than the rules say.",
+    "currency_mismatch": "Money is in another currency than its plan or receipt.",
+    "overpayment": "With a payment more money stood than the price.",
+    "fact_on_cancelled_plan": "A payment or request was recorded on a plan that was cancelled by then.",
+    "fact_on_completed_plan": "A payment or request was recorded on a plan that was completed by then.",
+    "reinstatement_forbidden": "A reinstatement was recorded that the policy or the plan does not allow.",
+    "approver_is_actor": "Whoever recorded a reinstatement has approved it.",
+    "outcome_missing": "An outcome follows from the facts and is not recorded.",
+    "outcome_unfounded": "A recorded outcome does not follow from the facts.",
+    "outcome_differs": "A recorded outcome follows from the facts with other content.",
+    "voiding_missing": "An outcome no longer holds, and no voiding says so.",
+    "voiding_unfounded": "A voiding takes back what holds, or names no outcome.",
+    "voiding_differs": "A voiding is owed with another date, other shares, or another cause.",
+    "order_in_command": "The events of a command are not in their order: fact, voidings, outcomes as they took effect.",
+    "package_not_conserved": "On a date, credited, promised and forfeited shares are not the package.",
+    "money_not_conserved": "On a date, the money that stands exceeds the price, or is less than what it settled.",
+    "receipt_overspent": "More of a receipt is allocated and returned than was received.",
+    "allocation_unfounded": "An allocation is no payment of its plan, or was reversed without its payment.",
+    "read_model_differs": "A row of a read model is not that of a replay.",
+    "read_model_ahead": "A read model has read further than the ledger goes.",
+}
 """Every kind of finding, with its meaning in a sentence."""
 
 

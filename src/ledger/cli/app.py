@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, changes, operations, packs, queries, receipts
+from ledger.cli import audit, bookkeeping, changes, operations, packs, queries, receipts
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
     ),
     "Money not applied": (receipts.unallocated, receipts.receive, receipts.allocate, receipts.return_),
-    "Audit": (packs.pack, packs.import_pack),
+    "Audit": (audit.audit, packs.pack, packs.import_pack),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,

@@ -32,6 +32,11 @@ def print_json(rows: Any) -> None:
     print("\n".join(map(_escaped, to_json(rows).splitlines())))
 
 
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON in one line."""
+    print(_escaped(json.dumps(to_dict(value), ensure_ascii=False)))
+
+
 def _escaped(line: str) -> str:
     """Return a line of JSON in which only printable characters stand for themselves; its value is the same."""
     if line.isprintable():

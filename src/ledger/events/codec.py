@@ -49,6 +49,9 @@ CURRENT: Mapping[str, type[Any]] = {
 }
 """Every event that is written today, by its tag."""
 
+NOT_CANONICAL = "its bytes are not those that this ledger writes"
+"""The reason of bytes that decode, and would be stored otherwise."""
+
 E = TypeVar("E")
 
 
@@ -159,7 +162,7 @@ class Codec:
     def _upcasted(self, decoder: msgspec.json.Decoder[Any], tag: str, state: bytes) -> tuple[Any, Event]:
         stored = decoder.decode(state)
         if self._encode(stored) != state:
-            raise ValueError("its bytes are not those that this ledger writes")
+            raise ValueError(NOT_CANONICAL)
         event = stored.event
         while tag in self._retired:
             event = self._retired[tag].upcast(event)

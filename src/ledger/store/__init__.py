@@ -6,6 +6,7 @@ from ledger.store.port import CONNECTIONS as CONNECTIONS
 from ledger.store.port import LAST as LAST
 from ledger.store.port import TIMEOUT as TIMEOUT
 from ledger.store.port import WHOLE as WHOLE
+from ledger.store.port import Counter as Counter
 from ledger.store.port import EventReader as EventReader
 from ledger.store.port import EventWriter as EventWriter
 from ledger.store.port import Generation as Generation

@@ -11,7 +11,7 @@ from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.caller import NoViews
 from ledger.store.errors import unavailable
-from ledger.store.port import LAST, WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
+from ledger.store.port import LAST, WHOLE, Counter, Partition, RawEvent, ReaderAddress, ViewStore
 from ledger.store.sql import StoredRow
 
 T = TypeVar("T")
@@ -56,6 +56,14 @@ class Recorder(Protocol):
 
     def last_sequence(self) -> int:
         """Return the highest sequence; 0 in an empty ledger."""
+        ...
+
+    def counter(self) -> Counter:
+        """Return the last sequence given out."""
+        ...
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
         ...
 
     def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:
@@ -155,6 +163,16 @@ class RecorderEvents:
         """Return the highest sequence shown; 0 in an empty ledger."""
         with unavailable(self.label):
             return min(self._recorder.last_sequence(), self.through)
+
+    def counter(self) -> Counter:
+        """Return the last sequence that the database has given out."""
+        with unavailable(self.label):
+            return self._recorder.counter()
+
+    def kinds(self) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        with unavailable(self.label):
+            return self._recorder.kinds(through=self.through)
 
     @contextmanager
     def wait_for_events(self) -> Iterator[Callable[[float], bool]]:

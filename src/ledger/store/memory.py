@@ -1,6 +1,7 @@
 """The store in memory: for tests, demonstrations and what-ifs. Nothing of it outlives the process."""
 
 import heapq
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -9,7 +10,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from ledger.errors import InvalidArgument
-from ledger.store.port import LAST, Partition, RawEvent
+from ledger.store.port import LAST, Counter, Partition, RawEvent
 from ledger.store.sql import StoredRow, poller
 
 _POLL_INTERVAL = 0.01
@@ -63,6 +64,16 @@ class MemoryRecorder(POPOApplicationRecorder):
     def last_sequence(self) -> int:
         """Return the highest sequence; 0 in an empty ledger."""
         return len(self._stored_events)
+
+    def counter(self) -> Counter:
+        """Return the last sequence given out: that of the last event."""
+        return Counter(len(self._stored_events), exact=True)
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        with self._database_lock:
+            stored = islice(self._stored_events, min(through, LAST))
+            return dict(Counted(str(one.originator_id).partition("/")[0] for one in stored))
 
     @contextmanager
     def wait_for_events(self) -> Iterator[Callable[[float], bool]]:

@@ -59,6 +59,16 @@ class ReaderAddress:
     through: int
 
 
+class Counter(NamedTuple):
+    """The last sequence that a database has given out: None where it may not be read.
+
+    `exact`: only events use it up, so it equals the highest sequence; elsewhere a save that failed does too.
+    """
+
+    last: int | None
+    exact: bool
+
+
 class EventReader(Protocol):
     """Reads a ledger's events up to and including the sequence `through`; a kind of stream has its own ids.
 
@@ -120,6 +130,14 @@ class EventReader(Protocol):
 
     def last_sequence(self) -> int:
         """Return the highest sequence shown; 0 if there are no events."""
+        ...
+
+    def counter(self) -> "Counter":
+        """Return the last sequence that the database has given out."""
+        ...
+
+    def kinds(self) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
         ...
 
     def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:

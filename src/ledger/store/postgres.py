@@ -19,7 +19,7 @@ from ledger.errors import InvalidArgument
 from ledger.store.caller import checked
 from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
-from ledger.store.port import LAST, RawEvent
+from ledger.store.port import LAST, Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors
 
 T = TypeVar("T")
@@ -276,6 +276,15 @@ class PostgresRecorder(SqlRecorder):
     def within(self, connection: object) -> "PostgresRecorder":
         callers = checked(connection, Connection, "a psycopg.Connection to the ledger's database")
         return PostgresRecorder(CallersPostgres(callers), self.prefix)
+
+    def counter(self) -> Counter:
+        counted = f"pg_get_serial_sequence('{self.events_table}', 'sequence')"
+        sql = (
+            f"SELECT CASE WHEN has_sequence_privilege({counted}, 'SELECT') "
+            f"THEN COALESCE(pg_sequence_last_value({counted}::regclass), 0) END WHERE {counted} IS NOT NULL"
+        )
+        found = self.database.query(sql)
+        return Counter(found[0][0] if found else None, exact=False)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         cut_off: list[None] = []

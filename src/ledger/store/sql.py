@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from eventsourcing import persistence
 
-from ledger.store.port import LAST, Partition, RawEvent
+from ledger.store.port import LAST, Counter, Partition, RawEvent
 
 T = TypeVar("T")
 
@@ -175,6 +175,15 @@ class SqlRecorder(ABC):
         """Return the highest sequence; 0 in an empty ledger."""
         ((highest,),) = self.database.query(f"SELECT max(sequence) FROM {self.events_table}")
         return int(highest or 0)
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        sql = f"SELECT kind, COUNT(*) FROM {self.events_table} WHERE sequence <= ? GROUP BY kind ORDER BY kind"
+        return {str(kind): int(events) for kind, events in self.database.query(sql, (through,))}
+
+    @abstractmethod
+    def counter(self) -> Counter:
+        """Return the last sequence that the database has given out."""
 
     # ---- writing
 

@@ -16,7 +16,7 @@ from ledger.store.caller import checked
 from ledger.store.errors import unavailable
 from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying
-from ledger.store.port import RawEvent
+from ledger.store.port import Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
 
 T = TypeVar("T")
@@ -239,6 +239,10 @@ class SqliteRecorder(SqlRecorder):
     def within(self, connection: object) -> "SqliteRecorder":
         callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
         return SqliteRecorder(CallersSqlite(callers), self.prefix)
+
+    def counter(self) -> Counter:
+        found = self.database.query("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table,))
+        return Counter(int(found[0][0]) if found else 0, exact=True)
 
     def insert(self, events: Sequence[RawEvent]) -> list[int]:
         return self.database.write(lambda cursor: self.insert_within(cursor, events))
