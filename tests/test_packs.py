@@ -477,11 +477,12 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], seal: 
     assert main(["--db", url, "pack", "--to", file, "--seal", str(seal)]) == 0
     printed = capsys.readouterr().out
     root = verify.verify(file).root
-    assert printed == f"{file}: {len(sound())} events in {Path(file).stat().st_size:,} bytes.\nRoot {root}\n"
-    assert main(["--db", url, "pack", "--to", file]) == 1
+    size = Path(file).stat().st_size
+    assert printed == f"{file}: {len(sound())} events, no findings, {size:,} bytes.\nRoot {root}\n"
+    assert main(["--db", url, "pack", "--to", file]) == 2
     assert "one that exists is not replaced" in capsys.readouterr().err
     assert main(["--db", f"sqlite:///{tmp_path}/new.db", "import-pack", file, "--json"]) == 0
     imported = json.loads(capsys.readouterr().out)
     assert (imported["new"], imported["plans"], imported["receipts"], imported["root"]) == (len(sound()), 4, 1, root)
-    assert main(["--db", f"sqlite:///{tmp_path}/none.db", "pack", "--to", f"{file}2", "--json"]) == 1
+    assert main(["--db", f"sqlite:///{tmp_path}/none.db", "pack", "--to", f"{file}2", "--json"]) == 2
     assert not (tmp_path / "none.db").exists()

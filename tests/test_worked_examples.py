@@ -615,7 +615,7 @@ def test_chargeback_beside_unapplied_money_on_a_completed_plan(at: At) -> None:
         report = at(TEN, facts, on)
         assert (report.status, report.completed_on, report.paid) == ("completed", DUE, 100_000)
         assert (report.settled, report.unapplied) == (10, unapplied)
-    less = [paid(DUE, "first"), paid(x, "second", 9_999), Reversed(x, "first", "chargeback"), late]
+    less: list[Fact] = [paid(DUE, "first"), paid(x, "second", 9_999), Reversed(x, "first", "chargeback"), late]
     report = at(TEN, less, x)
     assert (report.status, report.paid, report.unapplied, report.settled) == ("active", 99_999, 0, 9)
     assert report.next_missing == 1

@@ -43,6 +43,8 @@ KINDS: Mapping[str, str] = {
     "allocation_unfounded": "An allocation is no payment of its plan, or was reversed without its payment.",
     "read_model_differs": "A row of a read model is not that of a replay.",
     "read_model_ahead": "A read model has read further than the ledger goes.",
+    "pack_line_unreadable": "A line of a pack is no event, or is written in another form.",
+    "pack_contents_differ": "A pack says of itself what it does not hold.",
 }
 """Every kind of finding, with its meaning in a sentence."""
 

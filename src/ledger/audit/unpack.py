@@ -53,12 +53,12 @@ class VerifiedPack:
     result: verify.Verification
 
 
-def verified_pack(file: Path) -> VerifiedPack:
+def verified_pack(file: Path, *, progress: Progress | None = None) -> VerifiedPack:
     """Verify a pack with all that verify.py checks.
 
     Raises `PackRefused` if anything is found, `verify.Unusable` for a file that is no pack.
     """
-    result = verify.verify(str(file))
+    result = verify.verify(str(file), progress=progress)
     if result.findings:
         raise _unsound(file, result.findings)
     return VerifiedPack(file, result)
