@@ -251,7 +251,7 @@ class RecorderStore(RecorderEvents):
         """Record events as they were stored elsewhere, with their very bytes, all or none."""
         with unavailable(self.label):
             try:
-                self._recorder.insert(events)
+                self._recorder.insert(lambda: Batch((), events), ordered=False)
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
 
