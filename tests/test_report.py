@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ledger import Ledger
+from ledger.audit import audit
 from ledger.audit.language import Code, language
 from ledger.audit.report.figures import BUCKETS, Figure, Figures, figures, month_end, month_ends
 from ledger.audit.report.lives import Life, life
@@ -28,7 +29,7 @@ AS_OF = date(2024, 6, 17)
 
 
 def lives_of(books: Ledger, as_of: date) -> list[Life]:
-    plans = [one.plan for page in replay(books._store) for one in page if one.plan]
+    plans = [one.plan for page in replay(books.store) for one in page if one.plan]
     return [found for plan in plans if (found := life(plan, as_of)) is not None]
 
 
@@ -166,7 +167,7 @@ def page_of(folder: Path, plans: int, code: Code = "en") -> str:
             csv.writer(copy).writerows(kept)
     with Ledger.open("memory://") as opened:
         import_book(opened, read_book(folder))
-        return page_of_report(opened._store, as_of=AS_OF, language=language(code))
+        return page_of_report(opened.store, audit=audit(opened), as_of=AS_OF, language=language(code))
 
 
 @pytest.mark.parametrize("code", ["en", "hi", "ru"])
@@ -187,7 +188,7 @@ def test_data_are_shown_as_they_are() -> None:
     """Markup in an id is text of the page."""
     with Ledger.open("memory://") as opened:
         open_plan(opened, "P-<script>alert(1)</script>")
-        text = page_of_report(opened._store, as_of=OPENED_ON, language=language("en"))
+        text = page_of_report(opened.store, audit=audit(opened), as_of=OPENED_ON, language=language("en"))
     assert "<script>alert" not in text
     assert "P-&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
@@ -195,7 +196,7 @@ def test_data_are_shown_as_they_are() -> None:
 def test_a_ledger_without_plans_has_a_report() -> None:
     """It says nothing about any currency."""
     with Ledger.open("memory://") as opened:
-        text = page_of_report(opened._store, as_of=AS_OF, language=language("en"))
+        text = page_of_report(opened.store, audit=audit(opened), as_of=AS_OF, language=language("en"))
     assert "<h1>Report of the ledger</h1>" in text
 
 
@@ -210,7 +211,7 @@ def test_the_command_writes_a_new_file_whole(tmp_path: Path, capsys: pytest.Capt
     assert out.read_text("utf-8").startswith("<!doctype html>")
     assert main(arguments) == 1
     assert main(["--db", location, "report", "--out", str(tmp_path / "no" / "report.html")]) == 1
-    assert main(["--db", f"sqlite:///{tmp_path}/none.db", "report", "--out", str(tmp_path / "other.html")]) == 1
+    assert main(["--db", f"sqlite:///{tmp_path}/none.db", "report", "--out", str(tmp_path / "other.html")]) == 2
     assert "a new file; one that exists is not replaced" in capsys.readouterr().err
     assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".html") == ["report.html"]
 

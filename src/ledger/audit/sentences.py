@@ -94,8 +94,8 @@ REASONS: Mapping[str, Sentence] = {
     ),
     "nothing_overdue": one("Nothing is overdue: the oldest open installment, number {number}, falls due on {date}."),
     "reopened_today": one(
-        "Nothing is overdue: installment {number}, due on {due}, is open again from {date}, and is past due from the day "
-        "after."
+        "Nothing is overdue: installment {number}, due on {due}, is open again from {date}, and is past due from the "
+        "day after."
     ),
     "reopened": one("Payment {reference} was charged back on {date}: installment {first} is open again from that day."),
     "reopened_several": one(

@@ -13,7 +13,22 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import audit_explain, audit_report, bookkeeping, changes, operations, queries, receipts
+from ledger.cli import (
+    audit,
+    bookkeeping,
+    changes,
+    explain,
+    exports,
+    operations,
+    packs,
+    queries,
+    receipts,
+    reconcile,
+    report,
+    restate,
+    sealing,
+    what_if,
+)
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -32,8 +47,27 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(queries.overdue, queries.balances, queries.portfolio),
         *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
     ),
-    "Money not applied": (receipts.unallocated, receipts.receive, receipts.allocate, receipts.return_),
-    "Audit": (audit_explain.explain, audit_report.report),
+    "Money not applied": (
+        receipts.unallocated,
+        receipts.receive,
+        receipts.allocate,
+        receipts.reverse_allocation,
+        receipts.return_,
+    ),
+    "Audit": (
+        audit.audit,
+        explain.explain,
+        restate.restate,
+        sealing.keygen,
+        sealing.seal,
+        sealing.prove,
+        exports.export,
+        reconcile.reconcile,
+        what_if.what_if,
+        packs.pack,
+        packs.import_pack,
+        report.report,
+    ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,

@@ -82,11 +82,13 @@ def judged(
             counted = extra[:1]
         else:
             continue
-        base = sum(line.shares for line in counted) if promo.base == "released" else package * len(counted)
-        if why is None and (shares := shares_at_rate(base, promo)):
-            yield Award(promo, shares, payment, base, tuple(line.number for line in counted))
-        else:
-            yield Unearned(promo, payment, why or "rounds_to_nothing")
+        if why is None:
+            base = sum(line.shares for line in counted) if promo.base == "released" else package * len(counted)
+            shares = shares_at_rate(base, promo)
+            if shares:
+                yield Award(promo, shares, payment, base, tuple(line.number for line in counted))
+                continue
+        yield Unearned(promo, payment, why or "rounds_to_nothing")
 
 
 def credited_at_once(promo: Promo) -> bool:

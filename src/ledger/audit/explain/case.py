@@ -34,6 +34,9 @@ class Case:
         self.outcomes = found.outcomes
         self.holding = found.holding()
         self.settlements = {one.number: one for one in self.holding if isinstance(one, InstallmentSettled)}
+        self._outcome_versions: dict[Outcome, int] = {  # in force on the date; of equal ones the latest
+            item.outcome: item.version for item in plan.outcomes if item.until is None or item.until > as_of
+        }
         self._versions: dict[Fact, int] = dict(zip(plan.facts, plan.fact_versions, strict=True))
 
     @property
@@ -52,21 +55,12 @@ class Case:
         if isinstance(event, PlanOpened):
             version: int | None = 1
         elif isinstance(event, Outcome):
-            version = self._outcome_version(event)
+            version = self._outcome_versions.get(event)
         else:
             version = self._versions[event]
         by = next((name for name in ("reference", "payment", "request") if hasattr(event, name)), None)
         reference = None if by is None else getattr(event, by)
         return Source(version=version, type=TAGS[type(event)], effective_on=event.effective_on, reference=reference)
-
-    def _outcome_version(self, outcome: Outcome) -> int | None:
-        """Return the version of the latest record of an outcome that is in force on the date of the question."""
-        versions = [
-            item.version
-            for item in self.plan.outcomes
-            if item.outcome == outcome and (item.until is None or item.until > self.as_of)
-        ]
-        return max(versions, default=None)
 
     def term(self, name: str, field: str, value: Value, unit: Unit) -> Node:
         """Return the leaf of a term: a field of the opening."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from fractions import Fraction
 
 import attrs
 
@@ -110,9 +111,9 @@ class _Telling:
 
     def _is_exact(self, node: Node) -> bool:
         numerator, divisor = (child.value for child in node.children)
-        assert not isinstance(numerator, (str, date)), node
+        assert isinstance(numerator, (int, Fraction)), node
         assert isinstance(divisor, int), node
-        return numerator == node.value * divisor
+        return numerator % divisor == 0
 
     def _formula(self, node: Node) -> str:
         """Return the operands of a number; divisors that only change a unit are left out."""

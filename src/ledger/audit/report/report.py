@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
+from ledger.audit import Audit
 from ledger.audit.language import Language
 from ledger.audit.report import words
+from ledger.audit.report.audited import audit_sections
 from ledger.audit.report.figures import figures
 from ledger.audit.report.lives import Life, life
 from ledger.audit.report.page import Part, page
-from ledger.audit.report.sections import Cell, Section, Sections, Table
+from ledger.audit.report.sections import Cell, Sections, Table
 from ledger.dates import EndOfDay, Known
 from ledger.money import Money
 from ledger.plan import Plan
@@ -22,11 +24,14 @@ def report(
     *,
     as_of: date,
     known_at: Known | None = None,
-    audit: Sequence[Section] = (),
+    audit: Audit,
     language: Language,
     progress: Progress | None = None,
 ) -> str:
-    """Return the report of a ledger on a date as HTML. The same events, date and instant give the same text."""
+    """Return the report of a ledger on a date as HTML, with the result of its audit.
+
+    The same events, date, instant and language give the same text. Raises `StoreUnavailable`.
+    """
     by_currency: dict[str, list[Life]] = {}
     notes = [] if known_at is None else [language.say(words.KNOWN, {"known": _known(known_at)})]
     unreadable = 0
@@ -42,7 +47,7 @@ def report(
         subtitle=language.say(words.SUBTITLE, {"ledger": reader.label, "date": as_of}),
         notes=notes,
         parts=[_part(currency, by_currency[currency], as_of, language) for currency in sorted(by_currency)],
-        audit=audit,
+        audit=audit_sections(audit, language),
         language=language,
     )
 

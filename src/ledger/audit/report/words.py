@@ -55,7 +55,7 @@ SECTIONS: Mapping[str, tuple[Sentence, Sentence]] = {
     ),
     "acts": (
         one("Acts at discretion"),
-        one("Allowed, and decided by somebody: listed to be looked at, not as errors."),
+        one("Allowed, and decided by somebody: not errors. The numbers are the difference that the act makes."),
     ),
     "findings": (
         one("Findings"),
@@ -107,3 +107,11 @@ BONUS_SHARES = one("Bonus shares")
 DEFINITION = one("Definition")
 PERCENTAGE = one("Percentage")
 ALL = one("All")
+ACT = one("Act")
+RECORDED = one("Recorded")
+ACTOR = one("Actor")
+PLACE = one("Place")
+FINDING = one("Finding")
+RULE = one("Rule")
+EXPECTED = one("Expected")
+FOUND = one("Found")

@@ -1,7 +1,6 @@
 """The command that explains a number of a plan: a tree of sentences, or the same as JSON."""
 
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,10 +12,8 @@ from ledger.audit.explain.text import Told, told
 from ledger.audit.language import Code, language
 from ledger.cli import rendering
 from ledger.cli.options import NOW, Asked, Location
+from ledger.cli.paragraphs import paragraph
 from ledger.cli.tables import styled_output, width_of_output
-
-_NARROWEST = 20
-"""Columns that a sentence has, however deep it stands."""
 
 Lang = Annotated[Code, Parameter(name="--lang")]
 
@@ -49,25 +46,18 @@ def explain(plan: str, subject: Subject, *, lang: Lang = "en", asked: Asked = NO
 
 def _drawn(title: str, trees: Sequence[Told], legend: str, width: int) -> Iterator[str]:
     """Yield the lines of an explanation for a width."""
-    yield from wrap(title, width)
+    yield from paragraph(title, width=width)
     for tree in trees:
         yield ""
-        yield from _wrapped(tree.text, width, "", "")
+        yield from paragraph(tree.text, width=width)
         yield from _branches(tree.below, width, "")
     yield ""
-    yield from wrap(legend, width)
+    yield from paragraph(legend, width=width)
 
 
 def _branches(trees: Sequence[Told], width: int, before: str) -> Iterator[str]:
     for tree in trees:
         last = tree is trees[-1]
         below = before + ("   " if last else "│  ")
-        yield from _wrapped(tree.text, width, before + ("└─ " if last else "├─ "), below)
+        yield from paragraph(tree.text, width=width, first=before + ("└─ " if last else "├─ "), others=below)
         yield from _branches(tree.below, width, below)
-
-
-def _wrapped(text: str, width: int, first: str, others: str) -> Iterator[str]:
-    """Yield the lines of a sentence behind the lines of the tree; no word, amount or date is broken."""
-    room = max(width - len(first), _NARROWEST)
-    for number, line in enumerate(wrap(text, room, break_long_words=False, break_on_hyphens=False)):
-        yield (others if number else first) + line

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from ledger.audit import audit
 from ledger.audit.language import language
 from ledger.audit.new_file import new_file
 from ledger.cli import rendering
-from ledger.cli.audit_explain import Lang
+from ledger.cli.evidence import evidence
+from ledger.cli.explain import Lang
 from ledger.cli.options import AsOf, KnownAt, Location, QuestionOptions, UsageError, progress_bar
-from ledger.store import LAST, ReaderAddress, open_reader
 
 
 def report(*, out: Path, lang: Lang = "en", as_of: AsOf = None, known_at: KnownAt = None, location: Location) -> None:
@@ -28,13 +29,14 @@ def report(*, out: Path, lang: Lang = "en", as_of: AsOf = None, known_at: KnownA
     known_at
         As the ledger knew it at this instant, such as 2024-06-30T12:00:00+00:00, or at the end of this day.
     """
-    asked, spoken = QuestionOptions(as_of=as_of, known_at=known_at), language(lang)
-    with (
-        new_file(out, argument="--out") as file,
-        open_reader(ReaderAddress(location.url, location.name, LAST)) as reader,
-    ):
+    asked, spoken, page_of = QuestionOptions(as_of=as_of, known_at=known_at), language(lang), _renderer()
+    with new_file(out, argument="--out") as file, evidence(location) as ledger:
+        with progress_bar("Auditing") as progress:
+            audited = audit(ledger, progress=progress)
         with progress_bar(f"Writing {out}") as progress:
-            text = _renderer()(reader, as_of=_day(asked), known_at=asked.known, language=spoken, progress=progress)
+            text = page_of(
+                ledger.store, as_of=_day(asked), known_at=asked.known, audit=audited, language=spoken, progress=progress
+            )
         file.write(text.encode())
     rendering.say(f"Wrote {out}, {len(text.encode()):,} bytes.")
 
