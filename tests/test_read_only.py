@@ -16,7 +16,7 @@ from ledger import Database, Ledger, PlanNotFound, StoreUnavailable
 from tests.examples import OPENED_ON, open_plan, pay, usd
 
 DAY = date(2023, 4, 15)
-FAR = datetime(2040, 1, 1, tzinfo=UTC)
+FAR = datetime(2025, 7, 1, tzinfo=UTC)
 PLANS = ("P-1", "P-2", "P-3")
 
 

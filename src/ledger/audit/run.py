@@ -152,6 +152,8 @@ class _Auditing:
     def parts(self, processes: int | None) -> Iterator[Item]:
         """Yield what is found in the streams, part by part in their order."""
         total = sum(self._reader.count(kind=kind) for kind in KINDS)
+        if self._progress is not None:
+            self._progress(0, total)
         for audited in _audited(self._reader, processes, plans=self._reader.count()):
             self._streams.update(audited.streams)
             self.events.update(audited.events)
@@ -193,7 +195,7 @@ class _Auditing:
 # ---- parts, here or in processes
 
 
-def parts(reader: EventReader, *, streams: int = _STREAMS) -> Iterator[Part]:
+def parts(reader: EventReader, *, streams: int) -> Iterator[Part]:
     """Yield the parts of a ledger in the order of kinds and ids, each of so many streams."""
     for kind in KINDS:
         after = ""
@@ -210,9 +212,9 @@ def _audited(reader: EventReader, processes: int | None, *, plans: int) -> Itera
     if processes is None:
         processes = (os.cpu_count() or 1) if plans > _FEW else 1
     if address is None or processes == 1:
-        yield from (audit_part(reader, part) for part in parts(reader))
+        yield from (audit_part(reader, part) for part in parts(reader, streams=_STREAMS))
     else:
-        yield from _in_processes(address, parts(reader), processes, reader.label)
+        yield from _in_processes(address, parts(reader, streams=_STREAMS), processes, reader.label)
 
 
 def _in_processes(address: ReaderAddress, given: Iterator[Part], processes: int, label: str) -> Iterator[PartAudit]:

@@ -32,7 +32,13 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(queries.overdue, queries.balances, queries.portfolio),
         *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
     ),
-    "Money not applied": (receipts.unallocated, receipts.receive, receipts.allocate, receipts.return_),
+    "Money not applied": (
+        receipts.unallocated,
+        receipts.receive,
+        receipts.allocate,
+        receipts.reverse_allocation,
+        receipts.return_,
+    ),
     "Audit": (audit.audit, packs.pack, packs.import_pack),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),

@@ -112,6 +112,11 @@ class Decider:
         self._plan = Plan(history)
         self._consequences = Consequences(self._plan)
 
+    def recorded(self, at: datetime) -> None:
+        """Note the instant at which the latest event was recorded in the end."""
+        assert self._plan is not None
+        self._plan.recorded_at = at
+
     def paid_on(self, reference: str) -> date:
         """Return the date of a recorded payment."""
         assert self._plan is not None
@@ -123,7 +128,7 @@ class Decider:
         return reversal is not None and reversal.cause == "error"
 
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-        recorded_at = max(metadata.recorded_at, plan.recorded_at)
+        recorded_at = max(metadata.decided_at, plan.recorded_at)
         refuse_ahead(command.plan_id, "closing", command.through, plan.opened.terms.timezone, recorded_at)
         assert self._consequences is not None
         outcomes = self._consequences.due(command.through)
@@ -137,7 +142,7 @@ class Decider:
             dated = "paid_at" if isinstance(command, RecordPayment) else "on"
             _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
             return ()
-        recorded_at = max(metadata.recorded_at, plan.recorded_at)
+        recorded_at = max(metadata.decided_at, plan.recorded_at)
         refuse_day(fact, plan, recorded_at)
         assert self._consequences is not None
         events = (fact, *self._consequences.of(fact, actor=metadata.actor))
@@ -155,8 +160,8 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         return ()
-    refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
-    recorded_at = metadata.recorded_at
+    refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.decided_at)
+    recorded_at = metadata.decided_at
     return recorded_events(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
 
 

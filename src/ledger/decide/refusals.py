@@ -53,6 +53,9 @@ def refuse(fact: Fact, plan: Plan, before: Snapshot, actor: str | None) -> None:
             if fact.effective_on < paid_on:
                 reason = f"payment {fact.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
                 raise _refusal(fact, plan, reason, "check the payment and the date")
+            if fact.cause == "chargeback" and (date.max - fact.effective_on).days <= plan.opened.terms.grace_days:
+                reason = f"after a chargeback on {fact.effective_on} its grace would run beyond the year 9999"
+                raise _refusal(fact, plan, reason, "check the date")
         case PlanReinstated():
             _refuse_currency(fact, plan)
             _refuse_reinstatement(fact, plan, before, actor)

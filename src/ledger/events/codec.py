@@ -93,6 +93,12 @@ class _UnknownKind(Exception):
     """A kind that a newer version may know. No ValueError: msgspec would turn that into an error of its own."""
 
 
+def recorded_at_of(state: bytes) -> str:
+    """Return the instant of recording in an event's stored form, as text; "" where it has none."""
+    found = state.rpartition(b'"recorded_at":"')[2] if b'"recorded_at":"' in state else b""
+    return found.removesuffix(b'"}').decode(errors="replace")
+
+
 class Codec:
     """Encodes recorded events, and decodes stored ones of every version that was ever written."""
 

@@ -5,12 +5,14 @@ from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from threading import Lock
+from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from ledger.errors import InvalidArgument
-from ledger.store.port import LAST, Counter, Partition, RawEvent
+from ledger.store.port import LAST, Batch, Counter, Head, Partition, RawEvent
 from ledger.store.sql import StoredRow, poller
 
 _POLL_INTERVAL = 0.01
@@ -20,10 +22,34 @@ _POLL_INTERVAL = 0.01
 class MemoryRecorder(POPOApplicationRecorder):
     """The library's recorder of plain Python objects; a stream's originator is its kind and id, `plan/P-1`."""
 
-    def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
-        """Insert events, all or none, and return their sequences. Raises `IntegrityError` if a version is taken."""
-        stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in events]
-        return self.insert_events(stored) or ()
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = Lock()
+        self._epochs = [uuid4().hex]
+
+    def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, Sequence[int]]:
+        """Insert events, one save at a time. Raises `IntegrityError` if a version is taken."""
+        del ordered  # it always is
+        with self._turn:
+            batch = make()
+            stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in batch.raw]
+            return batch, self.insert_events(stored) or ()
+
+    def begin_epoch(self) -> None:
+        """Begin the next epoch."""
+        self._epochs.append(uuid4().hex)
+
+    def head(self, at: int) -> Head:
+        """Return where the ledger stands, with the mark of an event."""
+        with self._database_lock:
+            last = len(self._stored_events)
+            mark = RawEvent._make(self._row(at - 1)).mark if 0 < at <= last else ""
+        return Head(self._epochs[0], f"{len(self._epochs)}-{self._epochs[-1]}", last, mark)
+
+    def settle(self) -> None:
+        """Wait for the save under way."""
+        with self._turn:
+            pass
 
     def within(self, connection: object) -> "MemoryRecorder":
         """Refuse: memory has no transactions of a caller's."""
