@@ -25,7 +25,7 @@ import re
 import sys
 from argparse import ArgumentParser
 from array import array
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -2114,7 +2114,7 @@ class Verification:
     events: int = 0
     plans: int = 0
     receipts: int = 0
-    root: str = ""  # base64, as in a checkpoint
+    root: str = ""  # in hexadecimal
     checkpoints: list[dict[str, Any]] = field(default_factory=list)  # file, origin, size, signed (None: no key given)
     findings: list[Finding] = field(default_factory=list)
 
@@ -2125,7 +2125,7 @@ def verify(path: str, keys: Sequence[Key] = (), progress: Callable[[int, int], N
     try:
         checkpoints = read_checkpoints(pack, whole_pack)
         offsets, streams, tree, roots = read_events(pack, whole_pack, {one.size for one in checkpoints.values()})
-        result.events, result.root = tree.size, b64encode(tree.root()).decode()
+        result.events, result.root = tree.size, tree.root().hex()
         result.plans = sum(1 for kind, _ in streams if kind == "plan")
         result.receipts = len(streams) - result.plans
         check_contents(pack, result, whole_pack)
@@ -2227,8 +2227,8 @@ def check_seal(
     for name, checkpoint in checkpoints.items():
         root = roots.get(checkpoint.size)
         if root != checkpoint.root:
-            expected = f"{name}: root {b64encode(checkpoint.root).decode()} of {checkpoint.size} events"
-            found = "fewer events" if root is None else f"events with the root {b64encode(root).decode()}"
+            expected = f"{name}: root {checkpoint.root.hex()} of {checkpoint.size} events"
+            found = "fewer events" if root is None else f"events with the root {root.hex()}"
             findings.add("seal_inconsistent", None, expected, found)
     for name in pack.names:
         place = re.fullmatch(r"seal/tile/([0-9]+)/([x0-9/]+?)(?:\.p/([0-9]+))?", name)
