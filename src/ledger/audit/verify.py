@@ -1600,7 +1600,7 @@ class Derivation:
 
     def compare(self, command: Command, derived: Spans, bad: list[Event]) -> None:
         """The outcomes that are recorded after a command are those that the rules derive, both ways (1)."""
-        own, held = {event.version for event in command.consequences}, self.held()
+        own, (held, again) = {event.version for event in command.consequences}, self.held()
         missing = [outcome for outcome in derived if outcome not in held]
         owed: list[tuple[Item, date]] = []  # voidings that are not recorded, or not so
         for outcome, item in held.items():
@@ -1611,6 +1611,8 @@ class Derivation:
                 owed.append((item, until))
             elif item.until != until and item.void is not None and item.void.version in own:
                 bad.append(item.void)
+        for item in again:
+            self.unfounded(item, missing)
         for outcome in missing:
             voided = [item.void for item in self.items if item.outcome == outcome and item.void is not None]
             if not voided:
@@ -1619,16 +1621,16 @@ class Derivation:
                 bad.append(voided[-1])
         self.pair(command, owed, bad)
 
-    def held(self) -> dict[Outcome, Item]:
-        """The recorded outcomes that hold, or did for a day; one that is recorded twice is reported."""
+    def held(self) -> tuple[dict[Outcome, Item], list[Item]]:
+        """The recorded outcomes that hold, or did for a day; and those that are recorded again meanwhile."""
         held: dict[Outcome, Item] = {}
+        again: list[Item] = []
         for item in self.items:
             if item.held and item.outcome in held:
-                found = f"again: {in_words(item.outcome)}"
-                self.report("outcome_unfounded", item.event, "recorded once", found, item.event.version)
+                again.append(item)
             elif item.held:
                 held[item.outcome] = item
-        return held
+        return held, again
 
     def unfounded(self, item: Item, missing: list[Outcome]) -> None:
         """Report an outcome that does not follow; if it stands for one that does, with the fields of that one."""
