@@ -121,7 +121,7 @@ def commands(
     known = plan if isinstance(plan, Plan) else None
     if number is None:
         number = 1 if known is None else known.version
-    act = draw(_table(_troubles(trouble), closings=closings, instants=instants))
+    (act,) = draw(_acts(trouble, closings, instants, (1, 1)))
     return _command(act, scene, number, known) or _pay(Act("pay"), scene, number)
 
 
@@ -129,17 +129,21 @@ def _troubles(trouble: Collection[Trouble]) -> frozenset[Trouble]:
     return frozenset(chosen("trouble", trouble, TROUBLE)) if trouble else frozenset()
 
 
-@cache
-def _table(trouble: frozenset[Trouble], *, closings: bool, instants: bool) -> st.SearchStrategy[Act]:
-    return st.sampled_from(acts(trouble, closings=closings, instants=instants))
+def _acts(trouble: Collection[Trouble], closings: bool, instants: bool, sizes: tuple[int, int]) -> "_Acts":  # noqa: FBT001 - two callers
+    return _lists_of_acts(_troubles(trouble), closings, instants, sizes)
 
 
 @cache
-def _lists_of_acts(
-    trouble: frozenset[Trouble], shortest: int, longest: int, *, closings: bool, instants: bool
-) -> st.SearchStrategy[list[Act]]:
-    table, half = _table(trouble, closings=closings, instants=instants), max(shortest, longest // 2)
-    return st.lists(table, min_size=shortest, max_size=longest) | st.lists(table, min_size=half, max_size=longest)
+def _lists_of_acts(trouble: frozenset[Trouble], closings: bool, instants: bool, sizes: tuple[int, int]) -> "_Acts":  # noqa: FBT001 - as the cache has it
+    """Choose rows of the table: a byte each, all of them one draw. Whole numbers would be small more often than not."""
+    rows, (shortest, longest) = acts(trouble, closings=closings, instants=instants), sizes
+    chosen_by = [rows[byte * len(rows) >> 8] for byte in range(256)]
+    some = st.binary(min_size=shortest, max_size=longest)
+    more = st.binary(min_size=max(shortest, longest // 2), max_size=longest)
+    return (some | more).map(lambda drawn: [chosen_by[byte] for byte in drawn])
+
+
+_Acts = st.SearchStrategy[list[Act]]
 
 
 def _command(act: Act, scene: Scene, number: int, plan: Plan | None) -> Command | None:
@@ -275,8 +279,10 @@ class Writer:
     def add(self, act: Act, number: int) -> None:
         """Attempt the command of an act, if the plan has a place for it."""
         if act.kind in ("repeat", "repeat opening"):
-            attempts = self.attempts[:1] if act.kind == "repeat opening" else self.attempts
-            self.attempt(attempts[-1 - act.pick % len(attempts)].command)
+            commands = [attempt.command for attempt in self.attempts[: 1 if act.kind == "repeat opening" else None]]
+            if act.at_midnight:
+                commands = [one for one in commands if isinstance(getattr(one, "paid_at", None), datetime)] or commands
+            self.attempt(commands[-1 - act.pick % len(commands)])
         elif (fitting := self._fitting(act)) and (
             command := _command(fitting, self.scene, number, self.plan)
         ):
@@ -384,7 +390,7 @@ def histories(
         agreed = draw(terms(opened_on=opened_on, **domain))
         opening = OpenPlan(plan_id=plan_id, investor=investor, partner=partner, terms=agreed, opened_at=opened_on)
     writer = Writer(opening, allowed)
-    for number, act in enumerate(draw(_lists_of_acts(allowed, shortest, longest, closings=closings, instants=instants)), 1):
+    for number, act in enumerate(draw(_acts(allowed, closings, instants, (shortest, longest))), 1):
         writer.add(act, number)
     return History(tuple(writer.attempts))
 
