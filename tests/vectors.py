@@ -1,20 +1,20 @@
 """The golden vectors: written from the real ledger, each answer confirmed by the reference model.
 
-`uv run python -m tests.vectors` writes them, and the page on which to read them.
+`uv run python -m tests.vectors` writes them, their schema, and the page on which to read them.
 """
 
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ledger import reference_model, to_dict
+from ledger import Installment, OverdueRow, PlanTerms, Position, json_schema, reference_model, to_dict
 from ledger.commands import OpenPlan, ReversePayment
-from ledger.events import PlanOpened, RecordedEvent
+from ledger.events import Fact, Outcome, PlanOpened, RecordedEvent
 from ledger.money import EXPONENTS
 from ledger.plan import Plan, known
-from ledger.testing.golden import FILE, FORMAT
+from ledger.testing.golden import FILE, FORMAT, SCHEMA
 from ledger.testing.story_told import Step
 from tests.reference_words import fact_of, report_of, terms_of
 from tests.vector_cases import Case, cases
@@ -58,7 +58,7 @@ def _never_opened(case: Case) -> dict[str, Any]:
         "opened_on": case.story.steps[0].day.isoformat(),
         "schedule": [],
         "facts": [],
-        "refused": [{**refused, "command": {"kind": "OpenPlan", "plan_id": command.plan_id}}],
+        "refused": [{**refused, "arguments": {"plan_id": command.plan_id}}],
         "answers": [],
     }
 
@@ -72,13 +72,11 @@ def _facts(steps: tuple[Step, ...]) -> Iterator[dict[str, Any]]:
 
 def _refused(step: Step) -> dict[str, Any]:
     assert step.error is not None
-    command: dict[str, Any] = {"kind": type(step.command).__name__, **to_dict(step.command)}
-    if isinstance(step.command, ReversePayment) and step.command.on is None:
-        del command["on"]
     return {
         "recorded_at": step.recorded_at.isoformat(),
         "effective_on": step.day.isoformat(),
-        "command": command,
+        "command": type(step.command).__name__,
+        "arguments": to_dict(step.command),
         "actor": "clerk",
         "code": step.error.code,
     }
@@ -133,6 +131,70 @@ def _listed(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+# ---- the schema
+
+_NULL = {"type": "null"}
+_DATE = {"type": "string", "format": "date"}
+_INSTANT = {"type": "string", "format": "date-time"}
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file: an envelope around those of terms, events, positions and overdue rows."""
+    shapes = (PlanTerms, Installment, Position, OverdueRow, *get_args(Fact), *get_args(Outcome))
+    definitions: dict[str, Any] = {}
+    for shape in shapes:
+        definitions |= json_schema(shape)["$defs"]
+    terms = definitions["PlanTerms"]
+    terms["properties"]["minor_digits"] = {"type": "integer", "description": "Decimals of the currency's major unit."}
+    terms["required"] = [*terms["required"], "minor_digits"]
+    facts = []
+    for shape in get_args(Fact):
+        fact = definitions.pop(shape.__name__)
+        recorded = {"recorded_at": {**_INSTANT, "description": "When the ledger learnt of it; never decreasing."}}
+        properties, required = {**recorded, **fact["properties"]}, ["recorded_at", *fact["required"]]
+        facts.append({**fact, "properties": properties, "required": required})
+    definitions["Answer"] = _object(
+        as_of=_DATE,
+        known_at={"anyOf": [_INSTANT, _NULL], "description": "Inclusive; null: with all facts."},
+        position={"$ref": "#/$defs/Position"},
+        overdue={"anyOf": [{"$ref": "#/$defs/OverdueRow"}, _NULL]},
+        outcomes=_array({"anyOf": [{"$ref": f"#/$defs/{shape.__name__}"} for shape in get_args(Outcome)]}),
+    )
+    definitions["Refused"] = _object(
+        recorded_at=_INSTANT,
+        effective_on=_DATE,
+        command={"enum": _COMMANDS},
+        arguments={"type": "object", "required": ["plan_id"]},
+        actor={"type": "string"},
+        code={"type": "string"},
+    )
+    definitions["Case"] = _object(
+        name={"type": "string"},
+        section={"type": "string", "pattern": "^[0-9]+$", "description": "The section of the rules that it shows."},
+        shows={"type": "string"},
+        terms={"$ref": "#/$defs/PlanTerms"},
+        opened_on=_DATE,
+        schedule=_array({"$ref": "#/$defs/Installment"}),
+        facts=_array({"anyOf": facts}),
+        refused=_array({"$ref": "#/$defs/Refused"}),
+        answers=_array({"$ref": "#/$defs/Answer"}),
+    )
+    file = _object(format={"const": FORMAT}, rules={"type": "string"}, cases=_array({"$ref": "#/$defs/Case"}))
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "Golden vectors", **file, "$defs": dict(sorted(definitions.items()))}
+
+
+_COMMANDS = ["OpenPlan", "RecordPayment", "ReversePayment", "CancelPlan", "ReinstatePlan", "ClosePlan"]
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def _array(items: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
 # ---- the page
 
 _INTRODUCTION = """# Golden vectors
@@ -162,7 +224,7 @@ def page() -> str:
 
 def _rows(case: dict[str, Any]) -> Iterator[str]:
     facts = [_in_words(fact) for fact in case["facts"]]
-    facts += [f"{one['command']['kind']} on {one['effective_on']}: `{one['code']}`" for one in case["refused"]]
+    facts += [f"{one['command']} on {one['effective_on']}: `{one['code']}`" for one in case["refused"]]
     for number, answer in enumerate(case["answers"]):
         at, position = answer["as_of"], answer["position"]
         if answer["known_at"]:
@@ -187,8 +249,9 @@ def _in_words(fact: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the vectors and their page."""
+    """Write the vectors, their schema and their page."""
     FILE.write_text(written(), encoding="utf-8")
+    SCHEMA.write_text(json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     PAGE.write_text(page(), encoding="utf-8")
 
 

@@ -25,7 +25,7 @@ from ledger.errors import LedgerError, PlanIsCancelled
 from ledger.events import Fact, PlanOpened, RecordedEvent, ScheduleRevised
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.terms import Closed
+from ledger.terms import Closed, PartialCover
 from ledger.testing.strategies import faulty
 from ledger.testing.strategies._hypothesis import st
 from ledger.testing.strategies.acts import TROUBLE, Act, Trouble, acts
@@ -209,7 +209,9 @@ def _reinstatement(act: Act, scene: Scene, number: int, plan: Plan) -> Reinstate
     on = ended.cancelled_on + timedelta(days=act.days)
     overdue = [line.amount for line in ended.lines[ended.settled :] if line.due_on < on] or [1]
     overdue[0] += ended.missing - ended.lines[ended.settled].amount if overdue != [1] else 0
-    count = {"one": 1, "half": 1, "three": 3}.get(act.span, len(overdue))
+    policy = plan.opened.terms.reinstatement
+    least = policy.minimum if isinstance(policy, PartialCover) else 1
+    count = {"one": least, "half": 1, "three": 3}.get(act.span, len(overdue))
     minor = sum(overdue[:count]) // (2 if act.span == "half" else 1) + (act.span == "more")
     released = sum(line.shares for line in ended.lines)
     revised = (None, ended.package, max(1, released), max(1, (released + ended.package) // 2))[act.pick]
