@@ -21,9 +21,9 @@ from ledger.commands import OpenPlan, RecordPayment, ReinstatePlan, ReversePayme
 from ledger.dates import day_in
 from ledger.decide import decide
 from ledger.events import Fact, InstallmentSettled, PaymentMade, PlanCompleted
+from ledger.terms import DoublePayment, EveryDays, FullCover
 from ledger.testing import strategies
 from ledger.testing.strategies import TROUBLE, Book, History
-from ledger.terms import DoublePayment, EveryDays, FullCover
 from tests.strategies import METADATA, RECORDED_AT, one_in
 
 STRICT = settings(database=None, max_examples=50)
@@ -78,8 +78,8 @@ def test_terms_open_on_their_day(data: st.DataObject) -> None:
         lambda: strategies.terms(installments=0),
         lambda: strategies.terms(installments=(4, 3)),
         lambda: strategies.terms(zones=[]),
-        lambda: strategies.terms(schedules=[int]),
-        lambda: strategies.histories(trouble=["bad luck"]),
+        lambda: strategies.terms(schedules=[int]),  # type: ignore[list-item]  # as the test wants it
+        lambda: strategies.histories(trouble=["bad luck"]),  # type: ignore[list-item]  # as the test wants it
         lambda: strategies.money(currencies=["ABC"]),
         lambda: strategies.books(plans=-1),
     ],
@@ -133,10 +133,12 @@ _SHOWS: dict[str, Callable[[History], bool]] = {
 def test_each_kind_of_trouble_shows(trouble: strategies.Trouble) -> None:
     """Each word brings its trouble, and no word another's."""
     needs: list[strategies.Trouble] = ["late", trouble] if trouble == "reinstated" else [trouble]
-    quiet = settings(database=None, max_examples=2_000, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    quiet = settings(
+        database=None, max_examples=2_000, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+    )
     find(strategies.histories(trouble=needs), _SHOWS[trouble], settings=quiet)
     if trouble in ("reversed", "charged back", "cancelled", "reinstated", "refused"):
-        others = [word for word in TROUBLE if word not in (trouble,)]
+        others = [word for word in TROUBLE if word != trouble]
 
         @settings(max_examples=25, database=None)
         @given(strategies.histories(trouble=others))

@@ -11,7 +11,6 @@ from ledger.testing.golden import vectors as vectors
 from ledger.testing.story import Story as Story
 from ledger.testing.story import given as given
 
-
 _LAZY: dict[str, str] = {"strategies": "ledger.testing.strategies"}
 """Names whose modules need Hypothesis, which is imported when one of them is asked for: a module, or a name in it."""
 

@@ -15,7 +15,7 @@ from ledger.service import Ledger
 
 @attrs.frozen
 class Attempt:
-    """A command as it was sent, and the events that it recorded (none for a repetition) or the error that refused it."""
+    """A command as sent, with the events that it recorded, none for a repetition, or the error of its refusal."""
 
     command: Command
     metadata: Metadata
