@@ -9,6 +9,7 @@ import attrs
 
 from ledger.commands import (
     CancelPlan,
+    Change,
     ClosePlan,
     Command,
     Metadata,
@@ -20,7 +21,15 @@ from ledger.commands import (
 from ledger.dates import DAY
 from ledger.decide import Decider, fact_of
 from ledger.errors import LedgerError, PlanIsCancelled
-from ledger.events import Fact, PlanOpened
+from ledger.events import (
+    CancellationRequested,
+    Fact,
+    PaymentMade,
+    PaymentReversed,
+    PlanOpened,
+    PlanReinstated,
+)
+from ledger.events.facts import ReversalCause
 from ledger.plan import Plan
 from ledger.terms import Closed
 from ledger.testing.strategies._hypothesis import st
@@ -81,25 +90,38 @@ def _lists_of_acts(trouble: frozenset[Trouble], closings: bool, instants: bool, 
 _Acts = st.SearchStrategy[list[Act]]
 
 
+_ACTS_OF_FACTS: Mapping[type[Any], tuple[str, ...]] = {
+    PaymentMade: ("pay",),
+    PaymentReversed: ("reverse", "charge back"),
+    CancellationRequested: ("cancel",),
+    PlanReinstated: ("reinstate",),
+}
+FACTS = tuple(_ACTS_OF_FACTS)
+"""The facts that may follow an opening."""
+
+
+@cache
+def _acts_of(fact: type[Any]) -> st.SearchStrategy[Act]:
+    rows = acts(frozenset(TROUBLE), closings=False, instants=True)
+    return st.sampled_from(list(dict.fromkeys(act for act in rows if act.kind in _ACTS_OF_FACTS[fact])))
+
+
 @st.composite
-def facts(
-    draw: st.DrawFn, /, plan: Plan | None = None, *, kinds: Collection[type[Any]] | None = None, **domain: Any
-) -> Fact:
-    """A fact of a plan: a payment, a reversal, a request or a reinstatement, of the classes in `kinds`.
+def facts(draw: st.DrawFn, /, plan: Plan | None = None, *, kinds: Collection[type[Any]] = FACTS, **domain: Any) -> Fact:
+    """A fact that might become known of a plan next, whether or not the rules allow it, of the classes in `kinds`.
 
-    Without a plan it is one of a random history; the other arguments are those of `histories`. With one it is a fact
-    that might be recorded on it next, whether or not the rules allow it.
+    Without a plan it is that of a random history, narrowed by the other arguments, which are those of `histories`.
+    Raises `InvalidArgument` for a class that is no fact.
     """
-    wanted = tuple(kinds) if kinds is not None else ()
-    if plan is None:
-        found = draw(histories(**domain).map(lambda history: history.plan.facts).filter(bool))
-        matching = [fact for fact in found if not wanted or isinstance(fact, wanted)]
-        return draw(st.sampled_from(matching)) if matching else draw(st.nothing())
-    command = draw(commands(plan, trouble=_CHANGES, closings=False))
-    return fact_of(command, plan)  # type: ignore[arg-type]  # no trouble of these opens or closes a plan
-
-
-_CHANGES: tuple[Trouble, ...] = ("late", "reversed", "charged back", "cancelled", "reinstated")
+    kind = draw(st.sampled_from(chosen("kinds", kinds, FACTS)))
+    plan = plan or draw(histories(**domain)).plan
+    scene, act = Scene.of(plan), draw(_acts_of(kind))
+    command = command_of(act, scene, plan.version, None)
+    if command is None:  # there is no payment yet that it could reverse
+        cause: ReversalCause = "error" if act.kind == "reverse" else "chargeback"
+        return PaymentReversed(effective_on=scene.day(act), reference=f"bank-{plan.version}", cause=cause)
+    assert isinstance(command, Change), command
+    return fact_of(command, plan)
 
 
 def known_by(day: date, at_the_earliest: datetime) -> datetime:
