@@ -1,4 +1,4 @@
-"""Commands that the ledger refuses: one for each way in which a command can be wrong."""
+"""Commands with a fault, one for each way in which a command can be wrong. On some plans a fault is none."""
 
 from collections.abc import Callable, Mapping
 from datetime import date

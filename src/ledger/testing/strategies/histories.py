@@ -18,8 +18,8 @@ from ledger.commands import (
     ReinstatePlan,
     ReversePayment,
 )
-from ledger.dates import DAY
-from ledger.decide import Decider, fact_of
+from ledger.dates import DAY, day_in
+from ledger.decide import Decider, decide, fact_of
 from ledger.errors import LedgerError, PlanIsCancelled
 from ledger.events import (
     CancellationRequested,
@@ -28,6 +28,7 @@ from ledger.events import (
     PaymentReversed,
     PlanOpened,
     PlanReinstated,
+    RecordedEvent,
 )
 from ledger.events.facts import ReversalCause
 from ledger.plan import Plan
@@ -139,6 +140,8 @@ class Writer:
         self._decider = Decider(())
         self._now = datetime.min.replace(tzinfo=UTC)
         self._last_day = date.min
+        self._zone = opening.terms.timezone
+        self._events: list[RecordedEvent] = []
         self.attempts: list[Attempt] = []
         self.attempt(opening)
         recorded = self.attempts[0].events
@@ -153,7 +156,9 @@ class Writer:
                 commands = [one for one in commands if isinstance(getattr(one, "paid_at", None), datetime)] or commands
             self.attempt(commands[-1 - act.pick % len(commands)])
         elif (fitting := self._fitting(act)) and (command := command_of(fitting, self.scene, number, self.plan)):
-            self.attempt(self._in_order(command) if self._orderly else command)
+            command = self._in_order(command) if self._orderly else command
+            if act.kind != "refused" or self._is_refused(command):
+                self.attempt(command)
 
     def _fitting(self, act: Act) -> Act | None:
         """Return the act or, for most payments on a plan found cancelled or paid, one that does something or none."""
@@ -166,11 +171,23 @@ class Writer:
         since = self.scene.due[self.scene.next_line()]
         return act._replace(days=(self._cancelled_on - DAY - since).days)
 
+    def _metadata(self, command: Command) -> Metadata:
+        day = _day_of(command, self._zone)
+        return Metadata(recorded_at=known_by(day, self._now) if day < _FAR_AHEAD else self._now, actor=ACTOR)
+
+    def _is_refused(self, command: Command) -> bool:
+        """Return whether a command with a fault is refused: on some plans its fault is none."""
+        history = self._events if command.plan_id == self.plan.plan_id else []
+        try:
+            decide(history, command, self._metadata(command))
+        except LedgerError:
+            return True
+        return False
+
     def attempt(self, command: Command) -> None:
         """Decide a command; keep it with its events, and with its error where refused ones are kept."""
-        day = _day_of(command)
-        at = known_by(day, self._now) if day < _FAR_AHEAD else self._now
-        metadata = Metadata(recorded_at=at, actor=ACTOR)
+        day, metadata = _day_of(command, self._zone), self._metadata(command)
+        at = metadata.recorded_at
         decider = self._decider if not self.attempts or command.plan_id == self.plan.plan_id else Decider(())
         try:
             events = decider.decide(command, metadata)
@@ -182,6 +199,7 @@ class Writer:
                 self._now = at
             return
         self.attempts.append(Attempt(command, metadata, events))
+        self._events += events
         self._now, self._last_day = at, max(self._last_day, day)
         if events and isinstance(command, (RecordPayment, ReinstatePlan, CancelPlan)):
             self._cancelled_on = command.on if isinstance(command, CancelPlan) else None
@@ -191,7 +209,7 @@ class Writer:
 
     def _in_order(self, command: Command) -> Command:
         """Return the command on its own day or, where something later is recorded already, on the day of that."""
-        if isinstance(command, RecordPayment) and _day_of(command) < self._last_day:
+        if isinstance(command, RecordPayment) and _day_of(command, self._zone) < self._last_day:
             return attrs.evolve(command, paid_at=self._last_day)
         if isinstance(command, (CancelPlan, ReinstatePlan)):
             return attrs.evolve(command, on=max(command.on, self._last_day))
@@ -203,8 +221,8 @@ _AS_BEFORE = -40
 """The days of an act that is attempted on a plan that takes no payment too."""
 
 
-def _day_of(command: Command) -> date:
-    """Return the day of a command as a calendar anywhere may have it: that of its instant in UTC."""
+def _day_of(command: Command, zone: str) -> date:
+    """Return the day of a command in the plan's zone."""
     match command:
         case OpenPlan(opened_at=day) | RecordPayment(paid_at=day) | ClosePlan(through=day):
             pass
@@ -217,7 +235,7 @@ def _day_of(command: Command) -> date:
             day = on
         case _:
             raise AssertionError(command)
-    return day.date() if isinstance(day, datetime) else day
+    return day_in(zone, day) if isinstance(day, datetime) else day
 
 
 @st.composite
