@@ -143,12 +143,14 @@ class Witness:
 
     def tell(self, call: Call, *, days: Callable[[], Collection[date]] = tuple) -> Verdict:
         """Make a call that may change the ledger; judge what becomes of it, and the answers on these days after it."""
+        if self.diverged:
+            return Verdict("refused")
         change = Change(call=call, verdict=self._verdict(call))
         said = self._make(call)
         words = said.words if isinstance(said, Fault) else "recorded, or known already"
         self.story.append(Told(call, str(said) if isinstance(said, Verdict) else words))
         if isinstance(said, Fault):
-            self._differ(CHECKS["answers_every_call"], call, str(change.verdict), said.words)
+            self.differ(CHECKS["answers_every_call"], call, str(change.verdict), said.words)
         self._decided(change, said)
         if not self.diverged:
             self._stood_still(change)
@@ -180,7 +182,7 @@ class Witness:
         if same and found is not None and "codes" in self.can:
             same = found.code == expected.code
         if not same and self.has(check.name):
-            self._differ(check, change.call, str(expected), "recorded, or known already" if found is None else str(found))
+            self.differ(check, change.call, str(expected), "recorded, or known already" if found is None else str(found))
         self._judged[check.name] += 1
         self.diverged = self.diverged or not same
 
@@ -194,20 +196,20 @@ class Witness:
         after = self.fetch(asked)
         self._judged[check.name] += 1
         for expected, found in checks.differences(before, after):
-            self._differ(check, asked, f"as before {call.name}: {expected}", found)
+            self.differ(check, asked, f"as before {call.name}: {expected}", found)
 
     # ---- questions
 
     def ask(self, asked: Call) -> Any:
         """Ask, judge the answer, remember it, and return it in canonical form."""
-        answer = self.fetch(asked)
         if self.diverged:
-            return answer
+            return None
+        answer = self.fetch(asked)
         for check in self._checks:
             if check.judge is not None and asked.name in check.of:
                 self._judged[check.name] += 1
                 for expected, found in check.judge(self, asked, answer):
-                    self._differ(check, asked, expected, found)
+                    self.differ(check, asked, expected, found)
         self._remembered[asked.name, asked.plan_id, asked.arguments["as_of"], asked.arguments["known_at"]] = asked, answer
         return answer
 
@@ -221,14 +223,14 @@ class Witness:
                 answer = Fault(f"answered nonsense: {error}")
         if isinstance(answer, Fault):
             check = CHECKS["answers_every_call"]
-            self._differ(check, question, _in_words(self.referee.answer(question)), answer.words)
+            self.differ(check, question, _in_words(self.referee.answer(question)), answer.words)
         return answer
 
     def same(self, check: Check, asked: Call, found: Any, expected: Any) -> None:
         """Judge a check of calls: an answer must be the expected one."""
         self._judged[check.name] += 1
         for words, differing in checks.differences(expected, found):
-            self._differ(check, asked, words, differing)
+            self.differ(check, asked, words, differing)
 
     # ---- the ledger under test
 
@@ -245,7 +247,8 @@ class Witness:
         except Exception as error:  # noqa: BLE001 - whatever an adapter does is reported, and is its own
             return Fault(_raised(error))
 
-    def _differ(self, check: Check, call: Call, expected: str, found: str) -> None:
+    def differ(self, check: Check, call: Call, expected: str, found: str) -> None:
+        """Raise `LedgerDiffers`: a check has failed."""
         __tracebackhide__ = True
         raise LedgerDiffers(check, call, expected, found, self.story)
 
