@@ -7,8 +7,6 @@ Hypothesis (`pip install "installment-ledger[testing]"`), the rest the ledger on
 from importlib import import_module
 from typing import Any
 
-from ledger.testing.golden import vectors as vectors
-from ledger.testing.story import given as given
 
 _LAZY: dict[str, str] = {"strategies": "ledger.testing.strategies"}
 """Names whose modules need Hypothesis, which is imported when one of them is asked for: a module, or a name in it."""
