@@ -8,7 +8,19 @@ from importlib import import_module
 from typing import Any
 
 
-_LAZY: dict[str, str] = {"strategies": "ledger.testing.strategies"}
+from ledger.testing import checks as checks
+from ledger.testing.port import CAPABILITIES as CAPABILITIES
+from ledger.testing.port import STANDARD as STANDARD
+from ledger.testing.port import Answer as Answer
+from ledger.testing.port import LedgerPort as LedgerPort
+from ledger.testing.port import Refused as Refused
+from ledger.testing.witness import LedgerDiffers as LedgerDiffers
+
+_LAZY: dict[str, str] = {
+    "LedgerMachine": "ledger.testing.machines",
+    "PlanMachine": "ledger.testing.machines",
+    "strategies": "ledger.testing.strategies",
+}
 """Names whose modules need Hypothesis, which is imported when one of them is asked for: a module, or a name in it."""
 
 
