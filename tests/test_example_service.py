@@ -9,14 +9,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from examples.service.client import HttpLedger, Service
-from ledger.testing import LedgerMachine, checks
-from tests.examples import TERMS
 from ledger import to_dict
+from ledger.testing import LedgerMachine, checks
+from tests.conftest import STORES
+from tests.examples import TERMS, usd
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
-    max_examples=100 if LONG else 3,
-    stateful_step_count=20 if LONG else 12,
+    max_examples=100 if LONG else 2,
+    stateful_step_count=20 if LONG else 10,
     deadline=None,
     derandomize=not LONG,
     database=None,
@@ -25,10 +26,11 @@ SETTINGS = settings(
 )
 
 
-@pytest.fixture
-def service(shared_url: str) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=STORES[1:])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service over SQLite and over PostgreSQL, in a process of its own."""
-    running = Service(shared_url)
+    url = f"sqlite:///{tmp_path_factory.mktemp('service')}/books.db"
+    running = Service(str(request.getfixturevalue("postgres_url")) if request.param == "postgres" else url)
     yield running
     running.kill()
 
@@ -51,10 +53,10 @@ def test_a_message_that_comes_twice_is_thanked_for_once(service: Service, name: 
     ledger = HttpLedger(service, name)
     opening = {"investor": "I-7", "partner": None, "opened_on": "2023-04-10", "terms": to_dict(TERMS)}
     ledger.open("P-1", **opening)
-    message = {"type": "paid", "id": "bank-1", "plan": "P-1", "at": "2023-04-10", "kind": "regular"}
+    message = {"type": "paid", "plan": "P-1", "at": "2023-04-10", "kind": "regular"}
     answers = [
-        service.call("POST", f"/{name}/webhooks/bank", {**message, **change, "amount": {"minor": minor, "currency": "USD"}})
-        for change, minor in [({}, 15_000), ({}, 15_000), ({}, 9_000), ({"id": "bank-2"}, 900_000)]
+        service.call("POST", f"/{name}/webhooks/bank", message | {"id": reference, "amount": to_dict(usd(amount))})
+        for reference, amount in [("bank-1", "150.00")] * 2 + [("bank-1", "90.00"), ("bank-2", "9000.00")]
     ]
     assert [answer["undecided"] for answer in answers] == [None, None, "reference_conflict", "overpayment"]
     assert service.call("GET", f"/{name}/outbox") == ["Thank you for bank-1."]

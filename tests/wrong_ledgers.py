@@ -543,7 +543,8 @@ class Raises(Mistaken):
     """The position of a cancelled plan raises an error."""
 
     def seen(self, position: dict[str, Any]) -> Answer:
-        return {**position, "status": {"active": "active", "in_grace": "in_grace"}[position["status"]]}
+        known = {"active": "active", "in_grace": "in_grace", "completed": "completed"}
+        return {**position, "status": known[position["status"]]}
 
 
 @wrong("answers_every_call")

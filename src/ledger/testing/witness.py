@@ -1,5 +1,6 @@
 """The witness: a ledger under test and the referee side by side, which hear the same calls and questions."""
 
+import inspect
 import signal
 import threading
 import time
@@ -94,12 +95,12 @@ class Clockwork:
             return
         begun = time.monotonic()
         handler = signal.signal(signal.SIGALRM, self._ring)
-        left, interval = signal.setitimer(signal.ITIMER_REAL, self.timeout)
+        left, interval = signal.setitimer(signal.ITIMER_REAL, self.timeout, 1)  # again, if it rings where none can raise
         try:
             yield
             self._slowest = max(self._slowest, time.monotonic() - begun)
         except _TooLong:
-            self.timeout = min(self.timeout, max(_HUNG * self._slowest, 0.2))
+            self.timeout = min(self.timeout, max(_HUNG * self._slowest, 1))
             raise
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -245,7 +246,15 @@ class Witness:
         except _TooLong:
             return Fault(f"no answer within {self._clockwork.timeout:g} seconds")
         except Exception as error:  # noqa: BLE001 - whatever an adapter does is reported, and is its own
-            return Fault(_raised(error))
+            return Fault(self._raised(error))
+
+    def _raised(self, error: Exception) -> str:
+        """Return an adapter's error in a sentence, with the innermost place in the adapter's own file."""
+        frames = traceback.extract_tb(error.__traceback__)
+        file = inspect.getsourcefile(type(self.port))
+        place = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+        where = f"in {place.name}, {Path(place.filename).name}:{place.lineno}"
+        return f"raised {type(error).__name__}: {sentence(str(error))} ({where})"
 
     def differ(self, check: Check, call: Call, expected: str, found: str) -> None:
         """Raise `LedgerDiffers`: a check has failed."""
@@ -280,13 +289,3 @@ def _in_words(answer: Any) -> str:
     if isinstance(answer, Verdict):
         return str(answer)
     return str([checks.shown(row) for row in answer]) if isinstance(answer, list) else checks.shown(answer)
-
-
-def _raised(error: Exception) -> str:
-    """Return an adapter's error in a sentence, with the place at which the adapter raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = next((frame for frame in frames if not frame.filename.startswith(_OWN)), frames[-1])
-    return f"raised {type(error).__name__}: {sentence(str(error))} (in {place.name}, {Path(place.filename).name}:{place.lineno})"
-
-
-_OWN = str(Path(__file__).parent)
