@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import ledger
@@ -133,7 +133,7 @@ _SHOWS: dict[str, Callable[[History], bool]] = {
 def test_each_kind_of_trouble_shows(trouble: strategies.Trouble) -> None:
     """Each word brings its trouble, and no word another's."""
     needs: list[strategies.Trouble] = ["late", trouble] if trouble == "reinstated" else [trouble]
-    quiet = settings(database=None, max_examples=2_000, suppress_health_check=list(HealthCheck))
+    quiet = settings(database=None, max_examples=2_000, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     find(strategies.histories(trouble=needs), _SHOWS[trouble], settings=quiet)
     if trouble in ("reversed", "charged back", "cancelled", "reinstated", "refused"):
         others = [word for word in TROUBLE if word not in (trouble,)]

@@ -7,6 +7,10 @@ Hypothesis (`pip install "installment-ledger[testing]"`), the rest the ledger on
 from importlib import import_module
 from typing import Any
 
+from ledger.testing.golden import vectors as vectors
+from ledger.testing.story import Story as Story
+from ledger.testing.story import given as given
+
 
 from ledger.testing import checks as checks
 from ledger.testing.port import CAPABILITIES as CAPABILITIES

@@ -23,10 +23,13 @@ Kind = Literal[
 Span = Literal["one", "two", "three", "half", "less", "more", "all"]
 """An amount, in installments: a minor unit less or more than one, or all that are left."""
 
-_ONE: tuple[Span, ...] = ("one", "one", "one", "one", "two", "two", "three", "half", "less", "more", "all")
-_PUNCTUAL = (0, 0, 0, -1, -40)
+_SEVERAL: tuple[Span, ...] = ("two", "three", "all")
+_PARTS: tuple[Span, ...] = ("half", "less", "more")
+_PUNCTUAL = (0, 0, -1, -40)
 _AFTER_GRACE = (-1, 0, 1, 2)
 _LATE = (1, 2, 30, 31)
+_MOST_ROWS = 256
+"""A row is one byte of the draw."""
 
 
 class Act(NamedTuple):
@@ -34,7 +37,7 @@ class Act(NamedTuple):
 
     An act that goes back to a payment counts days from that payment's date instead, a reinstatement from the day of the
     cancellation. `at_midnight` stands for an instant, the last second of the day in the plan's zone, in place of the
-    date. `pick` counts back to the payment or command meant, the latest being 0, or chooses the revised shares of a
+    date; a repetition with it is one of a payment with an instant. `pick` counts back to the payment or command meant, the latest being 0, or chooses the revised shares of a
     reinstatement. `wrong` names the fault of a command that is refused.
     """
 
@@ -51,41 +54,50 @@ class Act(NamedTuple):
 @cache
 def acts(trouble: frozenset[Trouble], *, closings: bool, instants: bool) -> tuple[Act, ...]:
     """Return the rows of the table, those that are more common more than once."""
-    return tuple(
-        act for act in _acts(trouble) if (closings or act.kind != "close") and (instants or not act.at_midnight)
-    )
+    rows = [*_payments("late" in trouble), *_troubled(trouble)]
+    rows = [act for act in rows if (closings or act.kind != "close") and (instants or not act.at_midnight)]
+    assert len(rows) <= _MOST_ROWS, len(rows)
+    return tuple(rows)
 
 
-def _acts(trouble: Collection[Trouble]) -> Iterator[Act]:
+def _days(*, late: bool) -> list[tuple[int, bool]]:
     days = [(days, False) for days in _PUNCTUAL]
-    if "late" in trouble:
-        days += [(days, True) for days in _AFTER_GRACE] + [(days, False) for days in _LATE]
-    for early in (False, False, True):
-        for span in _ONE:
-            for after, from_grace in days:
-                yield Act("pay", after, from_grace, span, early)
+    return days + [(days, True) for days in _AFTER_GRACE] + [(days, False) for days in _LATE] if late else days
+
+
+def _payments(late: bool) -> Iterator[Act]:  # noqa: FBT001 - one caller
+    days = _days(late=late)
+    some = [(0, False), (-1, False), (-40, False), *([(0, True), (1, False)] if late else [])]
+    for after, from_grace in days * 2:
+        yield Act("pay", after, from_grace)
+    for span in (*_SEVERAL, *_PARTS):
+        for after, from_grace in some:
+            yield Act("pay", after, from_grace, span)
+    for span in ("one", *_SEVERAL):
+        for after in (0, -1, -40):
+            yield Act("pay", after, span=span, early=True)
     for after, from_grace in days:
-        yield from [Act("pay", after, from_grace, at_midnight=True)] * 10
-        yield from [Act("close", after, from_grace)] * 2
-    yield from _troubled(trouble, days, more=len(days) // 2)
+        yield Act("pay", after, from_grace, at_midnight=True)
+    for after, from_grace in some:
+        yield Act("close", after, from_grace)
 
 
-def _troubled(trouble: Collection[Trouble], days: Sequence[tuple[int, bool]], *, more: int) -> Iterator[Act]:
+def _troubled(trouble: Collection[Trouble]) -> Iterator[Act]:
     if "doubled" in trouble:
-        yield from (Act("repeat", pick=pick) for pick in (0, 0, 1, 1, 2, 3, 5) * more)
-        yield from [Act("repeat opening"), Act("pay twice")] * more
+        yield from (Act("repeat", pick=pick) for pick in (0, 0, 1, 2, 3, 5))
+        yield from [Act("repeat opening"), Act("pay twice"), Act("pay twice"), Act("repeat", at_midnight=True)]
     if "reversed" in trouble:
-        yield from (Act("reverse", pick=pick) for pick in (0, 0, 1, 2, 3, 5) * more * 2)
+        yield from (Act("reverse", pick=pick) for pick in (0, 0, 0, 1, 1, 2, 3, 5))
     if "charged back" in trouble:
-        later = (0, 1, 10, 30, 45, 100)
-        yield from (Act("charge back", days, pick=pick) for days in later for pick in (0, 0, 1, 2, 3, 5) * more)
+        yield from (Act("charge back", days, pick=pick) for days in (0, 1, 10, 30, 45, 100) for pick in (0, 1, 3))
     if "cancelled" in trouble:
-        yield from (Act("cancel", after, from_grace) for after, from_grace in days * 2)
-        yield from [Act("cancel", -40), Act("cancel", -70)] * 3 * more if "late" in trouble else ()
+        late = "late" in trouble
+        yield from (Act("cancel", after, from_grace) for after, from_grace in _days(late=late))
+        yield from [Act("cancel", -40), Act("cancel", -70)] if late else ()
     if "reinstated" in trouble:
-        spans: tuple[Span, ...] = ("all", "all", "one", "half", "more", "three")
-        yield from (
-            Act("reinstate", after, span=span, pick=pick) for after in (0, 1, 20, 60) for span in spans for pick in range(4)
-        )
+        spans: tuple[tuple[Span, int], ...] = (("all", 0), ("all", 2), ("all", 3), ("one", 1), ("half", 0), ("three", 1))
+        yield from (Act("reinstate", after, span=span, pick=pick) for after in (0, 1, 20, 60) for span, pick in spans)
+        yield from (Act("reinstate", days, span="one") for days in (0, 60, 60))
+        yield Act("reinstate", 20, span="more", pick=3)
     if "refused" in trouble:
-        yield from (Act("refused", wrong=wrong) for wrong in faulty.COMMANDS * 10 + faulty.RARE * 20)
+        yield from (Act("refused", wrong=wrong) for wrong in (*faulty.COMMANDS, *faulty.RARE))

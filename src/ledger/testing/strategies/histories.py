@@ -25,7 +25,7 @@ from ledger.errors import LedgerError, PlanIsCancelled
 from ledger.events import Fact, PlanOpened, RecordedEvent, ScheduleRevised
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.terms import Closed
+from ledger.terms import Closed, PartialCover
 from ledger.testing.strategies import faulty
 from ledger.testing.strategies._hypothesis import st
 from ledger.testing.strategies.acts import TROUBLE, Act, Trouble, acts
@@ -121,7 +121,7 @@ def commands(
     known = plan if isinstance(plan, Plan) else None
     if number is None:
         number = 1 if known is None else known.version
-    act = draw(_table(_troubles(trouble), closings=closings, instants=instants))
+    (act,) = draw(_acts(trouble, closings, instants, (1, 1)))
     return _command(act, scene, number, known) or _pay(Act("pay"), scene, number)
 
 
@@ -129,17 +129,21 @@ def _troubles(trouble: Collection[Trouble]) -> frozenset[Trouble]:
     return frozenset(chosen("trouble", trouble, TROUBLE)) if trouble else frozenset()
 
 
-@cache
-def _table(trouble: frozenset[Trouble], *, closings: bool, instants: bool) -> st.SearchStrategy[Act]:
-    return st.sampled_from(acts(trouble, closings=closings, instants=instants))
+def _acts(trouble: Collection[Trouble], closings: bool, instants: bool, sizes: tuple[int, int]) -> "_Acts":  # noqa: FBT001 - two callers
+    return _lists_of_acts(_troubles(trouble), closings, instants, sizes)
 
 
 @cache
-def _lists_of_acts(
-    trouble: frozenset[Trouble], shortest: int, longest: int, *, closings: bool, instants: bool
-) -> st.SearchStrategy[list[Act]]:
-    table, half = _table(trouble, closings=closings, instants=instants), max(shortest, longest // 2)
-    return st.lists(table, min_size=shortest, max_size=longest) | st.lists(table, min_size=half, max_size=longest)
+def _lists_of_acts(trouble: frozenset[Trouble], closings: bool, instants: bool, sizes: tuple[int, int]) -> "_Acts":  # noqa: FBT001 - as the cache has it
+    """Choose rows of the table: a byte each, all of them one draw. Whole numbers would be small more often than not."""
+    rows, (shortest, longest) = acts(trouble, closings=closings, instants=instants), sizes
+    chosen_by = [rows[byte * len(rows) >> 8] for byte in range(256)]
+    some = st.binary(min_size=shortest, max_size=longest)
+    more = st.binary(min_size=max(shortest, longest // 2), max_size=longest)
+    return (some | more).map(lambda drawn: [chosen_by[byte] for byte in drawn])
+
+
+_Acts = st.SearchStrategy[list[Act]]
 
 
 def _command(act: Act, scene: Scene, number: int, plan: Plan | None) -> Command | None:
@@ -205,7 +209,9 @@ def _reinstatement(act: Act, scene: Scene, number: int, plan: Plan) -> Reinstate
     on = ended.cancelled_on + timedelta(days=act.days)
     overdue = [line.amount for line in ended.lines[ended.settled :] if line.due_on < on] or [1]
     overdue[0] += ended.missing - ended.lines[ended.settled].amount if overdue != [1] else 0
-    count = {"one": 1, "half": 1, "three": 3}.get(act.span, len(overdue))
+    policy = plan.opened.terms.reinstatement
+    least = policy.minimum if isinstance(policy, PartialCover) else 1
+    count = {"one": least, "half": 1, "three": 3}.get(act.span, len(overdue))
     minor = sum(overdue[:count]) // (2 if act.span == "half" else 1) + (act.span == "more")
     released = sum(line.shares for line in ended.lines)
     revised = (None, ended.package, max(1, released), max(1, (released + ended.package) // 2))[act.pick]
@@ -275,8 +281,10 @@ class Writer:
     def add(self, act: Act, number: int) -> None:
         """Attempt the command of an act, if the plan has a place for it."""
         if act.kind in ("repeat", "repeat opening"):
-            attempts = self.attempts[:1] if act.kind == "repeat opening" else self.attempts
-            self.attempt(attempts[-1 - act.pick % len(attempts)].command)
+            commands = [attempt.command for attempt in self.attempts[: 1 if act.kind == "repeat opening" else None]]
+            if act.at_midnight:
+                commands = [one for one in commands if isinstance(getattr(one, "paid_at", None), datetime)] or commands
+            self.attempt(commands[-1 - act.pick % len(commands)])
         elif (fitting := self._fitting(act)) and (
             command := _command(fitting, self.scene, number, self.plan)
         ):
@@ -384,7 +392,7 @@ def histories(
         agreed = draw(terms(opened_on=opened_on, **domain))
         opening = OpenPlan(plan_id=plan_id, investor=investor, partner=partner, terms=agreed, opened_at=opened_on)
     writer = Writer(opening, allowed)
-    for number, act in enumerate(draw(_lists_of_acts(allowed, shortest, longest, closings=closings, instants=instants)), 1):
+    for number, act in enumerate(draw(_acts(allowed, closings, instants, (shortest, longest))), 1):
         writer.add(act, number)
     return History(tuple(writer.attempts))
 
