@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
+from examples.service.client import HttpLedger, Service
 from hypothesis import HealthCheck, Phase, settings
 
-from examples.service.client import HttpLedger, Service
 from ledger import to_dict
 from ledger.testing import LedgerMachine, checks
 from tests.conftest import STORES

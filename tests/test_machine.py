@@ -46,7 +46,7 @@ def test_a_ledger_in_memory_passes_every_check() -> None:
     """Whatever is recorded, in whatever order, every answer at every date is that of the reference model."""
     report = LedgerMachine.check(opened, settings=_settings(5_000 if LONG else 25), timeout=60)
     assert report.not_run == {"restart_forgets_nothing": ("restart",)}
-    assert report.judged["position_equals_model"] > 500  # noqa: PLR2004 - it was at work
+    assert report.judged["position_equals_model"] > 500
 
 
 def test_a_ledger_in_a_database_passes_every_check(shared_url: str, name: str) -> None:
@@ -70,7 +70,7 @@ class OnePlan:
         self.open, self.pay, self.position = self._all.open, self._all.pay, self._all.position
 
 
-def test_a_plan_passes_the_checks_that_it_can(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_passes_the_checks_that_it_can() -> None:
     """`PlanMachine` needs three calls; every check that lacks a capability is reported as not run."""
     report = PlanMachine.check(OnePlan, settings=_settings(10))
     assert report.not_run["as_known_is_a_prefix"] == ("known_at",)
@@ -102,7 +102,7 @@ def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
     rows = [f"| {wrong.mistake} | `{wrong.check}` |" for wrong in WRONG.values()]
     page = (Path(__file__).parent.parent / "docs" / "wrong-ledgers.md").read_text(encoding="utf-8")
     assert [line for line in page.splitlines() if line.startswith("| ") and "`" in line] == rows
-    assert len(rows) >= 25  # noqa: PLR2004 - as many as were promised
+    assert len(rows) >= 25
     assert {wrong.check for wrong in WRONG.values()} == set(checks.CHECKS)
 
 
@@ -114,13 +114,15 @@ def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
     [
         ("raises", "raised KeyError: 'cancelled' (in seen, wrong_ledgers.py:", 1),
         ("hangs", "no answer within 2 seconds", 1),
-        ("answers_nonsense", "answered nonsense: position.paid is '0.00' (str); expected money, such as {'minor': 1", 1),
+        (
+            "answers_nonsense",
+            "answered nonsense: position.paid is '0.00' (str); expected money, such as {'minor': 1",
+            1,
+        ),
         ("loses_a_call", "status in_grace, ", 4),
     ],
 )
-def test_a_failure_is_told_with_the_call_the_answer_and_the_shortest_history(
-    name: str, found: str, calls: int
-) -> None:
+def test_a_failure_is_told_with_the_call_the_answer_and_the_shortest_history(name: str, found: str, calls: int) -> None:
     """An adapter that raises, hangs, answers nonsense or loses a call: no traceback of ours, and a few calls only."""
     if name == "hangs" and not LONG:
         pytest.skip("it takes its time")

@@ -10,13 +10,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import attrs
 import pytest
 
-from ledger import ConcurrentChange, InvalidArgument, Ledger, PlanNotFound, StoreUnavailable
+from ledger import InvalidArgument, Ledger, PlanNotFound, StoreUnavailable
 from ledger.commands import ClosePlan, Metadata, RecordPayment
 from ledger.decide import decide
-from ledger.store import Generation, Insert, Quarantined, Statement, open_store
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.testing.store_contract import *  # noqa: F403 - these are its tests and fixtures
 from ledger.testing.store_contract import StoreUnderTest
-from ledger.testing.store_contract import _promised as _promised  # applies to the tests of this module, too
+from ledger.testing.store_contract import _promised as _promised  # noqa: PLC0414 - applies to the tests of this module, too
 from tests import stores
 
 

@@ -11,7 +11,6 @@ from ledger.testing.store_contract import CAPABILITIES
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--ledger-store")
 
 
-
 def _run(folder: Path, factory: str, module: str = "their_store") -> subprocess.CompletedProcess[str]:
     """Run the contract on a store of somebody else's, in their folder."""
     (folder / "their_store.py").write_text(factory)
@@ -32,7 +31,9 @@ def test_the_plugin_reports_by_part_of_the_contract(tmp_path: Path) -> None:
         "factory.lacks = ['restart', 'processes', 'snapshots']\n",
     )
     assert run.returncode == 1, run.stdout
-    said = {line.split()[0]: line.split()[1:3] for line in run.stdout.splitlines() if line.split(" ")[0] in CAPABILITIES}
+    said = {
+        line.split()[0]: line.split()[1:3] for line in run.stdout.splitlines() if line.split(" ")[0] in CAPABILITIES
+    }
     assert {part for part, words in said.items() if words[0] == "failed"} == {"atomicity"}
     assert {part for part, words in said.items() if words == ["not", "run"]} == {"restart", "processes", "snapshots"}
     assert said.keys() == CAPABILITIES.keys()
@@ -41,10 +42,14 @@ def test_the_plugin_reports_by_part_of_the_contract(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "factory", "sentence"),
     [
-        ("nowhere", "", "(No module named \'nowhere\')"),
+        ("nowhere", "", "(No module named 'nowhere')"),
         ("their_store", "", "has no attribute 'factory')"),
         ("their_store", "factory = 1", "expected MODULE:FACTORY, such as my_module:factory."),
-        ("their_store", "def factory(name): ...\nfactory.lacks = ['speed']", "lacks is 'speed'; expected some of events"),
+        (
+            "their_store",
+            "def factory(name): ...\nfactory.lacks = ['speed']",
+            "lacks is 'speed'; expected some of events",
+        ),
     ],
 )
 def test_a_factory_that_there_is_not_is_a_usage_error(tmp_path: Path, module: str, factory: str, sentence: str) -> None:

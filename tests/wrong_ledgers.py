@@ -427,7 +427,7 @@ class KnownAsRead(Mistaken):
     """What was known at an instant is cut off by the version of today, not of then."""
 
     def position(self, plan_id: str, *, as_of: date, known_at: datetime | None) -> Answer:
-        late = known_at is not None and len(self.ledger.history(plan_id)) > 3  # noqa: PLR2004 - a version
+        late = known_at is not None and len(self.ledger.history(plan_id)) > 3
         return super().position(plan_id, as_of=as_of, known_at=None if late else known_at)
 
 

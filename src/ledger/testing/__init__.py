@@ -7,17 +7,16 @@ Hypothesis (`pip install "installment-ledger[testing]"`), the rest the ledger on
 from importlib import import_module
 from typing import Any
 
-from ledger.testing.golden import vectors as vectors
-from ledger.testing.story import Story as Story
-from ledger.testing.story import given as given
-
-
 from ledger.testing import checks as checks
+from ledger.testing.golden import vectors as vectors
 from ledger.testing.port import CAPABILITIES as CAPABILITIES
 from ledger.testing.port import STANDARD as STANDARD
 from ledger.testing.port import Answer as Answer
 from ledger.testing.port import LedgerPort as LedgerPort
 from ledger.testing.port import Refused as Refused
+from ledger.testing.recorded import findings as findings
+from ledger.testing.story import Story as Story
+from ledger.testing.story import given as given
 from ledger.testing.witness import LedgerDiffers as LedgerDiffers
 
 _LAZY: dict[str, str] = {

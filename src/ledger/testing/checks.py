@@ -143,23 +143,23 @@ def _named(rows: Collection[tuple[date, str]]) -> str:
 # ---- of stillness
 
 
-def _refused(change: Change, question: Call) -> bool:
+def _refused(change: Change, _: Call) -> bool:
     return change.verdict.kind == "refused"
 
 
-def _repeated(change: Change, question: Call) -> bool:
+def _repeated(change: Change, _: Call) -> bool:
     return change.verdict.kind == "repeated"
 
 
-def _closed(change: Change, question: Call) -> bool:
+def _closed(change: Change, _: Call) -> bool:
     return change.call.name == "close"
 
 
-def _rebuilt(change: Change, question: Call) -> bool:
+def _rebuilt(change: Change, _: Call) -> bool:
     return change.call.name == "rebuild"
 
 
-def _restarted(change: Change, question: Call) -> bool:
+def _restarted(change: Change, _: Call) -> bool:
     return change.call.name == "restart"
 
 

@@ -19,7 +19,7 @@ from ledger.errors import InvalidArgument
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Check
-from ledger.testing.referee import Referee, day_of, instant_of
+from ledger.testing.referee import Referee, instant_of
 from ledger.testing.strategies.agreed import openings, terms
 from ledger.testing.witness import TIMEOUT, Clockwork, LedgerDiffers, Witness, question
 from ledger.values import to_dict
@@ -446,7 +446,7 @@ class LedgerMachine(PlanMachine):
     @precondition(lambda self: self.witness.has("order_of_knowledge"))
     @rule(plan=_PLANS, line=_LINES, day=_DAYS, backwards=st.booleans())
     def learns_in_another_order(self, plan: int, line: int, day: tuple[str, int], backwards: bool) -> None:
-        """Open the plan again under another id, and tell it the same facts by day, or from the last day to the first."""
+        """Open the plan again under another id, and tell it its facts by day, or from the last day to the first."""
         plan_id = self._plan(plan)
         if self.witness.diverged:
             return

@@ -34,7 +34,7 @@ Answer = Mapping[str, Any]
 """A position or a row, by field."""
 
 
-class Refused(Exception):  # noqa: N818 - named after what happened, as the ledger's errors are
+class Refused(Exception):
     """The ledger under test refuses a call; `code` is that of the ledger's errors, where it has one."""
 
     def __init__(self, code: str | None = None, reason: str = "") -> None:
@@ -170,7 +170,7 @@ _EXPECTED = {
 }
 
 
-class Nonsense(Exception):  # noqa: N818 - the answer is what it is named after
+class Nonsense(Exception):
     """An answer that has not the form of one; the sentence names the field and the form expected."""
 
 

@@ -136,7 +136,7 @@ def _placed(events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
 
 @promise("events")
 def test_a_history_comes_back_as_it_was_recorded(store: Store) -> None:
-    """The store returns what it was given, with increasing sequences above 0, and gives it back by stream and in all."""
+    """The store returns what it was given, with increasing sequences above 0, and gives it back by stream."""
     events = story()
     recorded = list(store.append(events))
     assert _placed(recorded) == events
@@ -373,7 +373,7 @@ def test_processes_share_a_ledger(ledger_store: StoreUnderTest, ledger_name: str
 
 
 def _write_or_tail(number: int, barrier: Any, target: str, name: str) -> Any:
-    if number < 2:  # noqa: PLR2004 - two write, the third reads
+    if number < 2:
         return _open_and_write(number, barrier, target, name)
     barrier.wait()
     read: list[int] = []

@@ -31,6 +31,9 @@ _HUNG = 20
 _REMEMBERED = 24
 """Answers that are compared with later ones, at most."""
 
+_METHODS = {"close", "cancel", "reinstate", "overdue", "balances", "rebuild", "restart"}
+"""Capabilities that are methods."""
+
 Asked = tuple[str, str | None, date, datetime | None]
 """A question: its name, its plan where it has one, as of when, and as known at when."""
 
@@ -95,7 +98,9 @@ class Clockwork:
             return
         begun = time.monotonic()
         handler = signal.signal(signal.SIGALRM, self._ring)
-        left, interval = signal.setitimer(signal.ITIMER_REAL, self.timeout, 1)  # again, if it rings where none can raise
+        left, interval = signal.setitimer(
+            signal.ITIMER_REAL, self.timeout, 1
+        )  # again, if it rings where none can raise
         try:
             yield
             self._slowest = max(self._slowest, time.monotonic() - begun)
@@ -183,7 +188,9 @@ class Witness:
         if same and found is not None and "codes" in self.can:
             same = found.code == expected.code
         if not same and self.has(check.name):
-            self.differ(check, change.call, str(expected), "recorded, or known already" if found is None else str(found))
+            self.differ(
+                check, change.call, str(expected), "recorded, or known already" if found is None else str(found)
+            )
         self._judged[check.name] += 1
         self.diverged = self.diverged or not same
 
@@ -211,7 +218,10 @@ class Witness:
                 self._judged[check.name] += 1
                 for expected, found in check.judge(self, asked, answer):
                     self.differ(check, asked, expected, found)
-        self._remembered[asked.name, asked.plan_id, asked.arguments["as_of"], asked.arguments["known_at"]] = asked, answer
+        self._remembered[asked.name, asked.plan_id, asked.arguments["as_of"], asked.arguments["known_at"]] = (
+            asked,
+            answer,
+        )
         return answer
 
     def fetch(self, question: Call) -> Any:
@@ -273,7 +283,9 @@ def capabilities(ledger: Any) -> frozenset[str]:
     for name in sorted(declared - port.CAPABILITIES.keys()):
         known = ", ".join(port.CAPABILITIES)
         raise InvalidArgument(argument="capabilities", given=name, expected=f"some of {known}")
-    needed = {"open", "pay", "position"} | (declared & {"close", "cancel", "reinstate", "overdue", "balances", "rebuild", "restart"})
+    needed = {"open", "pay", "position"} | (
+        declared & {"close", "cancel", "reinstate", "overdue", "balances", "rebuild", "restart"}
+    )
     if declared & {"error", "chargeback"}:
         needed.add("reverse")
     for name in sorted(needed):
