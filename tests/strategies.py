@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 from ledger.commands import Change, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.events import PlanOpened, RecordedEvent
 from ledger.testing import strategies as kit
-from ledger.testing.strategies import ZONES as ZONES
-from ledger.testing.strategies import History as History
-from ledger.testing.strategies import histories as histories
-from ledger.testing.strategies import promotions as promotions
-from ledger.testing.strategies import schedules as schedules
-from ledger.testing.strategies import terms as terms
 
 ALL_ZONES = st.sampled_from(sorted(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()))
 RECORDED_AT = datetime(2035, 1, 1, 12, tzinfo=UTC)
 """The instant of recording in these tests: later than any date in a history."""
+
+ZONES = kit.ZONES
+History = kit.History
+histories, promotions, schedules, terms = kit.histories, kit.promotions, kit.schedules, kit.terms
 
 METADATA = Metadata(recorded_at=RECORDED_AT, actor="decider")
 OPENINGS = kit.openings()
@@ -51,7 +49,9 @@ def openings(plan_id: str = "P-1") -> st.SearchStrategy[OpenPlan]:
     return histories(longest=0, plan_id=plan_id).map(lambda history: history.opening)
 
 
-def changes(opened: PlanOpened, number: int, paid: Sequence[RecordPayment | ReinstatePlan]) -> st.SearchStrategy[Change]:
+def changes(
+    opened: PlanOpened, number: int, paid: Sequence[RecordPayment | ReinstatePlan]
+) -> st.SearchStrategy[Change]:
     """One more change of a plan, after these payments: mostly payments, near due dates and deadlines."""
     known = {
         payment.reference: (payment.paid_at if isinstance(payment, RecordPayment) else payment.on, payment.amount.minor)

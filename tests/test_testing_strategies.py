@@ -3,12 +3,13 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
@@ -21,9 +22,9 @@ from ledger.commands import OpenPlan, RecordPayment, ReinstatePlan, ReversePayme
 from ledger.dates import day_in
 from ledger.decide import decide
 from ledger.events import Fact, InstallmentSettled, PaymentMade, PlanCompleted
+from ledger.terms import DoublePayment, EveryDays, FullCover
 from ledger.testing import strategies
 from ledger.testing.strategies import TROUBLE, Book, History
-from ledger.terms import DoublePayment, EveryDays, FullCover
 from tests.strategies import METADATA, RECORDED_AT, one_in
 
 STRICT = settings(database=None, max_examples=50)
@@ -78,8 +79,8 @@ def test_terms_open_on_their_day(data: st.DataObject) -> None:
         lambda: strategies.terms(installments=0),
         lambda: strategies.terms(installments=(4, 3)),
         lambda: strategies.terms(zones=[]),
-        lambda: strategies.terms(schedules=[int]),
-        lambda: strategies.histories(trouble=["bad luck"]),
+        lambda: strategies.terms(schedules=[int]),  # type: ignore[list-item]  # as the test wants it
+        lambda: strategies.histories(trouble=["bad luck"]),  # type: ignore[list-item]  # as the test wants it
         lambda: strategies.money(currencies=["ABC"]),
         lambda: strategies.books(plans=-1),
     ],
@@ -133,10 +134,12 @@ _SHOWS: dict[str, Callable[[History], bool]] = {
 def test_each_kind_of_trouble_shows(trouble: strategies.Trouble) -> None:
     """Each word brings its trouble, and no word another's."""
     needs: list[strategies.Trouble] = ["late", trouble] if trouble == "reinstated" else [trouble]
-    quiet = settings(database=None, max_examples=2_000, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    quiet = settings(
+        database=None, max_examples=2_000, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+    )
     find(strategies.histories(trouble=needs), _SHOWS[trouble], settings=quiet)
     if trouble in ("reversed", "charged back", "cancelled", "reinstated", "refused"):
-        others = [word for word in TROUBLE if word not in (trouble,)]
+        others = [word for word in TROUBLE if word != trouble]
 
         @settings(max_examples=25, database=None)
         @given(strategies.histories(trouble=others))
@@ -176,6 +179,20 @@ def test_commands_and_facts_of_a_plan(data: st.DataObject) -> None:
     if isinstance(fact, PaymentMade):
         assert fact.amount.currency == plan.opened.terms.price.currency
         assert fact.effective_on >= plan.opened.effective_on
+
+
+@pytest.mark.parametrize("kind", get_args(Fact))
+def test_facts_of_one_kind(kind: type[Fact]) -> None:
+    """Every kind of fact can be asked for, of a plan and of none."""
+
+    @settings(max_examples=10, database=None)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        plan = data.draw(strategies.histories(longest=3)).plan
+        assert isinstance(data.draw(strategies.facts(plan, kinds=[kind])), kind)
+        assert isinstance(data.draw(strategies.facts(kinds=[kind], longest=3)), kind)
+
+    check()
 
 
 # ---- shrinking
@@ -232,6 +249,21 @@ def test_a_book_shrinks_to_one_plan() -> None:
         "RecordPayment",
         "ReversePayment",
     ]
+
+
+def test_a_failing_example_prints_a_line_for_each_attempt() -> None:
+    """What Hypothesis prints of a history are its commands and what came of them."""
+
+    @settings(database=None, max_examples=300, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(history=strategies.histories())
+    def never_refused(history: History) -> None:
+        assert not history.refused
+
+    with pytest.raises(AssertionError) as caught:
+        never_refused()
+    notes = "\n".join(caught.value.__notes__)
+    assert "RecordedEvent" not in notes
+    assert len(re.findall("recorded at 2023-[0-9-]+ [0-9:]+: (PlanOpened|refused: )", notes)) == 2
 
 
 # ---- health
@@ -362,6 +394,25 @@ def test_hypothesis_loads_nothing_of_the_ledger(program: str) -> None:
     """`import hypothesis` runs the entry point and loads no module of the ledger; either order of imports resolves."""
     quiet = "import warnings; warnings.simplefilter('ignore')\n"
     subprocess.run([sys.executable, "-c", quiet + program], check=True)
+
+
+_WITHOUT = """
+import sys
+sys.modules["hypothesis"] = None
+from ledger.testing import given, vectors
+assert next(vectors())
+try:
+    from ledger.testing import strategies
+except ImportError as error:
+    assert str(error) == "Hypothesis is not installed; install installment-ledger[testing]", error
+else:
+    raise SystemExit("imported")
+"""
+
+
+def test_without_hypothesis_the_error_names_the_extra() -> None:
+    """Stories and vectors work without it; strategies say what is missing."""
+    subprocess.run([sys.executable, "-c", _WITHOUT], check=True)
 
 
 def test_another_package_of_this_name_is_left_alone(tmp_path: Any) -> None:

@@ -94,10 +94,9 @@ def cases() -> Iterator[Case]:
 
 def grace() -> Iterator[Case]:
     """Each day from D on, and the days around the end of grace, for four lengths of it: unpaid, and paid that day."""
-    for days, day in [
-        *((19, day) for day in range(-1, 22)),
-        *((days, day) for days in (0, 1, 45) for day in sorted({0, 1, days - 1, days, days + 1, days + 2})),
-    ]:
+    each = [(19, day) for day in range(-1, 22)]
+    each += [(long, day) for long in (0, 1, 45) for day in sorted({0, 1, long - 1, long, long + 1, long + 2})]
+    for days, day in each:
         terms = attrs.evolve(TEN, grace_days=days)
         on = DUE + day * DAY
         unpaid = told(terms).until(on)
@@ -106,7 +105,12 @@ def grace() -> Iterator[Case]:
         yield Case(f"{name}-unpaid", "6", f"Nothing is paid: {words}.", unpaid)
         paid = unpaid.pays("100.00")
         over = day > days
-        yield Case(f"{name}-paid", "6", f"A payment {'is refused' if over else 'counts'}: {words}.", refused(paid) if over else paid)
+        yield Case(
+            f"{name}-paid",
+            "6",
+            f"A payment {'is refused' if over else 'counts'}: {words}.",
+            refused(paid) if over else paid,
+        )
 
 
 def zones() -> Iterator[Case]:
@@ -161,7 +165,9 @@ def schedules() -> Iterator[Case]:
         ("999.99", 10, 1),
         ("999.99", 10, 10),
     ):
-        terms = attrs.evolve(TEN, price=Money.of(price, "USD"), installments=count, rounding_unit=unit, release=Portion("1/3"))
+        terms = attrs.evolve(
+            TEN, price=Money.of(price, "USD"), installments=count, rounding_unit=unit, release=Portion("1/3")
+        )
         title = f"{price} USD in {count}, rounded up to {unit} cents; the last is the rest."
         yield Case(f"amounts-{price}-in-{count}-unit-{unit}", "3", title, told(terms))
     explicit = ExplicitSchedule(((date(2023, 5, 10), 30_000), (date(2023, 5, 11), 10_000), (date(2024, 2, 29), 60_000)))
@@ -179,7 +185,12 @@ def impossible() -> Iterator[Case]:
         ("nothing-left", "3", "Rounding up leaves nothing for the last one.", {"rounding_unit": 12_500}),
         ("due-before-opening", "3", "Due before the opening.", {"first_due_on": OPENED - DAY}),
         ("line-missing", "3", "Two lines for ten installments.", {"schedule": lines, "first_due_on": None}),
-        ("other-price", "3", "Lines of another price.", {"schedule": lines, "first_due_on": None, "installments": 2, "price": Money.of("1000.01", "USD")}),
+        (
+            "other-price",
+            "3",
+            "Lines of another price.",
+            {"schedule": lines, "first_due_on": None, "installments": 2, "price": Money.of("1000.01", "USD")},
+        ),
         ("release-count", "4", "Nine releases for ten installments.", {"release": ExplicitRelease((1,) * 9)}),
         ("release-too-much", "4", "A negative completion tranche.", {"release": PerUnit("35")}),
         ("release-one-too-much", "4", "One share too much.", {"release": ExplicitRelease((3_400,) * 9 + (3_401,))}),
@@ -187,7 +198,9 @@ def impossible() -> Iterator[Case]:
     for name, section, title, terms in changed:
         yield Case(f"impossible-{name}", section, f"Refused: {title}", refused(told(attrs.evolve(TEN, **terms))))
     none = attrs.evolve(TEN, release=ExplicitRelease((3_400,) * 10))
-    yield Case("release-all", "4", "Everything is released before completion: the tranche is 0.", told(none).pays("1000.00"))
+    yield Case(
+        "release-all", "4", "Everything is released before completion: the tranche is 0.", told(none).pays("1000.00")
+    )
 
 
 def releases() -> Iterator[Case]:
@@ -217,8 +230,7 @@ def terms_amount(terms: PlanTerms) -> int:
 
 def bonuses() -> Iterator[Case]:
     """The on-time bonus under both standards, and a campaign, on plans paid in time, within grace, and once late."""
-    Standard = Literal["within_grace", "by_due_date"]
-    standards: tuple[Standard, ...] = ("within_grace", "by_due_date")
+    standards: tuple[Literal["within_grace", "by_due_date"], ...] = ("within_grace", "by_due_date")
     for standard, (word, days) in product(standards, {"in-time": 0, "a-day-late": 1, "last-day": 19}.items()):
         promos = (OnTimeBonus("on_time", rate_bp=500, standard=standard),)
         story = told(attrs.evolve(FOUR, promos=promos)).pays("100.00", on=DUE + days * DAY).then(settled=1)
@@ -226,8 +238,8 @@ def bonuses() -> Iterator[Case]:
         name = f"on-time-{standard.replace('_', '-')}-{word}"
         yield Case(name, "7", f"{standard}, the first installment paid {word}.", paid, (DUE + DAY, DUE + 2 * DAY))
     for rate in (1, 999, 1_000, 5_000):
-        promos = (PackageBonus("spring", rate_bp=rate),)
-        story = told(attrs.evolve(FOUR, promos=promos)).pays("100.00", on=DUE)
+        campaign = (PackageBonus("spring", rate_bp=rate),)
+        story = told(attrs.evolve(FOUR, promos=campaign)).pays("100.00", on=DUE)
         title = f"A campaign of {rate} basis points, promised and credited on completion."
         yield Case(f"campaign-{rate}-bp", "7", title, story.pays("300.00", on="2023-06-10"), (DUE,))
     tiny = attrs.evolve(FOUR, shares=9_999, release=Portion("1/3"), promos=(PackageBonus("tiny", rate_bp=1),))
@@ -254,7 +266,9 @@ def earned() -> Iterator[Case]:
         paid = told(double).pays(amount, on=DUE + days * DAY)
         done = paid if span == "all" else paid.pays(str(Decimal("400.00") - Decimal(amount)), on="2023-06-10")
         name = f"double-{base}-{credit.replace('_', '-')}-{span}-{late}"
-        yield Case(name, "7", f"A double payment of {span}, {late}: base {base}, credited {credit}.", done, (DUE + DAY,))
+        yield Case(
+            name, "7", f"A double payment of {span}, {late}: base {base}, credited {credit}.", done, (DUE + DAY,)
+        )
     for base, credit, span in product(BASES, CREDITS, ("one", "two", "three", "all")):
         early = attrs.evolve(FOUR, promos=(EarlyRepayment("early", rate_bp=100, base=base, credit=credit),))
         paid = told(early).pays(spans[span], on=DUE, kind="early_repayment")
@@ -318,9 +332,17 @@ def payments() -> Iterator[Case]:
     same = told().pays("60.00", on=DUE + DAY).pays("40.00").pays("100.00")
     yield Case("payments-of-one-day", "5", "Payments of one day settle in the order in which they were recorded.", same)
     partly = told().pays("40.00", on=DUE).until("2023-06-11")
-    yield Case("amount-due-of-two", "6", "A part payment does not stop the clock.", partly, (DUE + 19 * DAY, DUE + 20 * DAY))
+    yield Case(
+        "amount-due-of-two", "6", "A part payment does not stop the clock.", partly, (DUE + 19 * DAY, DUE + 20 * DAY)
+    )
     two = told(attrs.evolve(TEN, grace_days=45)).pays("40.00", on=DUE).until("2023-06-11")
-    yield Case("two-open", "6", "Two open installments are one row; its days are those of the older.", two, (date(2023, 6, 10),))
+    yield Case(
+        "two-open",
+        "6",
+        "Two open installments are one row; its days are those of the older.",
+        two,
+        (date(2023, 6, 10),),
+    )
 
 
 def refusals() -> Iterator[Case]:
@@ -331,28 +353,73 @@ def refusals() -> Iterator[Case]:
     part_to = told(attrs.evolve(FOUR, reinstatement=PartialCover(2))).until("2023-08-20")
     for name, section, title, story in (
         ("overpayment", "5", "More than the price.", told().pays("1000.01")),
-        ("overpayment-later", "5", "More than the price with a later payment.", told().pays("950.00", on=DUE).pays("50.01", on=OPENED)),
+        (
+            "overpayment-later",
+            "5",
+            "More than the price with a later payment.",
+            told().pays("950.00", on=DUE).pays("50.01", on=OPENED),
+        ),
         ("before-opening", "5", "Before the opening.", told().pays("1.00", on=OPENED - DAY)),
         ("on-cancelled", "5", "On a cancelled plan.", told().pays("100.00", on="2023-06-30")),
         ("on-completed", "5", "On a completed plan.", done.pays("0.01", on="2023-06-10")),
         ("other-amount", "5", "A reference with another amount.", begun.pays("99.00", on=DUE, reference="bank-1")),
         ("other-day", "5", "A reference with another day.", begun.pays("100.00", on=DUE + DAY, reference="bank-1")),
-        ("other-kind", "5", "A reference with another kind.", begun.pays("100.00", on=DUE, reference="bank-1", kind="early_repayment")),
+        (
+            "other-kind",
+            "5",
+            "A reference with another kind.",
+            begun.pays("100.00", on=DUE, reference="bank-1", kind="early_repayment"),
+        ),
         ("reversal-unknown", "10", "The reversal of a payment that is not there.", begun.reverses("bank-7")),
-        ("reversed-twice", "10", "A payment is reversed once, in either way.", begun.reverses().reverses("bank-1", cause="chargeback")),
-        ("chargeback-before", "10", "A chargeback before its payment.", begun.reverses(cause="chargeback", on=DUE - DAY)),
+        (
+            "reversed-twice",
+            "10",
+            "A payment is reversed once, in either way.",
+            begun.reverses().reverses("bank-1", cause="chargeback"),
+        ),
+        (
+            "chargeback-before",
+            "10",
+            "A chargeback before its payment.",
+            begun.reverses(cause="chargeback", on=DUE - DAY),
+        ),
         ("request-cancelled", "6", "A request on a cancelled plan.", told().until("2023-06-30").cancels()),
         ("request-completed", "6", "A request on a completed plan.", done.cancels(on="2023-06-10")),
         ("request-before-opening", "6", "A request before the opening.", told().cancels(on=OPENED - DAY)),
-        ("reinstate-closed", "9", "Terms that allow no reinstatement.", told().until("2023-06-30").reinstates("100.00")),
-        ("reinstate-active", "9", "A plan that is not cancelled.", told(attrs.evolve(FOUR, reinstatement=FullCover())).reinstates("100.00")),
+        (
+            "reinstate-closed",
+            "9",
+            "Terms that allow no reinstatement.",
+            told().until("2023-06-30").reinstates("100.00"),
+        ),
+        (
+            "reinstate-active",
+            "9",
+            "A plan that is not cancelled.",
+            told(attrs.evolve(FOUR, reinstatement=FullCover())).reinstates("100.00"),
+        ),
         ("reinstate-too-little", "9", "Less than all that is overdue.", open_to.reinstates("199.99")),
         ("reinstate-own-decision", "9", "Approved by its actor.", open_to.reinstates("200.00", approved_by="clerk")),
         ("reinstate-larger", "9", "A larger package.", open_to.reinstates("200.00", revised_shares=13_601)),
-        ("reinstate-below-released", "9", "A package smaller than its releases.", open_to.reinstates("200.00", revised_shares=9_199)),
+        (
+            "reinstate-below-released",
+            "9",
+            "A package smaller than its releases.",
+            open_to.reinstates("200.00", revised_shares=9_199),
+        ),
         ("reinstate-overpays", "9", "More than the price.", open_to.reinstates("400.01")),
-        ("reinstate-partial-too-little", "9", "Fewer installments than the minimum.", part_to.reinstates("199.99", revised_shares=9_200)),
-        ("reinstate-partial-unrevised", "9", "Not everything covered, and no revised package.", part_to.reinstates("200.00")),
+        (
+            "reinstate-partial-too-little",
+            "9",
+            "Fewer installments than the minimum.",
+            part_to.reinstates("199.99", revised_shares=9_200),
+        ),
+        (
+            "reinstate-partial-unrevised",
+            "9",
+            "Not everything covered, and no revised package.",
+            part_to.reinstates("200.00"),
+        ),
     ):
         yield Case(f"refused-{name}", section, f"Refused: {title}", refused(story))
 
@@ -375,7 +442,9 @@ def back_dated() -> Iterator[Case]:
     title = "An earlier payment changes which installments the later one settled, and its award."
     yield Case("back-dated-award", "10", title, moved)
     early = (EarlyRepayment("early", rate_bp=100, base="released", credit="on_completion"),)
-    fewer = told(attrs.evolve(FOUR, promos=early)).pays("300.00", on=DUE, kind="early_repayment").pays("100.00", on=OPENED)
+    fewer = (
+        told(attrs.evolve(FOUR, promos=early)).pays("300.00", on=DUE, kind="early_repayment").pays("100.00", on=OPENED)
+    )
     yield Case("back-dated-early", "10", "An earlier payment moves the count of an early repayment.", fewer)
 
 
@@ -424,7 +493,9 @@ def chargebacks() -> Iterator[Case]:
         asked = (date(2023, 7, 1), date(2023, 7, 24), date(2023, 7, 25))
         yield Case(name, "10", f"An award, base {base}, credited {credit}, falls with its payment only.", back, asked)
     on_time = (OnTimeBonus("on_time", rate_bp=500, standard="by_due_date"),)
-    story = told(attrs.evolve(FOUR, promos=on_time)).pays("200.00", on=DUE).reverses(cause="chargeback", on="2023-05-20")
+    story = (
+        told(attrs.evolve(FOUR, promos=on_time)).pays("200.00", on=DUE).reverses(cause="chargeback", on="2023-05-20")
+    )
     again = story.pays("400.00", on="2023-05-25")
     yield Case("charged-back-on-time", "7", "Settled for the last time after its due date.", again)
 
@@ -440,7 +511,12 @@ def requests() -> Iterator[Case]:
     deadline = told().until("2023-05-29").cancels()
     yield Case("request-last-day", "6", "A request on the last day of grace.", deadline, (date(2023, 5, 30),))
     late = told().pays("100.00", on=DUE).until("2023-07-15").cancels(on="2023-06-29")
-    yield Case("request-late", "6", "A request dated before the cancellation takes its place.", refused(late) if late.steps[-1].error else late)
+    yield Case(
+        "request-late",
+        "6",
+        "A request dated before the cancellation takes its place.",
+        refused(late) if late.steps[-1].error else late,
+    )
 
 
 # ---- section 9
@@ -455,12 +531,22 @@ def reinstatements() -> Iterator[Case]:
         overdue = sum(line.due_on < cancelled.day for line in cancelled.steps[0].events[0].event.lines)  # type: ignore[union-attr]  # the opening
         back = cancelled.reinstates(f"{overdue}00.00")
         title = f"Reinstated on {day} with all {overdue} overdue: re-dated {word}."
-        yield Case(f"reinstated-{word}-{day}", "9", title, back, (cancelled.day - DAY, cancelled.day + 31 * DAY, cancelled.day + 50 * DAY))
+        yield Case(
+            f"reinstated-{word}-{day}",
+            "9",
+            title,
+            back,
+            (cancelled.day - DAY, cancelled.day + 31 * DAY, cancelled.day + 50 * DAY),
+        )
     lines = ExplicitSchedule(((DUE, 10_000), (DUE + 3 * DAY, 10_000), (DUE + 100 * DAY, 20_000)))
     explicit = attrs.evolve(FOUR, schedule=lines, installments=3, first_due_on=None, reinstatement=FullCover())
     back = told(explicit).until("2023-06-30").reinstates("200.00")
     yield Case("reinstated-explicit", "9", "Explicit lines keep their distances.", back, (date(2023, 7, 31),))
-    twice = told(attrs.evolve(explicit, reinstatement=PartialCover(1))).until("2023-06-30").reinstates("100.00", revised_shares=10_000)
+    twice = (
+        told(attrs.evolve(explicit, reinstatement=PartialCover(1)))
+        .until("2023-06-30")
+        .reinstates("100.00", revised_shares=10_000)
+    )
     twice = twice.until("2023-09-30").reinstates("300.00")
     yield Case("reinstated-twice-explicit", "9", "However often they are re-dated.", twice, (date(2023, 8, 20),))
     for minimum, covered, revised in product((1, 2, 9), (1, 2, 3), (9_200, 12_000, 13_600)):
@@ -477,17 +563,42 @@ def reinstatements() -> Iterator[Case]:
     error = full.reinstates("200.00").until("2023-07-01").reverses("bank-1")
     yield Case("reinstatement-reversed", "9", "Reversed for error with its payment, the reinstatement falls.", error)
     back = full.reinstates("200.00").until("2023-07-01").reverses("bank-1", cause="chargeback", on="2023-07-01")
-    yield Case("reinstatement-charged-back", "9", "Charged back, it stands and installments reopen.", back, (date(2023, 7, 2), date(2023, 7, 20)))
+    yield Case(
+        "reinstatement-charged-back",
+        "9",
+        "Charged back, it stands and installments reopen.",
+        back,
+        (date(2023, 7, 2), date(2023, 7, 20)),
+    )
     after_all = full.reinstates("200.00").pays("100.00", on=DUE, reference="late", recorded="2023-06-25")
     title = "Not cancelled after all: the money is an ordinary payment."
     yield Case("reinstatement-needless", "9", title, after_all, (date(2023, 5, 30), date(2023, 6, 20)))
-    promos = (DoublePayment("double", rate_bp=50, base="package", credit="at_once"), OnTimeBonus("on_time", rate_bp=500))
+    promos = (
+        DoublePayment("double", rate_bp=50, base="package", credit="at_once"),
+        OnTimeBonus("on_time", rate_bp=500),
+    )
     lost = told(attrs.evolve(FOUR, reinstatement=FullCover(), promos=promos)).until("2023-06-20").reinstates("300.00")
     lost = lost.pays("100.00", on="2023-07-01")
-    yield Case("reinstated-without-bonuses", "9", "Bonuses on completion are lost, and the reinstating payment earns none.", lost)
-    waits = told(attrs.evolve(FOUR, reinstatement=FullCover())).pays("100.00", on=DUE).until("2023-05-20").cancels(on="2023-05-09")
+    yield Case(
+        "reinstated-without-bonuses",
+        "9",
+        "Bonuses on completion are lost, and the reinstating payment earns none.",
+        lost,
+    )
+    waits = (
+        told(attrs.evolve(FOUR, reinstatement=FullCover()))
+        .pays("100.00", on=DUE)
+        .until("2023-05-20")
+        .cancels(on="2023-05-09")
+    )
     revived = waits.until("2023-06-20").reinstates("200.00")
-    yield Case("reinstated-with-unapplied", "9", "Unapplied money applies after the reinstating payment.", revived, (date(2023, 5, 20),))
+    yield Case(
+        "reinstated-with-unapplied",
+        "9",
+        "Unapplied money applies after the reinstating payment.",
+        revived,
+        (date(2023, 5, 20),),
+    )
 
 
 # ---- section 8
@@ -513,5 +624,3 @@ def completions() -> Iterator[Case]:
             if number in (1, count - 1, count):
                 title = f"{number} of {count} installments of the package of {price} USD paid when due."
                 yield Case(f"worked-{name}-paid-{number}", "8", title, story)
-
-

@@ -119,7 +119,7 @@ def written() -> str:
     made = []
     for case in cases():
         parts = vector(case)
-        lines = [f'    {json.dumps(name)}: {_listed(value)}' for name, value in parts.items()]
+        lines = [f"    {json.dumps(name)}: {_listed(value)}" for name, value in parts.items()]
         made.append("   {\n" + ",\n".join(lines) + "\n   }")
     head = f'{{\n "format": {json.dumps(FORMAT)},\n "rules": "docs/rules.md",\n "cases": [\n'
     return head + ",\n".join(made) + "\n ]\n}\n"
@@ -211,14 +211,17 @@ code of their error, and answers: position, row of the overdue list and outcomes
 """
 
 
+_HEAD = """| case | facts | as of | status | paid | credited, promised, forfeited | bonus |
+|---|---|---|---|---|---|---|"""
+
+
 def page() -> str:
     """Return the page: each case with its facts and the answers that matter, by section of the rules."""
     data = json.loads(FILE.read_text(encoding="utf-8"))
     parts = [_INTRODUCTION.format(count=len(data["cases"]))]
     for section in sorted({case["section"] for case in data["cases"]}, key=int):
         rows = [row for case in data["cases"] if case["section"] == section for row in _rows(case)]
-        head = "| case | facts | as of | status | paid | credited, promised, forfeited | bonus |\n|---|---|---|---|---|---|---|"
-        parts.append(f"## Section {section}\n\n{head}\n" + "\n".join(rows) + "\n")
+        parts.append(f"## Section {section}\n\n{_HEAD}\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 

@@ -40,7 +40,7 @@ def faults(data: Any) -> Iterator[str]:
             continue
         if name in seen:
             yield f"{at}: its name is taken"
-        seen.add(name)
+        seen.add(str(name))
         try:
             yield from (f"{at}: {fault}" for fault in case_faults(case))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -49,38 +49,42 @@ def faults(data: Any) -> Iterator[str]:
 
 def case_faults(case: dict[str, Any]) -> Iterator[str]:
     """Yield the faults of one case."""
-    terms, lines = case["terms"], case["schedule"]
-    opened = date.fromisoformat(case["opened_on"])
     if not case["answers"] and not case["refused"]:
         yield "nothing is asked and nothing refused"
-    if lines:
-        dues = [date.fromisoformat(line["due_on"]) for line in lines]
-        if sum(line["amount"] for line in lines) != terms["price"]["minor"]:
-            yield "the schedule does not add up to the price"
-        if any(line["amount"] <= 0 or line["shares"] < 0 for line in lines):
-            yield "an installment has no amount, or negative shares"
-        if sum(line["shares"] for line in lines) > terms["shares"]:
-            yield "the installments release more shares than the package has"
-        if [line["number"] for line in lines] != list(range(1, terms["installments"] + 1)):
-            yield "the installments are not numbered from 1"
-        if dues != sorted(set(dues)) or dues[0] < opened:
-            yield "the due dates do not increase from the opening on"
+    if case["schedule"]:
+        yield from schedule_faults(case["schedule"], case["terms"], date.fromisoformat(case["opened_on"]))
     instants = [datetime.fromisoformat(fact["recorded_at"]) for fact in case["facts"]]
     if instants != sorted(instants) or any(at.tzinfo is None for at in instants):
         yield "the instants of recording decrease, or have no offset"
-    if any(date.fromisoformat(fact["effective_on"]) < opened for fact in case["facts"]):
+    if any(fact["effective_on"] < case["opened_on"] for fact in case["facts"]):
         yield "a fact is effective before the opening"
     for answer in case["answers"]:
         at = f"as of {answer.get('as_of')}, known at {answer.get('known_at')}"
         if sorted(answer) != sorted(ANSWER):
             yield f"{at}: not the fields {', '.join(ANSWER)}"
-        else:
-            yield from (f"{at}: {fault}" for fault in answer_faults(answer, terms))
+            continue
+        for check in (balance_faults, outcome_faults, overdue_faults):
+            yield from (f"{at}: {fault}" for fault in check(answer, case["terms"]))
 
 
-def answer_faults(answer: dict[str, Any], terms: dict[str, Any]) -> Iterator[str]:
-    """Yield the faults of one answer: what RULES.md section 8 says of every date, and the sum of the outcomes."""
-    position, overdue, as_of = answer["position"], answer["overdue"], date.fromisoformat(answer["as_of"])
+def schedule_faults(lines: list[dict[str, Any]], terms: dict[str, Any], opened_on: date) -> Iterator[str]:
+    """Yield the faults of a schedule."""
+    dues = [date.fromisoformat(line["due_on"]) for line in lines]
+    if sum(line["amount"] for line in lines) != terms["price"]["minor"]:
+        yield "the schedule does not add up to the price"
+    if any(line["amount"] <= 0 or line["shares"] < 0 for line in lines):
+        yield "an installment has no amount, or negative shares"
+    if sum(line["shares"] for line in lines) > terms["shares"]:
+        yield "the installments release more shares than the package has"
+    if [line["number"] for line in lines] != list(range(1, terms["installments"] + 1)):
+        yield "the installments are not numbered from 1"
+    if dues != sorted(set(dues)) or dues[0] < opened_on:
+        yield "the due dates do not increase from the opening on"
+
+
+def balance_faults(answer: dict[str, Any], terms: dict[str, Any]) -> Iterator[str]:
+    """Yield where an answer breaks the sums that hold at every date: RULES.md section 8."""
+    position = answer["position"]
     shares = [position[f"shares_{word}"] for word in ("credited", "promised", "forfeited")]
     if sum(shares) != terms["shares"] or min(shares) < 0:
         yield "credited, promised and forfeited do not add up to the package"
@@ -88,10 +92,15 @@ def answer_faults(answer: dict[str, Any], terms: dict[str, Any]) -> Iterator[str
         yield "paid and outstanding do not add up to the price"
     if position["status"] not in STATUSES:
         yield f"the status is {position['status']!r}"
+
+
+def outcome_faults(answer: dict[str, Any], _terms: dict[str, Any]) -> Iterator[str]:
+    """Yield where the outcomes of an answer do not add up to its position."""
+    position: dict[str, Any] = answer["position"]
     of: dict[str, list[dict[str, Any]]] = {}
     for outcome in answer["outcomes"]:
         of.setdefault(outcome["type"].partition(".")[0], []).append(outcome)
-        if date.fromisoformat(outcome["effective_on"]) > as_of:
+        if outcome["effective_on"] > answer["as_of"]:
             yield "an outcome is effective later"
     credited = [*of.get("installment_settled", ()), *of.get("plan_completed", ())]
     if sum(outcome["shares"] for outcome in credited) != position["shares_credited"]:
@@ -100,14 +109,20 @@ def answer_faults(answer: dict[str, Any], terms: dict[str, Any]) -> Iterator[str
         yield "the promotions do not add up to the bonus credited"
     if len(of.get("installment_settled", ())) != position["settled"]:
         yield "the settled installments are not those of the outcomes"
+
+
+def overdue_faults(answer: dict[str, Any], terms: dict[str, Any]) -> Iterator[str]:
+    """Yield the faults of the row of the overdue list: RULES.md section 6."""
+    position, overdue = answer["position"], answer["overdue"]
     if (overdue is None) != (position["status"] != "in_grace"):
         yield "a row of the overdue list is that of a plan in grace"
-    if overdue is not None:
-        left = date.fromisoformat(overdue["grace_ends_on"]) - as_of
-        if overdue["days_left"] != left.days or overdue["days_past_due"] + overdue["days_left"] != terms["grace_days"]:
-            yield "days past due and days left are not those of the grace"
-        if overdue["shares_at_stake"] != position["shares_promised"] + position["bonus_promised"]:
-            yield "the shares at stake are not those promised"
+    if overdue is None:
+        return
+    left = date.fromisoformat(overdue["grace_ends_on"]) - date.fromisoformat(answer["as_of"])
+    if overdue["days_left"] != left.days or overdue["days_past_due"] + overdue["days_left"] != terms["grace_days"]:
+        yield "days past due and days left are not those of the grace"
+    if overdue["shares_at_stake"] != position["shares_promised"] + position["bonus_promised"]:
+        yield "the shares at stake are not those promised"
 
 
 # ---------------------------------------------------------------- the answers of a candidate
@@ -123,7 +138,7 @@ def differences(data: dict[str, Any], candidate: Any) -> Iterator[str]:
         if not isinstance(given, list) or len(given) != len(case["answers"]):
             yield f"case {case['name']}: expected a list of {len(case['answers'])} answers"
             continue
-        for expected, found in zip(case["answers"], given):
+        for expected, found in zip(case["answers"], given, strict=True):
             at = f"case {case['name']} (section {case['section']}), as of {expected['as_of']}"
             at += f", known at {expected['known_at']}" if expected["known_at"] else ""
             yield from (f"{at}: {difference}" for difference in answer_differences(expected, found))
@@ -138,7 +153,9 @@ def answer_differences(expected: dict[str, Any], found: Any) -> Iterator[str]:
         if part in found:
             yield from part_differences(part, expected[part], found[part])
     if "outcomes" in found:
-        before, after = ([json.dumps(one, sort_keys=True) for one in many] for many in (expected["outcomes"], found["outcomes"]))
+        before, after = (
+            [json.dumps(one, sort_keys=True) for one in many] for many in (expected["outcomes"], found["outcomes"])
+        )
         yield from (f"outcomes: {one} is missing" for one in before if one not in after)
         yield from (f"outcomes: {one} is too many" for one in after if one not in before)
 

@@ -135,7 +135,9 @@ class Story:
         reference, at = reference or paid[-1], civil_date("on", self._at("on", on))
         day = at if cause == "chargeback" else None
         command = ReversePayment(plan_id=self._plan_id, reference=reference, cause=cause, on=day)
-        return self._act(command, self._day if day is None else at, recorded, _call("reverses", reference, cause=cause, on=on))
+        return self._act(
+            command, self._day if day is None else at, recorded, _call("reverses", reference, cause=cause, on=on)
+        )
 
     def cancels(
         self,
@@ -224,9 +226,13 @@ class Story:
         if found is None or self._waited_since is not None:
             problem = f"{last.word} of {last.day} was not refused; expected {error.__name__}"
         elif not isinstance(found, error):
-            problem = f"{last.word} of {last.day} was refused with {type(found).__name__}, not {error.__name__}: {found}"
+            problem = (
+                f"{last.word} of {last.day} was refused with {type(found).__name__}, not {error.__name__}: {found}"
+            )
         else:
-            wrong = {name: getattr(found, name, None) for name, value in facts.items() if getattr(found, name, None) != value}
+            wrong = {
+                name: getattr(found, name, None) for name, value in facts.items() if getattr(found, name, None) != value
+            }
             problem = ", ".join(f"{name} is {value!r}, expected {facts[name]!r}" for name, value in wrong.items())
         if problem:
             raise AssertionError(told(self._asked(), code, problem={None: problem}))
@@ -312,9 +318,7 @@ class Story:
         if day < self._day:
             raise InvalidArgument(argument="day", given=day, expected=f"{self._day}, where the story stands, or later")
         since = self._day if self._waited_since is None else self._waited_since
-        return attrs.evolve(
-            self, day=day, waited_since=since, code=(*self._code, code), as_of=None, known_at=None
-        )
+        return attrs.evolve(self, day=day, waited_since=since, code=(*self._code, code), as_of=None, known_at=None)
 
     def _refuse_pending(self) -> None:
         """Raise `AssertionError` if the last act was refused and nobody expected it."""
@@ -364,7 +368,7 @@ def _call(name: str, *values: Any, **named: Any) -> str:
     """Return the code of a call, without what is so by default."""
     reasons = ("asked by the investor", "the investor came back")
     left_out = {key for key, value in named.items() if value is None or _DEFAULTS.get(key) == value or value in reasons}
-    if name == "then" or name == "then_refused":
+    if name in ("then", "then_refused"):
         left_out = set()
     stated = [f"{key}={_written(value)}" for key, value in named.items() if key not in left_out]
     return f"{name}({', '.join([*map(_written, values), *stated])})"

@@ -123,7 +123,9 @@ def told(asked: Asked, code: Sequence[str], *, problem: Problem) -> str:
     """Return the failure: the problem, the story by date with the differing line marked, and the code."""
     known = f", as known by {asked.known_at}" if asked.known_at else ""
     head = f"plan {asked.plan_id} on {asked.as_of}{known}: {'; '.join(problem.values())}"
-    return f"{head}\n\n{_table(asked, problem)}\n\nThe code that repeats it:\n\n{_indented(repeated(asked.terms, code))}"
+    return (
+        f"{head}\n\n{_table(asked, problem)}\n\nThe code that repeats it:\n\n{_indented(repeated(asked.terms, code))}"
+    )
 
 
 def _indented(text: str) -> str:
@@ -216,7 +218,8 @@ def repeated(terms: PlanTerms, code: Sequence[str]) -> str:
     return "\n".join([*dates, imports, source])
 
 
-_IMPORTED = ("Money", *(kind.__name__ for kind in (PlanTerms, *(one for of in agreed.KINDS.values() for one in of.values()))))
+_KINDS: Sequence[type[Any]] = (Money, PlanTerms, *(kind for kinds in agreed.KINDS.values() for kind in kinds.values()))
+_IMPORTED = tuple(kind.__name__ for kind in _KINDS)
 
 
 def _errors(kind: type[LedgerError]) -> list[type[LedgerError]]:
@@ -234,5 +237,6 @@ def written(value: Any) -> str:
     if attrs.has(type(value)):
         fields = [field for field in attrs.fields(type(value)) if field.init]
         stated = [field for field in fields if getattr(value, field.name) != field.default]
-        return f"{type(value).__name__}({', '.join(f'{field.name}={written(getattr(value, field.name))}' for field in stated)})"
+        arguments = ", ".join(f"{field.name}={written(getattr(value, field.name))}" for field in stated)
+        return f"{type(value).__name__}({arguments})"
     return repr(value)

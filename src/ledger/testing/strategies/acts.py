@@ -4,7 +4,7 @@ A row says what is done, on which day counted from a due date, and for how much.
 each of the three would be three, and a failing example shrinks towards the first row: one installment, on its due date.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
@@ -37,8 +37,8 @@ class Act(NamedTuple):
 
     An act that goes back to a payment counts days from that payment's date instead, a reinstatement from the day of the
     cancellation. `at_midnight` stands for an instant, the last second of the day in the plan's zone, in place of the
-    date; a repetition with it is one of a payment with an instant. `pick` counts back to the payment or command meant, the latest being 0, or chooses the revised shares of a
-    reinstatement. `wrong` names the fault of a command that is refused.
+    date; a repetition with it is one of a payment with an instant. `pick` counts back to the payment or command meant,
+    the latest being 0, or chooses the revised shares of a reinstatement. `wrong` names the fault of a refused command.
     """
 
     kind: Kind
@@ -95,7 +95,14 @@ def _troubled(trouble: Collection[Trouble]) -> Iterator[Act]:
         yield from (Act("cancel", after, from_grace) for after, from_grace in _days(late=late))
         yield from [Act("cancel", -40), Act("cancel", -70)] if late else ()
     if "reinstated" in trouble:
-        spans: tuple[tuple[Span, int], ...] = (("all", 0), ("all", 2), ("all", 3), ("one", 1), ("half", 0), ("three", 1))
+        spans: tuple[tuple[Span, int], ...] = (
+            ("all", 0),
+            ("all", 2),
+            ("all", 3),
+            ("one", 1),
+            ("half", 0),
+            ("three", 1),
+        )
         yield from (Act("reinstate", after, span=span, pick=pick) for after in (0, 1, 20, 60) for span, pick in spans)
         yield from (Act("reinstate", days, span="one") for days in (0, 60, 60))
         yield Act("reinstate", 20, span="more", pick=3)

@@ -66,7 +66,7 @@ _MOST_SHARES = 400_000
 
 
 def chosen(argument: str, words: Collection[Any], among: Collection[Any]) -> tuple[Any, ...]:
-    """Return the words in the order of those that there are. Raises `InvalidArgument` for none, and for unknown ones."""
+    """Return the words in the order of those that there are. Raises `InvalidArgument` for none, or an unknown one."""
     unknown = [word for word in words if word not in among]
     if unknown or not words:
         named = ", ".join(getattr(word, "__name__", str(word)) for word in among)
@@ -98,7 +98,7 @@ def money(
 
 
 @st.composite
-def _amounts(draw: st.DrawFn, currencies: tuple[str, ...], minimum: int, maximum: int) -> Money:
+def _amounts(draw: st.DrawFn, /, currencies: tuple[str, ...], minimum: int, maximum: int) -> Money:
     currency = draw(st.sampled_from(currencies))
     for unit in (100 * 10 ** EXPONENTS[currency], 10 ** EXPONENTS[currency]):  # round first, whatever fits the bounds
         low, high = -(-minimum // unit), maximum // unit
@@ -127,9 +127,7 @@ def rates() -> st.SearchStrategy[int]:
 
 
 @st.composite
-def promotions(
-    draw: st.DrawFn, *, kinds: Collection[type[Promo]] = PROMOTIONS, most: int = 5
-) -> tuple[Promo, ...]:
+def promotions(draw: st.DrawFn, /, *, kinds: Collection[type[Promo]] = PROMOTIONS, most: int = 5) -> tuple[Promo, ...]:
     """Promotions of a plan, at most `most`, in any order, more than one of a kind included."""
     if not kinds:
         return ()
@@ -161,6 +159,7 @@ def _promotion(draw: st.DrawFn, kind: type[Promo], number: int) -> Promo:
 @st.composite
 def terms(
     draw: st.DrawFn,
+    /,
     *,
     opened_on: date | None = None,
     currencies: Collection[str] = CURRENCIES,
@@ -264,7 +263,7 @@ _PART_OF_RATE = st.sampled_from(_PARTS_OF_RATE)
 
 @st.composite
 def schedules(
-    draw: st.DrawFn, *, first: date = FIRST_DAY, last: date = LAST_DAY, **domain: Any
+    draw: st.DrawFn, /, *, first: date = FIRST_DAY, last: date = LAST_DAY, **domain: Any
 ) -> tuple[PlanTerms, tuple[Installment, ...]]:
     """Terms of a plan opened from `first` to `last`, and the installments that they produce.
 

@@ -1,7 +1,8 @@
-"""Commands that the ledger refuses: one for each way in which a command can be wrong."""
+"""Commands with a fault, one for each way in which a command can be wrong. On some plans a fault is none."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Any
 
 import attrs
 
@@ -47,7 +48,7 @@ def _other_item(opening: OpenPlan, plan: Plan, reference: str) -> Command | None
         changed = attrs.evolve(terms, schedule=ExplicitSchedule((*first, (due_on + DAY, amount))))
         if len(first) == 0:
             changed = attrs.evolve(changed, first_due_on=None)
-    elif isinstance(terms.release, ExplicitRelease) and sum(terms.release.shares):
+    elif isinstance(terms.release, ExplicitRelease) and any(terms.release.shares):
         changed = attrs.evolve(terms, release=ExplicitRelease((0,) * terms.installments))
     elif terms.promos:
         changed = attrs.evolve(terms, promos=terms.promos[:-1])
@@ -61,7 +62,7 @@ def _other_release(opening: OpenPlan, plan: Plan, reference: str) -> Command | N
     return attrs.evolve(opening, terms=attrs.evolve(opening.terms, release=release))
 
 
-def _terms(opening: OpenPlan, **changed: object) -> Command:
+def _terms(opening: OpenPlan, **changed: Any) -> Command:
     return attrs.evolve(opening, plan_id=_OTHER_PLAN, terms=attrs.evolve(opening.terms, **changed))
 
 
@@ -197,7 +198,7 @@ def _unknown_plan(opening: OpenPlan, plan: Plan, reference: str) -> Command | No
     return attrs.evolve(_pay(plan, reference, plan.horizon), plan_id=_OTHER_PLAN)
 
 
-def _reinstate(plan: Plan, reference: str, on: date, *, minor: int, **changed: object) -> ReinstatePlan:
+def _reinstate(plan: Plan, reference: str, on: date, *, minor: int, **changed: Any) -> ReinstatePlan:
     decision = ReinstatePlan(
         plan_id=plan.plan_id,
         reference=reference,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import attrgetter
+from typing import Any
 
 import attrs
 
@@ -15,12 +16,22 @@ from ledger.service import Ledger
 
 @attrs.frozen
 class Attempt:
-    """A command as it was sent, and the events that it recorded (none for a repetition) or the error that refused it."""
+    """A command as sent, with the events that it recorded, none for a repetition, or the error of its refusal."""
 
     command: Command
     metadata: Metadata
     events: tuple[RecordedEvent, ...]
     error: LedgerError | None = None
+
+    def __str__(self) -> str:
+        """Return the command, the instant, and what came of it, in a line."""
+        recorded = ", ".join(type(event.event).__name__ for event in self.events) or "nothing recorded"
+        answer = recorded if self.error is None else f"refused: {self.error}"
+        return f"{self.command}, recorded at {self.metadata.recorded_at:%Y-%m-%d %H:%M}: {answer}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - as Hypothesis calls it
+        """Print a failing example without the events, which follow from the command."""
+        printer.text(str(self))
 
 
 @attrs.frozen(slots=False)

@@ -6,6 +6,7 @@ here follows from no plan. Whole plans are made by `histories`.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from ledger import commands as asked
@@ -56,24 +57,24 @@ def strategy_of(kind: type[Any]) -> Any:
 
 
 @st.composite
-def _plans_opened(draw: st.DrawFn) -> PlanOpened:
+def _plans_opened(draw: st.DrawFn, /) -> PlanOpened:
     return draw(histories(longest=0)).opened
 
 
 @st.composite
-def _positions(draw: st.DrawFn) -> Position:
+def _positions(draw: st.DrawFn, /) -> Position:
     plan = draw(histories()).plan
     return plan.position(max(plan.opened.effective_on, plan.horizon + draw(st.integers(-40, 40)) * DAY))
 
 
 @st.composite
-def _missed(draw: st.DrawFn) -> PaymentMissed:
+def _missed(draw: st.DrawFn, /) -> PaymentMissed:
     due_on, grace = draw(_DAYS), draw(st.sampled_from([19, 0, 1, 45]))
     return PaymentMissed(due_on + DAY, draw(_NUMBERS), due_on, due_on + grace * DAY)
 
 
 @st.composite
-def _cancelled(draw: st.DrawFn) -> PlanCancelled:
+def _cancelled(draw: st.DrawFn, /) -> PlanCancelled:
     on, shares = draw(_DAYS), draw(_SHARES)
     if draw(st.booleans()):
         return PlanCancelled(on, "requested", None, draw(_REFERENCES), shares)
@@ -81,7 +82,7 @@ def _cancelled(draw: st.DrawFn) -> PlanCancelled:
 
 
 @st.composite
-def _revised(draw: st.DrawFn) -> ScheduleRevised:
+def _revised(draw: st.DrawFn, /) -> ScheduleRevised:
     on, first, count = draw(_DAYS), draw(_NUMBERS), draw(_NUMBERS)
     lines = tuple(RevisedLine(first + index, on + 30 * (index + 1) * DAY) for index in range(count))
     return ScheduleRevised(on, lines, draw(_SOME_SHARES), draw(_SHARES), draw(_REFERENCES))
@@ -124,7 +125,7 @@ _STRATEGIES: Mapping[type[Any], Callable[[], st.SearchStrategy[Any]]] = {
     PlanTerms: terms,
     Installment: lambda: schedules().flatmap(lambda made: st.sampled_from(made[1])),
     Position: _positions,
-    **{kind: lambda kind=kind: _commands(kind) for kind in (*_OF_COMMANDS, asked.Command, asked.Change)},
+    **{kind: partial(_commands, kind) for kind in (*_OF_COMMANDS, asked.Command, asked.Change)},
     asked.Metadata: lambda: st.builds(
         asked.Metadata, recorded_at=_INSTANTS, actor=st.sampled_from(["clerk", None]), correlation=st.none()
     ),
