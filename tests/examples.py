@@ -6,7 +6,7 @@ from ledger import DoublePayment, EarlyRepayment, Ledger, Money, OnTimeBonus, Pa
 from ledger.events import RecordedEvent
 
 OPENED_ON = date(2023, 4, 10)
-RECORDED_AT = datetime(2030, 1, 1, tzinfo=UTC)
+RECORDED_AT = datetime(2025, 6, 1, tzinfo=UTC)
 
 TERMS = PlanTerms(
     price=Money.of("3000.00", "USD"),

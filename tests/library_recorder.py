@@ -18,7 +18,7 @@ from eventsourcing.persistence import (
     Tracking,
 )
 
-from ledger.store.port import RawEvent
+from ledger.store.port import Batch, RawEvent
 from ledger.store.postgres import PostgresRecorder
 from ledger.store.sql import Cursor, SqlRecorder
 
@@ -50,7 +50,7 @@ class LibraryRecorder(ProcessRecorder):
             for one in stored_events
         ]
         if tracking is None:
-            return self.recorder.insert(raw) if raw else None
+            return self.recorder.insert(lambda: Batch((), raw), ordered=False)[1] if raw else None
 
         def insert(cursor: Cursor) -> list[int]:
             self._track(cursor, tracking)

@@ -227,7 +227,7 @@ def test_an_instant_that_steps_back_is_raised(data: st.DataObject) -> None:
     readings = data.draw(clock_readings(commands))
     latest = None
     for attempted, metadata in zip(attempt(commands, readings), readings, strict=True):
-        expected = metadata.recorded_at if latest is None else max(latest, metadata.recorded_at)
+        expected = metadata.recorded_at if latest is None else max(latest, metadata.decided_at)
         assert {event.recorded_at for event in attempted.events} <= {expected}
         latest = attempted.events[-1].recorded_at if attempted.events else latest
 

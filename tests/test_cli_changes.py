@@ -321,3 +321,36 @@ def test_a_backup_reports_its_progress(books: str, tmp_path: Path) -> None:
     size = back_up(books, str(tmp_path / "copy.db"), progress=lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1]
     assert size == (tmp_path / "copy.db").stat().st_size
+
+
+def test_money_received_is_recorded_like_every_change(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Received, allocated, taken back and returned, each with its correlation and its instant."""
+    db = ("--db", f"sqlite:///{tmp_path}/received.db")
+    noon = "2023-05-01T12:00:00+00:00"
+    with Ledger.open(db[1]) as ledger:
+        open_plan(ledger)
+    stated = ("--actor", "anna", "--correlation", "batch-1", "--recorded-at", noon, *db)
+    money = ("--amount", "150.00", "--currency", "USD", "--on", "2023-04-20")
+    steps = [
+        (("receive", "r-1", *money, "--reason", "unknown"), "150.00 USD received under r-1."),
+        (("allocate", "r-1", "--plan", "P-1"), "150.00 USD of r-1 allocated to plan P-1."),
+        (("reverse-allocation", "r-1", "--plan", "P-1"), "the allocation of r-1 to plan P-1 is reversed."),
+        (("return", "r-1", *money, "--reason", "sent back"), "150.00 USD of r-1 returned."),
+    ]
+    for arguments, said in steps:
+        dry = Run(capsys, *arguments, *stated, "--dry-run")
+        assert (dry.code, dry.out) == (0, f"Not recorded, a dry run: {said}\n")
+        run = Run(capsys, *arguments, *stated)
+        assert (run.code, run.out, run.error) == (0, f"{said}\n", "")
+        again = Run(capsys, *arguments, *stated)
+        assert (again.code, again.out) == (0, "Recorded before: nothing was recorded again.\n")
+    with Ledger.open(db[1]) as ledger:
+        recorded = [event for event in ledger.events() if event.kind == "receipt"]
+        assert len(recorded) == 4
+        assert {(event.actor, event.correlation) for event in recorded} == {("anna", "batch-1")}
+        assert {event.recorded_at.isoformat() for event in recorded} == {noon}
+        (row,) = ledger.receipts(as_of=date(2023, 5, 1))
+        assert row.remaining.minor == 0
+    ahead = Run(capsys, "receive", "r-2", *money, "--reason", "x", *db, "--recorded-at", "2999-01-01T00:00:00+00:00")
+    assert ahead.code == 1
+    assert "by the clock of the ledger" in ahead.error

@@ -42,7 +42,7 @@ def test_migrating_concurrently_creates_once(shared_url: str, name: str) -> None
             runs = pool.map(lambda _: subprocess.run(migrate, capture_output=True, text=True, check=False), range(4))
         for run in runs:
             assert (run.returncode, run.stderr) == (0, "")
-            assert run.stdout.endswith(f"the ledger '{name}' has schema version 2.\n")
+            assert run.stdout.endswith(f"the ledger '{name}' has schema version 3.\n")
     with Ledger.open(shared_url, name=name, create=False) as ledger:
         assert list(ledger.events()) == []
 
@@ -71,7 +71,7 @@ def test_status_shows_the_lag_and_exits_with_1_for_a_problem(
         {
             "name": "periods_1",
             "projection": "periods",
-            "version": 2,
+            "version": 3,
             "live": True,
             "reached": health["last_sequence"],
             "lag": 0,

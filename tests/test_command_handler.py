@@ -1,7 +1,7 @@
 """The command handler: batches and groups of commands, with deciders kept, decide as one command at a time does."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, cast
 
 import attrs
@@ -15,7 +15,9 @@ from ledger.commands import ClosePlan, Command, Metadata, OpenPlan, RecordPaymen
 from ledger.decide import decide
 from ledger.events import PaymentMade, PaymentMissed, PlanCancelled, PlanOpened, RecordedEvent
 from ledger.events.recorded import PLAN, Stream
+from ledger.service import utc_now
 from tests.examples import OPENED_ON, open_plan, pay, usd
+from tests.examples import RECORDED_AT as PAID_AT
 from tests.strategies import RECORDED_AT, changes, openings
 
 NOTE = Metadata(recorded_at=RECORDED_AT)
@@ -49,6 +51,10 @@ def commands(draw: st.DrawFn) -> list[Command]:
     return made
 
 
+def _ledger() -> Ledger:
+    return Ledger.open("memory://", clock=lambda: RECORDED_AT)
+
+
 def _result(decided: Decided) -> Any:
     """Return the events or the refusal of a command, without the sequences, which depend on who came first."""
     if isinstance(decided, LedgerError):
@@ -60,7 +66,10 @@ def _result(decided: Decided) -> Any:
 @given(commands=commands(), keep=st.integers(0, 3), data=st.data())
 def test_a_batch_decides_as_command_by_command(commands: list[Command], keep: int, data: st.DataObject) -> None:
     """The same commands, in batches of any size and with any number of kept deciders: results, refusals, events."""
-    with Ledger.open("memory://") as one_by_one, Ledger.open("memory://") as in_batches:
+    with (
+        _ledger() as one_by_one,
+        _ledger() as in_batches,
+    ):
         expected = [_result(one_by_one.execute_all([(command, NOTE)])[0]) for command in commands]
         handler, found, begin = in_batches.command_handler(keep=keep), list[Any](), 0
         while begin < len(commands):
@@ -81,7 +90,10 @@ def test_a_batch_decides_as_command_by_command(commands: list[Command], keep: in
 @given(commands=commands(), keep=st.integers(1, 3), data=st.data())
 def test_handlers_that_take_turns_notice_each_other(commands: list[Command], keep: int, data: st.DataObject) -> None:
     """Whichever handler executes a command, it is decided on the newest history, kept plans or not."""
-    with Ledger.open("memory://") as one_by_one, Ledger.open("memory://") as shared:
+    with (
+        _ledger() as one_by_one,
+        _ledger() as shared,
+    ):
         expected = [_result(one_by_one.execute_all([(command, NOTE)])[0]) for command in commands]
         handlers = [shared.command_handler(keep=keep), shared.command_handler(keep=keep), shared.command_handler()]
         found = [_result(data.draw(st.sampled_from(handlers)).execute([(command, NOTE)])[0]) for command in commands]
@@ -93,7 +105,7 @@ def _payment(
     reference: str, amount: str = "150.00", on: date = OPENED_ON, *, plan_id: str = "P-1"
 ) -> tuple[RecordPayment, Metadata]:
     command = RecordPayment(plan_id=plan_id, reference=reference, amount=usd(amount), paid_at=on, kind="regular")
-    return command, Metadata(recorded_at=datetime(2030, 1, 1, tzinfo=UTC))
+    return command, Metadata(recorded_at=PAID_AT)
 
 
 def test_a_kept_plan_that_others_changed_is_loaded_again(ledger: Ledger) -> None:
@@ -119,7 +131,7 @@ def test_a_kept_plan_that_others_changed_is_loaded_again(ledger: Ledger) -> None
 @pytest.mark.parametrize("keep", [0, 1, 2])
 def test_a_handler_keeps_no_more_plans_than_it_may(keep: int) -> None:
     """The plans used last are kept; a dry run drops all."""
-    with Ledger.open("memory://") as ledger:
+    with _ledger() as ledger:
         handler = ledger.command_handler(keep=keep)
         opened = [open_plan(ledger, f"P-{number}")[0] for number in range(3)]
         assert len(opened) == 3
@@ -157,7 +169,7 @@ def test_a_repeated_batch_loads_a_plan_only_if_somebody_wrote(ledger: Ledger, mo
 def test_a_handler_keeps_no_more_events_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """Long histories leave the memory before the number of plans is reached; the latest stays."""
     monkeypatch.setattr("ledger.command_handler._EVENTS_KEPT", 10)
-    with Ledger.open("memory://") as ledger:
+    with _ledger() as ledger:
         handler = ledger.command_handler(keep=100)
         for number in range(6):
             open_plan(ledger, f"P-{number}")
@@ -171,7 +183,7 @@ def test_a_handler_keeps_no_more_events_than_it_may(monkeypatch: pytest.MonkeyPa
 def test_a_plan_is_opened_and_paid_in_one_batch(ledger: Ledger) -> None:
     """A plan and its payments in one batch, the plan again in the next: one history, loaded by nobody."""
     template = _payment("bank-1")[0]
-    with Ledger.open("memory://") as other:
+    with _ledger() as other:
         opened = open_plan(other)[0].event
     assert isinstance(opened, PlanOpened)
     opening = OpenPlan(
@@ -225,7 +237,7 @@ def test_groups_in_batches_are_groups_one_after_another(
         groups.append(pending[:size])
         pending = pending[size:]
     expected, histories = _one_after_another(groups)
-    with Ledger.open("memory://") as ledger:
+    with _ledger() as ledger:
         handlers = [ledger.command_handler(keep=keep), ledger.command_handler(keep=keep)]
         found: list[Any] = []
         while len(found) < len(groups):
@@ -301,7 +313,7 @@ def test_a_plan_that_others_change_under_a_refused_group_is_decided_again(ledger
     """After a refused group its plan is read again; if others wrote meanwhile, the whole batch is."""
     open_plan(ledger)
     store = _Meddling(ledger, at={2})
-    handler = CommandHandler(cast(Any, store), keep=5)
+    handler = CommandHandler(cast(Any, store), clock=utc_now, keep=5)
     batch: list[Group] = [
         [_payment("bank-1")],
         [_payment("bank-2"), _payment("bank-3", "9000.00")],
@@ -322,7 +334,7 @@ def test_a_group_is_not_refused_by_a_kept_decider_that_others_have_overtaken(led
     handler = ledger.command_handler(keep=5)
     open_plan(ledger)
     handler.execute([_payment("bank-1", "2850.00")])
-    ledger.reverse_payment("P-1", reference="bank-1", cause="error", recorded_at=RECORDED_AT)
+    ledger.reverse_payment("P-1", reference="bank-1", cause="error", recorded_at=PAID_AT)
     (decided,) = handler.execute_groups([[_payment("bank-2"), _payment("bank-3", "2850.00")]])
     assert not isinstance(decided, LedgerError)
     assert ledger.position("P-1", as_of=OPENED_ON).status == "completed"
@@ -335,11 +347,9 @@ def test_a_kept_decider_that_finds_nothing_is_not_believed(ledger: Ledger) -> No
         open_plan(ledger, plan_id)
         handler.execute([_payment("bank-1", "3000.00", plan_id=plan_id)])
         if plan_id != "P-3":
-            ledger.reverse_payment(
-                plan_id, reference="bank-1", cause="chargeback", on=OPENED_ON, recorded_at=RECORDED_AT
-            )
+            ledger.reverse_payment(plan_id, reference="bank-1", cause="chargeback", on=OPENED_ON, recorded_at=PAID_AT)
     through = OPENED_ON + timedelta(days=20)
-    closings = {plan_id: (ClosePlan(plan_id=plan_id, through=through), NOTE) for plan_id in ("P-1", "P-2", "P-3")}
+    closings = {plan_id: (ClosePlan(plan_id=plan_id, through=through), Metadata()) for plan_id in ("P-1", "P-2", "P-3")}
     single, grouped = handler.execute_groups([[closings["P-1"]], [closings["P-2"], closings["P-3"]]])
     assert not isinstance(single, LedgerError)
     assert not isinstance(grouped, LedgerError)

@@ -43,7 +43,7 @@ def test_where_the_package_is_ours_the_command_runs(site: Path) -> None:
     """An installation without other packages of the name has no problem, wherever it lies."""
     assert installment_ledger.import_problem() is None
     run = _command(site)
-    assert (run.returncode, run.stdout) == (0, "memory: the ledger 'ledger' has schema version 2.\n")
+    assert (run.returncode, run.stdout) == (0, "memory: the ledger 'ledger' has schema version 3.\n")
 
 
 @pytest.mark.parametrize("file", ["ledger.py", "ledger/__init__.py"])

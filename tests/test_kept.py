@@ -11,7 +11,7 @@ from ledger.books.importer import ImportReport, import_book
 from ledger.books.reader import EXAMPLE, BookRow, read_book
 from ledger.cli.app import main
 from ledger.commands import RecordPayment
-from ledger.events import PaymentMade
+from ledger.events import MoneyReturned, PaymentMade
 from tests.examples import usd
 
 PLANS = (
@@ -24,8 +24,9 @@ LATE = "late,P-1,100.00,USD,2023-06-10,regular,2023-06-10T12:00:00+00:00\n"
 """Dated after the cancellation of a plan that is not paid."""
 
 
-def write(folder: Path, *, plans: str = "", payments: str = "", reinstatements: str = "") -> Path:
+def write(folder: Path, *, plans: str = "", payments: str = "", reinstatements: str = "", reversals: str = "") -> Path:
     """Write a small book."""
+    (folder / "reversals.csv").write_text("reference,plan_id,cause,effective_on,recorded_at\n" + reversals)
     (folder / "plans.csv").write_text(PLANS + plans)
     (folder / "payments.csv").write_text(PAYMENTS + payments)
     header = "reference,plan_id,amount,currency,effective_on,approved_by,reason,recorded_at\n"
@@ -44,24 +45,26 @@ def remaining(ledger: Ledger) -> dict[str, str]:
 
 
 def test_the_money_of_the_bundled_book_is_all_there(ledger: Ledger) -> None:
-    """Of its refused rows 299 are payments, of 46,720.00 USD; importing again records nothing."""
+    """Of its refused rows 299 are payments, of 46,720.00 USD; the bank took one back. Again it records nothing."""
     book = read_book(EXAMPLE)
     report = import_book(ledger, book, keep_refused=True)
-    assert counts(report) == (4_050, 16, 299, 1)
-    (reversal,) = report.refused
-    assert reversal.reason == "Plan P-00005 has no payment 'P-00005-009'; check the reference."
+    assert counts(report) == (4_051, 16, 299, 0)
+    rows = ledger.receipts()
+    assert (len(rows), sum(row.received.minor for row in rows)) == (299, 46_720_00)
+    (taken_back,) = [row for row in rows if row.returned.minor]
+    assert (taken_back.reference, str(taken_back.returned)) == ("P-00005-009", "68.00 USD")
     rows = ledger.unallocated()
-    assert (len(rows), sum(row.remaining.minor for row in rows)) == (299, 46_720_00)
+    assert (len(rows), sum(row.remaining.minor for row in rows)) == (298, 46_652_00)
     assert {row.code for row in rows} == {"plan_is_cancelled"}
     (portfolio,) = ledger.portfolio(as_of=date(2024, 6, 30))
-    assert portfolio.unallocated == Money(46_720_00, "USD")
+    assert portfolio.unallocated == Money(46_652_00, "USD")
     by_payment = {(one.plan_id, one.reference): one.amount.minor for one in map(_payment, book.rows) if one}
     made = [event.event.amount.minor for event in ledger.events() if isinstance(event.event, PaymentMade)]
     assert sum(by_payment.values()) == sum(made) + 46_720_00
     for keep_refused in (True, False):
         last = ledger._store.last_sequence()
         again = import_book(ledger, book, keep_refused=keep_refused)
-        assert counts(again) == (0, 4_365, 0, 1)
+        assert counts(again) == (0, 4_366, 0, 0)
         assert ledger._store.last_sequence() == last
     assert ledger.verify().differences == ()
 
@@ -93,6 +96,51 @@ def test_every_reason_to_keep(tmp_path: Path) -> None:
             "payments.csv:5",
             datetime.fromisoformat("2023-04-12T12:00:00+00:00"),
         )
+
+
+BACK = "late,P-1,{},{},2023-06-20T12:00:00+00:00\n"
+
+
+@pytest.mark.parametrize(("cause", "on"), [("chargeback", "2023-06-12"), ("error", "2023-06-10")])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_reversal_of_kept_money_takes_it_back(tmp_path: Path, cause: str, on: str, *, together: bool) -> None:
+    """In the same import or a later one, however often; without kept money it is refused as ever."""
+    book = {"plans": PLAN.format("P-1"), "payments": LATE}
+    reversals = BACK.format(cause, "2023-06-12") + "none,P-1,error,2023-06-12,2023-06-20T12:00:00+00:00\n"
+    with Ledger.open("memory://") as ledger:
+        if together:
+            folder = write(tmp_path, **book, reversals=reversals)
+            assert counts(import_book(ledger, read_book(folder), keep_refused=True)) == (2, 0, 1, 1)
+        else:
+            folder = write(tmp_path, **book)
+            assert counts(import_book(ledger, read_book(folder), keep_refused=True)) == (1, 0, 1, 0)
+            folder = write(tmp_path, reversals=reversals)
+            assert counts(import_book(ledger, read_book(folder))) == (1, 0, 0, 1)
+        assert ledger.unallocated() == ()
+        (row,) = ledger.receipts()
+        assert (str(row.returned), row.reference) == ("100.00 USD", "late")
+        (returned,) = [event for event in ledger.events() if isinstance(event.event, MoneyReturned)]
+        assert str(returned.event.effective_on) == on
+        last = ledger._store.last_sequence()
+        folder = write(tmp_path, **book, reversals=reversals)
+        assert counts(import_book(ledger, read_book(folder))) == (0, 3, 0, 1)
+        assert ledger._store.last_sequence() == last
+    with Ledger.open("memory://") as ledger:
+        assert counts(import_book(ledger, read_book(folder))) == (1, 0, 0, 3)
+
+
+def test_money_that_was_allocated_meanwhile_is_not_taken_back(tmp_path: Path) -> None:
+    """The row is refused with what remains: the allocation has to be reversed first."""
+    folder = write(tmp_path, plans=PLAN.format("P-1") + PLAN.format("P-2"), payments=LATE)
+    with Ledger.open("memory://") as ledger:
+        import_book(ledger, read_book(folder), keep_refused=True)
+        ledger.allocate("late", plan_id="P-2", amount=usd("40.00"), paid_at=date(2023, 4, 10))
+        folder = write(tmp_path, reversals=BACK.format("chargeback", "2023-06-12"))
+        (refused,) = import_book(ledger, read_book(folder)).refused
+        assert "60.00 USD remain, less than 100.00 USD; return at most 60.00 USD" in refused.reason
+        ledger.reverse_allocation("late", plan_id="P-2")
+        assert counts(import_book(ledger, read_book(folder))) == (1, 0, 0, 0)
+        assert ledger.unallocated() == ()
 
 
 def test_a_plan_that_takes_the_payment_later_takes_the_money_that_was_kept(tmp_path: Path) -> None:

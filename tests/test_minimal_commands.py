@@ -22,7 +22,7 @@ def test_migrate_creates_the_ledger(shared_url: str, name: str, capsys: pytest.C
     """The ledger is created, and repeating it changes nothing."""
     for _ in range(2):
         assert main(["migrate", *_arguments(shared_url, name)]) == 0
-        assert capsys.readouterr().out.endswith(f"the ledger '{name}' has schema version 2.\n")
+        assert capsys.readouterr().out.endswith(f"the ledger '{name}' has schema version 3.\n")
     with Ledger.open(shared_url, name=name, create=False) as ledger:
         assert list(ledger.events()) == []
 

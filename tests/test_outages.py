@@ -74,6 +74,26 @@ def test_a_payment_that_is_cut_off_is_recorded_once(near: Ledger, far: Ledger, p
 @pytest.mark.parametrize(
     ("text", "cut"),
     [
+        (_SAVE, "before it arrives"),
+        (b"WITH locked", "before it arrives"),
+        (b"COMMIT", "before it arrives"),
+        (b"COMMIT", "after the commit"),
+    ],
+)
+def test_a_payment_that_is_stamped_is_recorded_once_with_the_stamp_that_it_returns(
+    near: Ledger, far: Ledger, proxy: Proxy, text: bytes, cut: Cut
+) -> None:
+    """Each attempt is stamped anew; that of the attempt that was saved is returned, whichever it was."""
+    open_plan(far)
+    proxy.arm(text, cut=cut)
+    recorded = far.record_payment("P-1", reference="bank-1", amount=usd("150.00"), paid_at=OPENED_ON)
+    assert (proxy.cuts, near.history("P-1")[1:]) == (1, recorded)
+    assert len({event.recorded_at for event in recorded}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
         (b"COMMIT", "after the commit"),
         (_SAVE, "before it arrives"),
         (b"COPY", "before it arrives"),
@@ -313,3 +333,15 @@ def test_a_small_file_system_that_is_full(tmp_path: Path) -> None:
         pytest.skip("only where a process may mount a file system of its own")
     run = _run(*_MOUNT, f'{mount} && exec "$2" -m tests.crowded "$1"', "sh", str(tmp_path), sys.executable)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("setting", "seconds"), [("", "2"), ("connect_timeout=7", "7")])
+def test_an_attempt_to_connect_ends_soon_enough_to_try_again(
+    postgres_url: str, name: str, setting: str, seconds: str
+) -> None:
+    """An attempt into the void would outlast the outage by so long; the URL may state another limit."""
+    url = f"{postgres_url}{'&' if '?' in postgres_url else '?'}{setting}"
+    with Ledger.open(url, name=name) as ledger:
+        store: Any = ledger._store
+        with store._recorder.database.connection() as connection:
+            assert connection.info.get_parameters()["connect_timeout"] == seconds

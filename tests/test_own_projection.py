@@ -188,7 +188,7 @@ def test_a_lower_version_is_rebuilt_when_it_is_asked(shared_url: str, name: str)
         ledger.read_model("receipts").query(_COUNT)
     with _open(shared_url, name, NEXT, catch_up=False) as reader:
         (problem,) = reader.status().problems
-        assert problem == "receipts_1 has version 1 of 2: the next catch-up rebuilds it."
+        assert problem == "receipts_1: its tables have version 1 of 2; the next catch-up rebuilds it."
         with pytest.raises(NotCaughtUp):
             reader.read_model("receipts").query(_COUNT)
     with _open(shared_url, name, NEXT) as ledger:
@@ -208,7 +208,7 @@ def test_a_higher_version_is_refused_with_the_truth(shared_url: str, name: str) 
             with pytest.raises(StoreUnavailable, match="tables have version 2, and this library knows 1; upgrade"):
                 call()
         (problem,) = older.status().problems
-        assert "receipts_1 has version 2, and this library knows 1" in problem
+        assert "receipts_1: its tables have version 2, and this library knows 1" in problem
         assert older.overdue(as_of=OPENED_ON) == ()
         assert [one.name for one in older.status().read_models] == ["periods_1", "receipts_1"]
 
@@ -249,3 +249,51 @@ def test_what_is_no_projection_is_refused(make: Any, expected: str) -> None:
     """Names, types, keys and tables are checked where they are declared, in a sentence that says what is right."""
     with pytest.raises(InvalidArgument, match=expected):
         make()
+
+
+# ---- names
+
+
+def _one_table(projection: str, table: str = "rows") -> Projection:
+    tables = (PlanTable(name=table, columns={"plan_id": str}),)
+    return Projection(name=projection, version=1, tables=tables, rows=lambda plan: {table: [(plan.plan_id,)]})
+
+
+@pytest.mark.parametrize("word", ["checkpoints", "quarantine", "leader", "installment_ledger_schema"])
+def test_a_projection_may_have_any_name(shared_url: str, name: str, word: str) -> None:
+    """Even that of a lock or of a table of the ledger: it is filled while a follower leads, and dropped alone."""
+    with _open(shared_url, name, _one_table(word)) as ledger:
+        open_plan(ledger)
+        with ledger._store.views.leader_lock() as leads, ledger._store.views.catch_up_lock(word) as works:
+            assert leads()
+            assert works()
+        assert ledger.read_model(word).query("SELECT plan_id FROM {rows}") == [("P-1",)]
+        assert ledger.rebuild(projection=word).differences == ()
+        assert ledger.read_model(word).query("SELECT plan_id FROM {rows}") == [("P-1",)]
+        assert len(ledger.history("P-1")) == 1
+        assert ledger.status().problems == ()
+
+
+@pytest.mark.parametrize("word", ["events", "epochs", "checkpoints", "quarantine"])
+def test_a_table_of_the_name_of_one_of_the_ledgers_is_refused(word: str) -> None:
+    """It could be that of a ledger with a longer name."""
+    with pytest.raises(InvalidArgument, match="are tables of the ledger itself"):
+        _one_table("mine", word)
+
+
+def test_a_ledger_whose_name_begins_like_a_generation_keeps_its_tables(shared_url: str) -> None:
+    """`issuer_periods_1` lies beside the first generation of `issuer`, which a rebuild drops."""
+    with Ledger.open(shared_url, name="issuer") as one, Ledger.open(shared_url, name="issuer_periods_1") as other:
+        open_plan(one, "P-1")
+        open_plan(other, "P-2")
+        assert [len(ledger.positions(as_of=OPENED_ON)) for ledger in (one, other)] == [1, 1]
+        assert one.rebuild().differences == ()
+        assert [event.plan_id for event in other.events()] == ["P-2"]
+        assert [row.plan_id for row in other.positions(as_of=OPENED_ON)] == ["P-2"]
+        assert other.status().problems == ()
+
+
+def test_names_that_a_database_would_cut_are_refused(shared_url: str, name: str) -> None:
+    """Two tables whose names begin with the same 63 characters would be one in PostgreSQL."""
+    with pytest.raises(InvalidArgument, match=r"names that are shorter by \d+ letters"):
+        _open(shared_url, name, _one_table("p" * 30, "t" * 30))

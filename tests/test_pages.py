@@ -47,7 +47,7 @@ def _lists(ledger: Ledger) -> Sequence[Ask]:
     return (ledger.positions, ledger.overdue, ledger.balances, ledger.portfolio, ledger.receipts, ledger.unallocated)
 
 
-def _fill(ledger: Ledger) -> None:
+def _fill(ledger: Ledger, recorded_at: datetime = RECORDED_AT) -> None:
     """Open plans of three investors in three time zones; some are in grace, of them some to the same day."""
     zones = ("Europe/Moscow", "America/Mexico_City", "Pacific/Auckland")
     for number, plan_id in enumerate(IDS):
@@ -58,10 +58,12 @@ def _fill(ledger: Ledger) -> None:
             partner=f"N-{number % 2}",
             terms=terms,
             opened_at=OPENED_ON,
-            recorded_at=RECORDED_AT,
+            recorded_at=recorded_at,
         )
         if number % 5 == 0:
-            pay(ledger, OPENED_ON, "bank-1", plan_id=plan_id)
+            ledger.record_payment(
+                plan_id, reference="bank-1", amount=usd("150.00"), paid_at=OPENED_ON, recorded_at=recorded_at
+            )
 
 
 @one_in(4)
@@ -83,7 +85,7 @@ def test_every_store_sorts_as_python_does(url: str, name: str, limit: int) -> No
     """Pages of today, in three time zones, are in the order of code points in every database."""
     now = datetime(2023, 4, 11, 3, tzinfo=UTC)  # the 10th in Mexico City, the 11th elsewhere
     with Ledger.open(url, name=name, clock=lambda: now) as ledger:
-        _fill(ledger)
+        _fill(ledger, now)
         assert [position.plan_id for position in _together(ledger.positions, limit)] == sorted(IDS)
         urgency = [(row.grace_ends_on, row.plan_id) for row in _together(ledger.overdue, limit)]
         assert (len(urgency), urgency) == (len(IDS) - 3 - 4, sorted(urgency))
@@ -253,3 +255,21 @@ def test_a_page_that_cannot_be_is_refused(ledger: Ledger) -> None:
                 ask(after=after)
     with pytest.raises(InvalidArgument, match=r"^after is"):
         ledger.history("Z-1", after=-1)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 100])
+def test_a_statement_comes_in_pages_too(ledger: Ledger, limit: int) -> None:
+    """Page by page it is the whole, with the same running balances; a payment recorded late hides no later line."""
+    _fill(ledger)
+    plan_id, day = IDS[0], OPENED_ON + timedelta(days=60)
+    whole = ledger.statement(plan_id, as_of=day)
+    assert (len(whole) > 3, whole.next) == (True, None)
+    pages = list(_pages(ledger.statement, limit, plan_id=plan_id, as_of=day))
+    assert [line for page in pages for line in page] == [*whole]
+    assert {len(page) for page in pages[:-1]} <= {limit}
+    with pytest.raises(InvalidArgument, match="the `next` of an earlier page"):
+        ledger.statement(plan_id, after="x")
+    if pages[0].next:
+        ledger.record_payment(plan_id, reference="late", amount=usd("1.00"), paid_at=OPENED_ON)
+        rest = ledger.statement(plan_id, as_of=day, after=pages[0].next)
+        assert {line.on for line in whole[limit:]} <= {line.on for line in rest}

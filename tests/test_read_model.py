@@ -96,7 +96,7 @@ def test_incremental_rows_are_those_of_a_rebuild(events: list[RecordedEvent]) ->
 
 
 def _tables(ledger: Ledger) -> dict[str, Any]:
-    live = Runner(ledger._store, PERIODS).live()
+    live = Runner(ledger._store, PERIODS)._live()
     assert live is not None
     tables = Tables(ledger._store.views, PERIODS, live)
     plan_ids = [event.plan_id for event in ledger.events() if event.version == 1]
@@ -168,7 +168,7 @@ def test_a_generation_is_not_live_until_it_is_built(ledger: Ledger, monkeypatch:
     model = Runner(ledger._store, PERIODS)
     with pytest.raises(KeyboardInterrupt):
         model.catch_up(cut_off)
-    assert model.live() is None
+    assert model._live() is None
     for question in (lambda: model.current(catch_up=False), model.verify):
         with pytest.raises(NotCaughtUp) as caught:
             question()
@@ -179,17 +179,17 @@ def test_a_generation_is_not_live_until_it_is_built(ledger: Ledger, monkeypatch:
 
 
 def test_a_question_looks_up_the_live_generation_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caught-up list of a date costs three reads: the generations, the ledger's last sequence, the rows."""
+    """A caught-up list of a date costs three reads: the generations, where the ledger stands, the rows."""
     open_plan(ledger)
     ledger.overdue(as_of=OPENED_ON)
     views = type(ledger._store.views)
     generations, query = Mock(wraps=ledger._store.views.generations), Mock(wraps=ledger._store.views.query)
-    last = Mock(wraps=ledger._store.last_sequence)
+    head = Mock(wraps=ledger._store.head)
     monkeypatch.setattr(views, "generations", lambda _, name: generations(name))
     monkeypatch.setattr(views, "query", lambda _, *asked: query(*asked))
-    monkeypatch.setattr(ledger._store, "last_sequence", last)
+    monkeypatch.setattr(ledger._store, "head", head)
     ledger.overdue(as_of=OPENED_ON)
-    assert (generations.call_count, last.call_count, query.call_count) == (1, 1, 1)
+    assert (generations.call_count, head.call_count, query.call_count) == (1, 1, 1)
 
 
 def test_an_edited_outcome_is_found_by_the_next_command(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from eventsourcing.tests.persistence import (
 )
 
 from ledger.store import schema, sqlite
-from ledger.store.port import LAST, RawEvent
+from ledger.store.port import LAST, Batch, RawEvent
 from ledger.store.sql import Database
 from tests.library_recorder import LibraryRecorder
 
@@ -117,8 +117,9 @@ class TestPostgresProcess(OnPostgres, ProcessRecorderTestCase):
 
 @pytest.mark.parametrize("store", [OnSqlite, OnPostgres])
 @pytest.mark.parametrize("size", [1, 499, 500, 2_000])
+@pytest.mark.parametrize("ordered", [False, True])
 def test_a_save_of_any_size_is_whole_and_in_order(
-    store: type[OnSqlite | OnPostgres], size: int, tmp_path: Path, request: pytest.FixtureRequest
+    store: type[OnSqlite | OnPostgres], size: int, tmp_path: Path, request: pytest.FixtureRequest, *, ordered: bool
 ) -> None:
     """Parameters or COPY: sequences come back in the order of the events, or nothing is saved."""
     OnSqlite.folder, OnSqlite.databases = tmp_path, []
@@ -128,13 +129,13 @@ def test_a_save_of_any_size_is_whole_and_in_order(
         RawEvent(0, "plan", f"P-{number % 7}", number, "tag.v1", bytes([number % 256]) * 900) for number in range(size)
     ]
     try:
-        sequences = recorder.insert(events)
+        _, sequences = recorder.insert(lambda: Batch((), events), ordered=ordered)
         saved = recorder.log(after=0, through=LAST, limit=size + 1)
         assert [row[0] for row in saved] == sequences == sorted(sequences)
         assert [row[1:] for row in saved] == [event[1:] for event in events]
         more = [RawEvent(0, "plan", "P-new", number, "tag.v1", b"x") for number in range(size)]
         with pytest.raises(Exception, match="UNIQUE|unique"):
-            recorder.insert([*more, events[0]])
+            recorder.insert(lambda: Batch((), [*more, events[0]]), ordered=ordered)
         assert recorder.last_sequence() == sequences[-1]
         assert recorder.stream("plan", "P-new", through=LAST) == []
     finally:

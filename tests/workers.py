@@ -2,19 +2,25 @@
 
 import json
 import logging
+import sqlite3
+import time
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing.connection import Connection
 from threading import Event, Thread
+from typing import Any
 
 import attrs
+import psycopg
 
-from ledger import StoreUnavailable
+from ledger import ConcurrentChange, Ledger, StoreUnavailable
+from ledger.commands import Metadata, RecordPayment
 from ledger.events import RecordedEvent
 from ledger.store import open_store
 from tests.crash_worker import Location
-from tests.examples import OPENED_ON, open_plan, pay
+from tests.examples import OPENED_ON, open_plan, pay, usd
 
 
 def keep_paying(pipe: Connection, number: int, location: Location, plan_ids: Sequence[str]) -> None:
@@ -128,3 +134,50 @@ def trace(pipe: Connection, _: int, url: str) -> None:
     ]
     data = json.loads(reader.get_metrics_data().to_json())  # type: ignore[union-attr]
     pipe.send((told, data["resource_metrics"][0]["scope_metrics"][0]["metrics"]))
+
+
+def keep_recording(pipe: Connection, number: int, location: Location) -> None:
+    """Record payments as the clock has it until something is said: one, a batch, or in a transaction of its own."""
+    with location.open() as ledger, closing(_connection(location.url)) as own:
+        made = 0
+        while not pipe.poll():
+            made += 1
+            with suppress(ConcurrentChange):
+                if made % 3 == 0:
+                    _pay_now(ledger, f"one-{number}-{made}")
+                elif made % 3 == 1:
+                    payments = [(_payment(f"batch-{number}-{made}-{index}"), Metadata()) for index in range(3)]
+                    ledger.execute_all(payments)
+                else:
+                    try:
+                        _pay_now(ledger.within(own), f"own-{number}-{made}")
+                        time.sleep(0.002)  # the row of a service's own
+                        own.commit()
+                    except ConcurrentChange:
+                        own.rollback()
+        pipe.send(made)
+
+
+def _connection(url: str) -> Any:
+    if url.startswith("sqlite"):
+        return sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)
+    return psycopg.connect(url)
+
+
+def _payment(reference: str) -> RecordPayment:
+    return RecordPayment(plan_id="P-1", reference=reference, amount=usd("0.01"), paid_at=OPENED_ON, kind="regular")
+
+
+def _pay_now(ledger: Ledger, reference: str) -> None:
+    ledger.record_payment("P-1", reference=reference, amount=usd("0.01"), paid_at=OPENED_ON)
+
+
+def ask_as_known_now(pipe: Connection, _: int, location: Location, questions: int) -> None:
+    """Ask again and again for what is known now; tell each instant with the answer."""
+    answers: list[tuple[datetime, int]] = []
+    with location.open() as ledger:
+        for _question in range(questions):
+            now = datetime.now(UTC)
+            answers.append((now, ledger.position("P-1", as_of=OPENED_ON, known_at=now).paid.minor))
+            time.sleep(0.005)
+    pipe.send(answers)

@@ -4,16 +4,19 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
+from datetime import datetime
+from functools import partial
 from itertools import chain, count, islice
 from threading import Lock
 
 from ledger import telemetry
 from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand, ReverseAllocation
+from ledger.dates import CLOCKS_DIFFER
 from ledger.decide import Decider
 from ledger.decide.receipts import ReceiptDecider, allocate, reverse_allocation
-from ledger.errors import ConcurrentChange, CorruptHistory, LedgerError, StoreUnavailable
+from ledger.errors import ConcurrentChange, CorruptHistory, InvalidArgument, LedgerError, StoreUnavailable
 from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent
 from ledger.events.recorded import Stream
 from ledger.store import Store
@@ -44,10 +47,14 @@ class CommandHandler:
     import, is loaded and derived once: those touched last. Threads that share it then take turns. Streams may be
     written by others meanwhile. The ledger's last sequence tells whether anybody did; then a kept decider that refuses,
     or finds nothing new, is asked again after loading. A version that is taken drops all deciders.
+
+    A command whose metadata state no instant is decided at the clock's, and its events are stamped again when their
+    order among all saves is decided: so no answer about what was known changes because a save had to wait.
     """
 
-    def __init__(self, store: Store, *, keep: int = 0) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], datetime], keep: int = 0) -> None:
         self._store = store
+        self._clock = clock
         self._keep = keep
         self._kept: OrderedDict[Stream, AnyDecider] = OrderedDict()
         self._current = set[Stream]()  # the kept streams that only this one has written to, up to `_through`
@@ -91,10 +98,10 @@ class CommandHandler:
         if self._keep and (last := self._store.last_sequence()) != self._through:
             self._current.clear()
             self._through = last
-        work = UnitOfWork(self._store, self._kept, self._current)
+        work = UnitOfWork(self._store, self._kept, self._current, now=self._clock())
         try:
             decided = work.decide(groups)
-            recorded = decided if dry_run else self._append(decided)
+            recorded = decided if dry_run else self._append(groups, decided)
         except BaseException:
             self._kept.clear()  # they know of events that are not recorded
             self._current.clear()
@@ -103,17 +110,33 @@ class CommandHandler:
             self._keep_deciders(work, recorded)
         return recorded
 
-    def _append(self, decided: list[DecidedGroup]) -> list[DecidedGroup]:
-        accepted = [group for group in decided if not isinstance(group, LedgerError)]
-        events = [event for group in accepted for command in group for event in command]
+    def _append(self, groups: Sequence[Group], decided: list[DecidedGroup]) -> list[DecidedGroup]:
+        events: list[RecordedEvent] = []
+        stated: list[bool] = []  # whether the caller has stated when the event was recorded
+        for group, accepted in zip(groups, decided, strict=True):
+            if not isinstance(accepted, LedgerError):
+                for (_, metadata), of_command in zip(group, accepted, strict=True):
+                    events += of_command
+                    stated += [metadata.recorded_at is not None] * len(of_command)
         if not events:
             return decided
+        stamp = None if all(stated) else partial(self._stamped, stated)
         with telemetry.span("ledger.append", events=len(events)):
-            recorded = iter(self._store.append(events))
+            recorded = iter(self._store.append(events, stamp=stamp))
         return [
             group if isinstance(group, LedgerError) else [tuple(islice(recorded, len(command))) for command in group]
             for group in decided
         ]
+
+    def _stamped(self, stated: Sequence[bool], events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+        """Return events as recorded now, unless it is stated when they were; in a stream time never runs back."""
+        now, latest = self._clock(), dict[Stream, datetime]()
+        stamped: list[RecordedEvent] = []
+        for event, is_stated in zip(events, stated, strict=True):
+            at = event.recorded_at if is_stated else max(event.recorded_at, now)
+            latest[event.stream] = at = max(at, latest.get(event.stream, at))
+            stamped.append(event if at == event.recorded_at else event.stamped(at))
+        return stamped
 
     def _keep_deciders(self, work: "UnitOfWork", recorded: list[DecidedGroup]) -> None:
         """Keep the deciders of a transaction, and note which of them know everything up to its last sequence."""
@@ -123,6 +146,9 @@ class CommandHandler:
         events = [
             one for group in recorded if not isinstance(group, LedgerError) for command in group for one in command
         ]
+        for event in events:
+            if (decider := work.deciders.get(event.stream)) is not None:
+                decider.recorded(event.recorded_at)
         if events and events[0].sequence != self._through + 1:
             self._current.clear()  # somebody wrote meanwhile, or a sequence was left out
         else:
@@ -145,8 +171,11 @@ class CommandHandler:
 class UnitOfWork:
     """The deciders of one transaction, and the events of the groups accepted so far."""
 
-    def __init__(self, store: Store, kept: OrderedDict[Stream, AnyDecider], current: Collection[Stream]) -> None:
+    def __init__(
+        self, store: Store, kept: OrderedDict[Stream, AnyDecider], current: Collection[Stream], *, now: datetime
+    ) -> None:
         self._store = store
+        self._now = now
         self._kept = kept
         self._current = current
         self._unproven = set[Stream]()  # streams of the current group whose kept decider others may have overtaken
@@ -192,7 +221,7 @@ class UnitOfWork:
         by_stream: dict[Stream, list[RecordedEvent]] = {}
         for command, metadata in group:
             try:
-                parts = self._events(command, metadata)
+                parts = self._events(command, self._decided_now(metadata))
             except (ConcurrentChange, StoreUnavailable):
                 raise
             except LedgerError as error:
@@ -201,6 +230,18 @@ class UnitOfWork:
                 by_stream.setdefault(events[0].stream, []).extend(events)
             decided.append(tuple(chain.from_iterable(parts)))
         return decided, by_stream
+
+    def _decided_now(self, metadata: Metadata) -> Metadata:
+        """Return metadata with the instant of the decision. Raises `InvalidArgument` for a stated one after the clock.
+
+        Source: RULES.md section 1.
+        """
+        if metadata.recorded_at is None:
+            return Metadata(recorded_at=self._now, actor=metadata.actor, correlation=metadata.correlation)
+        if metadata.recorded_at > self._now and metadata.recorded_at - self._now > CLOCKS_DIFFER:
+            expected = f"an instant up to now, {self._now.isoformat(timespec='seconds')} by the clock of the ledger"
+            raise InvalidArgument(argument="recorded_at", given=metadata.recorded_at.isoformat(), expected=expected)
+        return metadata
 
     def _events(self, command: AnyCommand, metadata: Metadata) -> list[tuple[RecordedEvent, ...]]:
         """Return the events of a command, those of one stream together."""

@@ -44,9 +44,12 @@ def _through(value: object) -> date:
 
 @attrs.frozen(kw_only=True)
 class Metadata:
-    """Data recorded beside the events of a command: the instant of recording, the actor, the correlation id."""
+    """Data recorded beside the events of a command: the instant of recording, the actor, the correlation id.
 
-    recorded_at: datetime = attrs.field(converter=_recorded_at)
+    Without `recorded_at` it is the instant, by the ledger's clock, at which no other save can come before this one.
+    """
+
+    recorded_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(_recorded_at))
     actor: str | None = None
     correlation: str | None = None
 
@@ -54,6 +57,13 @@ class Metadata:
         arguments.make_plain(self, "actor", "correlation")
         arguments.optional_text("actor", self.actor)
         arguments.optional_text("correlation", self.correlation)
+
+    @property
+    def decided_at(self) -> datetime:
+        """The instant of the decision. Raises `InvalidArgument` where it is left to a ledger's clock."""
+        if self.recorded_at is None:
+            raise InvalidArgument(argument="recorded_at", given=None, expected="an instant; only a ledger has a clock")
+        return self.recorded_at
 
 
 @attrs.frozen(kw_only=True)

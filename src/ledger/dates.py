@@ -17,6 +17,9 @@ from ledger.errors import InvalidArgument
 
 DAY = timedelta(days=1)
 
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""By no more than this do the clocks of machines differ: so far a stated instant of recording may lie ahead."""
+
 
 def _day(given: date) -> date:
     return civil_date("day", given)
@@ -133,6 +136,13 @@ def known_by(name: str, value: object) -> Known:
 def day_of(known_at: Known, zone: str) -> date:
     """Return the civil date in the time zone `zone` on which something was known. Source: RULES.md section 1."""
     return known_at.day if isinstance(known_at, EndOfDay) else day_in(zone, known_at)
+
+
+def may_still_change(known_at: Known, now: datetime) -> bool:
+    """Return whether saves that are under way `now` may be recorded by then: it is not well in the past."""
+    if isinstance(known_at, EndOfDay):
+        return known_at.day >= (now - CLOCKS_DIFFER - DAY).date()  # no zone ends its days later
+    return known_at > now - CLOCKS_DIFFER
 
 
 def date_or_instant(name: str, value: object) -> date | datetime:

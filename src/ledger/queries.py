@@ -4,6 +4,7 @@ A question finds the live tables once, caught up unless that is a follower's wor
 recorded.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -12,7 +13,7 @@ from typing import TypeVar
 import attrs
 
 from ledger import arguments
-from ledger.dates import EndOfDay, Known, day_in, known_by
+from ledger.dates import EndOfDay, Known, day_in, known_by, may_still_change
 from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound
 from ledger.events import PLAN, RECEIPT, RecordedEvent
 from ledger.listing import Key, Listing, Page
@@ -86,20 +87,26 @@ class Queries:
 
     def position(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
-        plan, question = self._asked(plan_id, as_of=as_of, known_at=known_at)
+        question = self.question(as_of=as_of, known_at=known_at)
+        plan = self._known(plan_id, question)
         return plan.position(question.day(plan.opened.terms.timezone))
 
-    def statement(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> tuple[StatementLine, ...]:
+    def statement(self, plan_id: str, question: Question) -> Listing[StatementLine]:
         """Return a plan's history in words, line by line. Raises `PlanNotFound`."""
-        plan, question = self._asked(plan_id, as_of=as_of, known_at=known_at)
-        return statement_lines(plan, question.day(plan.opened.terms.timezone))
+        question.page.key(columns=2)
+        plan = self._known(plan_id, question)
+        lines, of_day = list[tuple[StatementLine, Key]](), Counter[date]()
+        for line in statement_lines(plan, question.day(plan.opened.terms.timezone)):
+            of_day[line.on] += 1
+            lines.append((line, (line.on.isoformat(), f"{of_day[line.on]:09}")))
+        shown, following = question.page.cut(lines, lambda item: item[1])
+        return Listing([line for line, _ in shown], next=following)
 
-    def _asked(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> tuple[Plan, Question]:
-        """Return a plan as it was known, and the question about it."""
-        question = self.question(as_of=as_of, known_at=known_at)
+    def _known(self, plan_id: str, question: Question) -> Plan:
+        """Return a plan as it was known. Raises `PlanNotFound`."""
         at = question.known_at
         if history := known(self.history(plan_id), at):
-            return Plan(history), question
+            return Plan(history)
         raise PlanNotFound(plan_id=plan_id, known_at=at.day if isinstance(at, EndOfDay) else at)
 
     def timezone(self, plan_id: str | None) -> str:
@@ -122,11 +129,17 @@ class Queries:
         limit: int | None = None,
         after: str | None = None,
     ) -> Question:
-        """Return a question that is asked now. Raises `InvalidArgument`."""
+        """Return a question that is asked now. Raises `InvalidArgument`.
+
+        Of what was known a moment ago, the saves that are under way may still be a part: they are waited for.
+        """
+        now, known_at = self._clock(), None if known_at is None else known_by("known_at", known_at)
+        if known_at is not None and may_still_change(known_at, now):
+            self._store.settle()
         return Question(
             as_of=as_of,
-            known_at=None if known_at is None else known_by("known_at", known_at),
-            now=self._clock(),
+            known_at=known_at,
+            now=now,
             investor=investor,
             partner=partner,
             status=status,

@@ -393,7 +393,7 @@ class Ledger:
 
     def command_handler(self, *, keep: int = 0) -> CommandHandler:
         """Return a command handler, which executes commands by the thousand and keeps `keep` plans in memory."""
-        return CommandHandler(self._store, keep=keep)
+        return CommandHandler(self._store, clock=self._clock, keep=keep)
 
     def _metadata(
         self,
@@ -404,8 +404,7 @@ class Ledger:
         dry_run: bool = False,
     ) -> Metadata:
         arguments.instance("dry_run", dry_run, bool, "True or False")
-        at = instant("recorded_at", self._clock() if recorded_at is None else recorded_at)
-        return Metadata(recorded_at=at, actor=actor, correlation=correlation)
+        return Metadata(recorded_at=recorded_at, actor=actor, correlation=correlation)
 
     def _execute(self, command: AnyCommand, **options: Unpack[CommandOptions]) -> tuple[RecordedEvent, ...]:
         (decided,) = self.execute_all([(command, self._metadata(**options))], dry_run=options.get("dry_run", False))
@@ -426,7 +425,8 @@ class Ledger:
         `CorruptHistory`, after all others are closed, for a plan that cannot be.
         """
         metadata, through = self._metadata(**options), civil_date("through", through)
-        due, handler = self._open_queries.due(through, recorded_at=metadata.recorded_at), self.command_handler()
+        due = self._open_queries.due(through, recorded_at=metadata.recorded_at or self._clock())
+        handler = self.command_handler()
         recorded: list[RecordedEvent] = []
         errors: list[LedgerError] = []
         for begin in range(0, len(due), _CLOSED_TOGETHER):
@@ -463,11 +463,10 @@ class Ledger:
         queries = self._open_queries
         return queries.positions(queries.question(investor=investor, partner=partner, status=status, **query))
 
-    def statement(
-        self, plan_id: str, *, as_of: date | None = None, known_at: Known | None = None
-    ) -> tuple[StatementLine, ...]:
+    def statement(self, plan_id: str, **query: Unpack[ListOptions]) -> Listing[StatementLine]:
         """Return a plan's history up to the date, line by line, with running balances. Raises `PlanNotFound`."""
-        return self._open_queries.statement(plan_id, as_of=as_of, known_at=known_at)
+        queries = self._open_queries
+        return queries.statement(plan_id, queries.question(**query))
 
     def overdue(self, *, partner: str | None = None, **query: Unpack[ListOptions]) -> Listing[OverdueRow]:
         """Return the plans in grace, the most urgent first: by end of grace, then plan id."""
@@ -556,8 +555,7 @@ class Ledger:
         timeout = arguments.seconds("timeout", timeout)
         runner, ends = self._runner(projection), time.monotonic() + timeout
         while True:
-            live = runner.catch_up() if self._catch_up else runner.live()
-            reached = 0 if live is None else live.reached
+            reached = runner.catch_up().reached if self._catch_up else runner.reached()
             if reached >= sequence:
                 return reached
             if time.monotonic() >= ends:
@@ -571,6 +569,14 @@ class Ledger:
         """
         arguments.interval("every", every)
         follow(self._store, list(self._runners.values()), stop=stop, every=every, progress=progress)
+
+    def begin_epoch(self) -> None:
+        """Begin a new epoch: after a restore, or whatever else may have taken events away from the ledger.
+
+        Read models of the epoch before are filled again when they are next caught up. A projection of your own, outside
+        of the ledger, compares `status().epoch` with the one that it keeps beside its sequence.
+        """
+        self._store.begin_epoch()
 
     def rebuild(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
         """Derive a read model again, beside the one that answers meanwhile; promote it if verification finds nothing.
@@ -594,6 +600,11 @@ class Ledger:
         return health(self._store, projections, max_lag=max_lag, optional=[PAYMENTS.name])
 
     # ---- open or closed
+
+    @property
+    def store(self) -> Store:
+        """The events as they are stored, and the tables of the read models: for audits and exports, which only read."""
+        return self._store
 
     @property
     def _store(self) -> Store:

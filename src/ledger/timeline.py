@@ -26,8 +26,9 @@ from ledger.events.outcomes import (
 )
 from ledger.state import Snapshot, State, Step, Timeline
 from ledger.state.funds import Funds
-from ledger.state.outcomes import HeldOutcomes
-from ledger.terms.promos import Award, credited_at_once, earned, on_completion
+from ledger.state.grounds import Grounds
+from ledger.state.outcome_log import OutcomeLog
+from ledger.terms.promos import Award, considered, credited_at_once, earned, stacked
 from ledger.terms.schedule import Installment, redated
 
 _effective_on = attrgetter("effective_on")
@@ -39,6 +40,11 @@ def timeline(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Timeline
     `facts` are in the order in which they were recorded; `as_of` is not before the opening. Source: RULES.md.
     """
     return Derivation.run(opened, facts, through=as_of).timeline()
+
+
+def grounds(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Grounds:
+    """Return the grounds of the state that `timeline` comes to: which money counts, which promotions, and why not."""
+    return Derivation.run(opened, facts, through=as_of).grounds()
 
 
 def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[Step]:
@@ -84,13 +90,13 @@ class Derivation:
         self._cancelled_on: date | None = None
         self._completed_on: date | None = None
         self._funds = Funds()
-        self._held = HeldOutcomes()
+        self._log = OutcomeLog()
         self._settlements: list[InstallmentSettled] = []  # of the settled lines
         self._completion: list[Outcome] = []  # and the bonuses that it credited
-        self._at_once: dict[str, list[Outcome]] = {}  # awards by payment
+        self._at_once: dict[str, list[tuple[Award, Outcome]]] = {}  # by payment
         self._waiting: list[Award] = []  # earned, to be credited on completion
         self._bonuses_wait = True  # until a reinstatement
-        self._on_schedule = True  # until a due date has passed unpaid
+        self._late: Installment | None = None  # the first whose due date has passed unpaid
         self._promised: int | None = None  # bonus shares, until something changes them
         self._bonus = 0
 
@@ -111,11 +117,11 @@ class Derivation:
         passed, self.on = self.on, through
         if self._status != "active" or self._clocks[0][0] >= through:
             return
-        if self._on_schedule:
-            self._on_schedule, self._promised = False, None
+        if self._late is None:
+            self._late, self._promised = self._lines[self._clocks[0][1]], None
         cancelled_on = self._cancellation_day()
         for since, i in self._clocks_between(passed, min(through, cancelled_on) - DAY):
-            self._held.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
+            self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
         if cancelled_on <= through:
             self._cancel(cancelled_on, number=self._clocks[0][1] + 1)
 
@@ -178,7 +184,7 @@ class Derivation:
         while i < len(lines) and owed[i + 1] <= paid:
             outcome = InstallmentSettled(on, i + 1, lines[i].shares, payment)
             self._settlements.append(outcome)
-            self._held.add(outcome)
+            self._log.add(outcome)
             at = 0 if self._clocks[0][1] == i else [line for _, line in self._clocks].index(i)
             del self._clocks[at]
             i += 1
@@ -196,7 +202,8 @@ class Derivation:
         )
         for award in awards:
             if credited_at_once(award.promo):
-                self._at_once.setdefault(fact.reference, []).append(self._credit(fact.effective_on, award))
+                outcome = self._credit(fact.effective_on, award)
+                self._at_once.setdefault(fact.reference, []).append((award, outcome))
             else:
                 self._waiting.append(award)
                 self._promised = None
@@ -204,40 +211,45 @@ class Derivation:
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
         completed = PlanCompleted(on, self._package - self._released[-1], payment)
-        self._held.add(completed)
+        self._log.add(completed)
         self._completion = [completed, *(self._credit(on, award) for award in self._completion_bonuses(payment))]
         self._status, self._completed_on = "completed", on
 
     def _credit(self, on: date, award: Award) -> PromoApplied:
         self._bonus += award.shares
         outcome = PromoApplied(on, award.promo.code, award.shares, award.payment)
-        self._held.add(outcome)
+        self._log.add(outcome)
         return outcome
 
     def _cancel(self, on: date, *, number: int | None = None, request: str | None = None) -> None:
         self._status, self._cancelled_on = "cancelled", on
         forfeited = self._terms.shares - self._released[len(self._settlements)]
         cause: Literal["grace_ended", "requested"] = "requested" if number is None else "grace_ended"
-        self._held.add(PlanCancelled(on, cause, number, request, forfeited))
+        self._log.add(PlanCancelled(on, cause, number, request, forfeited))
 
     def _charge_back(self, fact: PaymentReversed) -> None:
         """Take the money back from this day on, with all that rested on it. Source: RULES.md section 10."""
         if not self._funds.return_payment(fact.reference, fact.effective_on):
             return
         self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
-        self._end(self._at_once.pop(fact.reference, ()), by=fact)
+        self._end([outcome for _, outcome in self._at_once.pop(fact.reference, ())], by=fact)
+        late = None
+        if self._status == "completed":
+            for _ in self._funds.apply_waiting():
+                pass  # money that found nothing to settle is left as well
         while self._owed[len(self._settlements)] > self._funds.paid:
             self._end([self._settlements.pop()], by=fact)
             i = len(self._settlements)
             insort(self._clocks, (max(self._lines[i].due_on, fact.effective_on), i))
-            self._on_schedule &= self._lines[i].due_on >= fact.effective_on
+            late = self._lines[i] if self._lines[i].due_on < fact.effective_on else late
+        self._late = self._late or late
         if self._status == "completed" and len(self._settlements) < len(self._lines):
             self._end(self._completion, by=fact)
             self._status, self._completed_on = "active", None
 
     def _end(self, outcomes: Iterable[Outcome], *, by: PaymentReversed) -> None:
         for outcome in outcomes:
-            self._held.end(outcome, by)
+            self._log.end(outcome, by)
             self._bonus -= outcome.shares if isinstance(outcome, PromoApplied) else 0
 
     def _reinstate(self, fact: PlanReinstated) -> None:
@@ -263,21 +275,21 @@ class Derivation:
         self._lines = (*self._lines[:settled], *lines)
         self._clocks = [(line.due_on, i) for i, line in enumerate(lines, settled)]
         revised = tuple(RevisedLine(line.number, line.due_on) for line in lines)
-        self._held.add(ScheduleRevised(on, revised, self._package, self._terms.shares - self._package, payment))
+        self._log.add(ScheduleRevised(on, revised, self._package, self._terms.shares - self._package, payment))
 
     # ---- results
 
     def latest(self) -> tuple[tuple[Outcome, ...], Mapping[Outcome, PaymentReversed]]:
         """Return the outcomes that began, and the chargebacks that ended others, since the last call."""
-        return self._held.latest()
+        return self._log.latest()
 
     def step(self, fact: Fact | None) -> Step:
         """Return the step that a fact or, without one, the day has made since the last one."""
-        return Step(fact, *self._held.latest(), self.state())
+        return Step(fact, *self._log.latest(), self.state())
 
     def timeline(self) -> Timeline:
         """Return all outcomes, and the state at the end of the day."""
-        return Timeline(self.state(), *self._held.held(), *self._funds.most_held())
+        return Timeline(self.state(), *self._log.held(), *self._funds.most_held())
 
     def snapshot(self) -> Snapshot:
         """Return the part of the state on which commands are refused."""
@@ -316,20 +328,36 @@ class Derivation:
             bonus_promised=self._bonus_promised() if active else 0,
         )
 
+    def grounds(self) -> Grounds:
+        """Return the grounds of the state at the end of the day."""
+        candidates = self._candidates("" if self._completed_on is None else self._settlements[-1].payment)
+        return Grounds(
+            applied=self._funds.applied(),
+            waiting=self._funds.waiting(),
+            at_once=tuple(award for pairs in self._at_once.values() for award, _ in pairs),
+            considered=tuple(candidates),
+            on_completion=tuple(stacked(candidates, self._terms.stacking)),
+            late=self._late,
+            bonuses_wait=self._bonuses_wait,
+        )
+
     def _bonus_promised(self) -> int:
         if self._promised is None:
             self._promised = sum(award.shares for award in self._completion_bonuses(""))
         return self._promised
 
-    def _completion_bonuses(self, payment: str) -> list[Award]:
+    def _completion_bonuses(self, payment: str) -> Sequence[Award]:
         """Return the awards that completion on schedule credits, as of today. Source: RULES.md section 7."""
+        return stacked(self._candidates(payment), self._terms.stacking)
+
+    def _candidates(self, payment: str) -> list[Award]:
         if not self._bonuses_wait:
             return []
-        return on_completion(
+        return considered(
             self._terms.promos,
             self._waiting,
             payment=payment,
-            by_due_date=self._on_schedule,
+            by_due_date=self._late is None,
             package=self._package,
             stacking=self._terms.stacking,
         )

@@ -15,6 +15,7 @@ from ledger.books.rejections import RefusedRow, file_order
 from ledger.command_handler import Decided
 from ledger.decide import repeats
 from ledger.errors import CorruptHistory, LedgerError, NotFound
+from ledger.events import MoneyReceived
 from ledger.plan import Plan
 from ledger.service import Ledger
 from ledger.telemetry import Progress
@@ -44,7 +45,8 @@ def import_book(
 
     A row that was recorded late can revive a plan, so refused rows are offered again, in order, until a pass records
     none. With `keep_refused` the money of payments that are still refused then, since their plan is cancelled,
-    completed, unknown or would be overpaid, is kept as received and not applied. Each transaction is complete in
+    completed, unknown or would be overpaid, is kept as received and not applied; a reversal of such a payment takes it
+    back. Each transaction is complete in
     itself: an interrupted import is simply repeated.
     """
     handler, kept_payments = ledger.command_handler(keep=_PLANS_IN_MEMORY), KeptPayments(ledger, new=keep_refused)
@@ -73,7 +75,9 @@ def import_book(
         if recorded == recorded_before or not pending:
             break
     keeping = kept_payments.keep(handler, pending)
-    kept = sum(1 for events in keeping.values() if isinstance(events, tuple) and events)
+    on_receipts = [events[0].event for events in keeping.values() if isinstance(events, tuple) and events]
+    kept = sum(isinstance(event, MoneyReceived) for event in on_receipts)
+    recorded += len(on_receipts) - kept
     repeated += sum(1 for events in keeping.values() if events == ())
     still_refused: ExternalSort[RefusedRow] = ExternalSort(file_order)
     for row_refused in chain(book.malformed, _not_kept(reasons, keeping)):

@@ -2,18 +2,35 @@
 
 A payment of a book and a receipt are the same money if both have the reference and the plan in common. Such a payment
 is offered to its plan as an allocation, so the money cannot count twice; once it was allocated or returned by hand, in
-whole or in part, it is not offered any more.
+whole or in part, it is not offered any more. The reversal of a payment whose money is kept takes the receipt back: its
+money has left, whether the bank took it or it never was there.
 """
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 
 from ledger.books.external_sort import chunks
 from ledger.books.reader import BookRow
 from ledger.command_handler import CommandHandler, Decided
-from ledger.commands import AllocateUnallocated, AnyCommand, ReceiveUnallocated, RecordPayment
-from ledger.errors import InvalidArgument, LedgerError, Overpayment, PlanIsCancelled, PlanIsCompleted, PlanNotFound
+from ledger.commands import (
+    AllocateUnallocated,
+    AnyCommand,
+    ReceiveUnallocated,
+    RecordPayment,
+    ReturnUnallocated,
+    ReversePayment,
+)
+from ledger.dates import day_in
+from ledger.errors import (
+    InvalidArgument,
+    LedgerError,
+    Overpayment,
+    PaymentNotFound,
+    PlanIsCancelled,
+    PlanIsCompleted,
+    PlanNotFound,
+)
 from ledger.receipt import zone_of
 from ledger.service import Ledger
 
@@ -33,6 +50,7 @@ class KeptPayments:
         self._noted: dict[tuple[str, int], tuple[str, str]] = {}
         self._zones: dict[str, str] = {}
         self._receipts = {row.reference: row for row in ledger.receipts(as_of=date.max)}
+        self._kept = {one.reference: (one.received, one.received_on) for one in self._receipts.values()}
         self._plans = {reference: row.plan_id for reference, row in self._receipts.items()}
 
     def command(self, row: BookRow) -> AnyCommand:
@@ -40,7 +58,7 @@ class KeptPayments:
         payment = row.command
         if not self._plans or not isinstance(payment, RecordPayment):
             return payment
-        receipt = self._receipts.get(self._receipt_of(payment))
+        receipt = self._receipts.get(self._receipt_of(payment.plan_id, payment.reference))
         if receipt is None:
             return payment
         if receipt.remaining != payment.amount:
@@ -56,18 +74,20 @@ class KeptPayments:
 
     def note(self, row: BookRow, error: LedgerError) -> None:
         """Note the latest refusal of a row, if the money of such a row is to be kept."""
-        key = row.file, row.line
+        key, command = (row.file, row.line), row.command
         self._noted.pop(key, None)
-        if not isinstance(error, _KEEPING) or not isinstance(row.command, RecordPayment):
+        if isinstance(command, ReversePayment) and isinstance(error, (PaymentNotFound, PlanNotFound)):
+            self._noted[key] = error.code, str(error)
+        if not isinstance(error, _KEEPING) or not isinstance(command, RecordPayment):
             return
-        if self._new or self._receipt_of(row.command) in self._plans:
+        if self._new or self._receipt_of(command.plan_id, command.reference) in self._plans:
             self._noted[key] = error.code, str(error)
 
     def keep(self, handler: CommandHandler, refused: Iterable[BookRow]) -> dict[tuple[str, int], Decided]:
-        """Keep the money of the rows that are still refused, if it is to be kept.
+        """Keep the money of the rows that are still refused, if it is to be kept, and take back what was reversed.
 
-        Returns by file and line the events of each receipt, none if the money is kept already, or the error with which
-        it cannot be kept.
+        Returns by file and line the events of each receipt, none if they were recorded before, or the error with which
+        the money cannot be kept or taken back.
         """
         found: dict[tuple[str, int], Decided] = {}
         remaining = (pair for row in refused if (pair := self._keeping(row)) is not None)
@@ -76,31 +96,51 @@ class KeptPayments:
             found |= {(row.file, row.line): one for (row, _), one in zip(some, decided, strict=True)}
         return found
 
-    def _keeping(self, row: BookRow) -> tuple[BookRow, ReceiveUnallocated] | None:
-        noted, payment = self._noted.get((row.file, row.line)), row.command
-        if noted is None or not isinstance(payment, RecordPayment):
+    def _keeping(self, row: BookRow) -> tuple[BookRow, AnyCommand] | None:
+        noted, command = self._noted.get((row.file, row.line)), row.command
+        if noted is not None and isinstance(command, ReversePayment):
+            return None if (back := self._take_back(command)) is None else (row, back)
+        if noted is None or not isinstance(command, RecordPayment):
             return None
         with suppress(InvalidArgument):  # a reference that is too long with its plan before it
-            return row, self._receive(payment, *noted)
+            return row, self._receive(command, *noted)
         return None
 
+    def _take_back(self, reversal: ReversePayment) -> ReturnUnallocated | None:
+        """Return the command that takes back the money of a reversed payment, if it is kept."""
+        reference = self._receipt_of(reversal.plan_id, reversal.reference)
+        if self._plans.get(reference) != reversal.plan_id:
+            return None
+        amount, received_on = self._kept[reference]
+        charged_back = reversal.cause == "chargeback"
+        return ReturnUnallocated(
+            reference=reference,
+            return_reference=reference,
+            amount=amount,
+            on=received_on if reversal.on is None or not charged_back else reversal.on,
+            reason="charged back" if charged_back else "recorded in error",
+        )
+
     def _receive(self, payment: RecordPayment, code: str, reason: str) -> ReceiveUnallocated:
-        reference = self._receipt_of(payment)
+        reference, zone = self._receipt_of(payment.plan_id, payment.reference), self._zone(payment.plan_id)
         self._plans[reference] = payment.plan_id
+        paid_at = payment.paid_at
+        paid_on = day_in(zone, paid_at) if isinstance(paid_at, datetime) else paid_at
+        self._kept.setdefault(reference, (payment.amount, paid_on))
         return ReceiveUnallocated(
             reference=reference,
             amount=payment.amount,
             received_at=payment.paid_at,
-            timezone=self._zone(payment.plan_id),
+            timezone=zone,
             plan_id=payment.plan_id,
             code=code,
             reason=reason,
         )
 
-    def _receipt_of(self, payment: RecordPayment) -> str:
+    def _receipt_of(self, plan_id: str, reference: str) -> str:
         """Return the reference of a payment's receipt: with the plan before it if another plan's money has it."""
-        taken = self._plans.get(payment.reference, payment.plan_id) != payment.plan_id
-        return f"{payment.plan_id}/{payment.reference}" if taken else payment.reference
+        taken = self._plans.get(reference, plan_id) != plan_id
+        return f"{plan_id}/{reference}" if taken else reference
 
     def _zone(self, plan_id: str) -> str:
         if plan_id not in self._zones:

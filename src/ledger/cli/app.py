@@ -13,7 +13,21 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import bookkeeping, changes, operations, queries, receipts
+from ledger.cli import (
+    audit,
+    audit_explain,
+    audit_restate,
+    bookkeeping,
+    changes,
+    exports,
+    operations,
+    packs,
+    queries,
+    receipts,
+    reconcile,
+    sealing,
+    what_if,
+)
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -32,7 +46,26 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         *(queries.overdue, queries.balances, queries.portfolio),
         *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
     ),
-    "Money not applied": (receipts.unallocated, receipts.receive, receipts.allocate, receipts.return_),
+    "Money not applied": (
+        receipts.unallocated,
+        receipts.receive,
+        receipts.allocate,
+        receipts.reverse_allocation,
+        receipts.return_,
+    ),
+    "Audit": (
+        audit.audit,
+        audit_explain.explain,
+        audit_restate.restate,
+        sealing.keygen,
+        sealing.seal,
+        sealing.prove,
+        exports.export,
+        reconcile.reconcile,
+        what_if.what_if,
+        packs.pack,
+        packs.import_pack,
+    ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,

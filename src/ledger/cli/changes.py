@@ -4,14 +4,10 @@ With `--dry-run` each shows the events that it would record and the plan before 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, Day, DayOrInstant, DryRun, Instant, Location
+from ledger.cli.options import RECORDED_NOW, AsJson, Day, DayOrInstant, Location, Recording, RecordingOptions
 from ledger.cli.rendering import counted
 from ledger.cli.tables import print_table
 from ledger.cli.terms_options import Terms, money
@@ -19,47 +15,9 @@ from ledger.errors import PlanNotFound
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.plan import Plan
-from ledger.service import CommandOptions, Ledger
+from ledger.service import Ledger
 from ledger.state.position import Position
 from ledger.terms.schedule import schedule
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordingOptions:
-    """The options that every command on a plan shares.
-
-    Parameters
-    ----------
-    actor
-        Who records it.
-    correlation
-        An id of your own, kept beside the events.
-    recorded_at
-        The instant of recording, such as 2024-06-30T12:00:00+00:00; default: now.
-    dry_run
-        Record nothing; show the events and the plan before and after.
-    json
-        Print JSON instead of tables.
-    """
-
-    actor: str | None = None
-    correlation: str | None = None
-    recorded_at: Instant = None
-    dry_run: DryRun = False
-    json: AsJson = False
-
-    def metadata(self) -> CommandOptions:
-        """Return the options of the command itself."""
-        return {
-            "actor": self.actor,
-            "correlation": self.correlation,
-            "recorded_at": self.recorded_at,
-            "dry_run": self.dry_run,
-        }
-
-
-Recording = Annotated[RecordingOptions, Parameter(name="*")]
-_DEFAULT = RecordingOptions()
 
 
 def open_(
@@ -69,7 +27,7 @@ def open_(
     partner: str | None = None,
     opened_at: DayOrInstant,
     terms: Terms,
-    recording: Recording = _DEFAULT,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Open a plan.
@@ -104,7 +62,7 @@ def pay(
     currency: str,
     paid_at: DayOrInstant,
     kind: PaymentKind = "regular",
-    recording: Recording = _DEFAULT,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Record a payment.
@@ -141,7 +99,7 @@ def reverse(
     reference: str,
     cause: ReversalCause,
     on: Day | None = None,
-    recording: Recording = _DEFAULT,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Take a payment back: by error it was never made, by chargeback it is gone from a date on.
@@ -166,7 +124,7 @@ def reverse(
 
 
 def cancel(
-    plan: str, *, reference: str, on: Day, reason: str, recording: Recording = _DEFAULT, location: Location
+    plan: str, *, reference: str, on: Day, reason: str, recording: Recording = RECORDED_NOW, location: Location
 ) -> None:
     """Cancel a plan by request.
 
@@ -199,7 +157,7 @@ def reinstate(
     approved_by: str,
     reason: str,
     revised_shares: int | None = None,
-    recording: Recording = _DEFAULT,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Reinstate a cancelled plan with a payment.

@@ -42,12 +42,15 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--db", default=os.environ.get("LEDGER_DB", "sqlite:///ledger.db"), help="the database's URL")
     parser.add_argument("--name", default="ledger", help="the ledger in that database")
     parser.add_argument("--views", default=os.environ.get("LEDGER_VIEWS"), help="another database for the read models")
+    parser.add_argument("--new-epoch", action="store_true", help="migrate: begin a new epoch, after a restore")
     parser.add_argument("--every", type=float, default=1.0, help="the poll interval of follow, in seconds")
     return parser
 
 
 def _migrate(options: Namespace) -> None:
     with Ledger.open(options.db, name=options.name, views=options.views) as ledger:
+        if options.new_epoch:
+            ledger.begin_epoch()
         health = ledger.status()
     print(f"{health.store}: the ledger {options.name!r} has schema version {health.schema}.")
 

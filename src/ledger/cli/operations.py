@@ -4,26 +4,32 @@ from pathlib import Path
 
 from ledger.cli import rendering
 from ledger.cli.minimal import log_to_stderr, stopped_by_signals
-from ledger.cli.options import AsJson, Location, progress_bar
+from ledger.cli.options import AsJson, Location, NewEpoch, progress_bar
 from ledger.cli.rendering import counted
 from ledger.readmodel.verification import Verification
 from ledger.store import back_up
 
 
-def migrate(*, json: AsJson = False, location: Location) -> int:
+def migrate(*, new_epoch: NewEpoch = False, json: AsJson = False, location: Location) -> int:
     """Create the ledger, or upgrade its tables. Safe to repeat, and to run in several processes at once.
 
     Parameters
     ----------
+    new_epoch
+        Begin a new epoch, after a restore: read models that were filled before are filled again.
     json
         Print JSON instead of text.
     """
     with location.create() as ledger:
+        if new_epoch:
+            ledger.begin_epoch()
         health = ledger.status()
+    number = int(health.epoch.partition("-")[0])
     if json:
-        rendering.print_json({"store": health.store, "schema": health.schema})
+        rendering.print_json({"store": health.store, "schema": health.schema, "epoch": number})
     else:
-        rendering.say(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}.")
+        epoch = f", and epoch {number} begins" if new_epoch else ""
+        rendering.say(f"{health.store}: the ledger {location.name!r} has schema version {health.schema}{epoch}.")
     return 0
 
 
@@ -103,6 +109,8 @@ def status(*, max_lag: int | None = None, json: AsJson = False, location: Locati
         rendering.print_json(health)
     else:
         rendering.say(f"{health.store}: schema version {health.schema}, last sequence {health.last_sequence:,}.")
+        number = health.epoch.partition("-")[0]
+        rendering.say(f"Ledger {location.name!r}: identity {health.identity}, epoch {number}.")
         rendering.say(f"Time zones: tzdata {health.tzdata}.")
         for one in health.read_models:
             rendering.say(

@@ -16,7 +16,7 @@ from ledger.books import columns
 from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument
 from ledger.errors.excerpt import visible
-from ledger.service import Ledger
+from ledger.service import CommandOptions, Ledger
 from ledger.telemetry import Progress
 
 
@@ -65,7 +65,13 @@ Instant = Annotated[datetime | None, Parameter(converter=_converter(columns.inst
 KnownAt = Annotated[date | datetime | None, Parameter(name="--known-at", converter=_converter(columns.date_or_instant))]
 KeepRefused = Annotated[bool, Parameter(name="--keep-refused", negative="", show_default=False)]
 DryRun = Annotated[bool, Parameter(name="--dry-run", negative="", show_default=False)]
+NewEpoch = Annotated[bool, Parameter(name="--new-epoch", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+
+
+def known_by(at: date | datetime | None) -> Known | None:
+    """Return the instant of `--known-at`; of a date, its end in the time zone of each plan."""
+    return at if at is None or isinstance(at, datetime) else EndOfDay(at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +95,7 @@ class QuestionOptions:
     @property
     def known(self) -> Known | None:
         """The instant; of a date, its end in the time zone of each plan."""
-        at = self.known_at
-        return at if at is None or isinstance(at, datetime) else EndOfDay(at)
+        return known_by(self.known_at)
 
     def when(self) -> str:
         """Return the end of a title: the two dates."""
@@ -101,6 +106,44 @@ class QuestionOptions:
 
 Asked = Annotated[QuestionOptions, Parameter(name="*")]
 NOW = QuestionOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingOptions:
+    """The options that every command shares.
+
+    Parameters
+    ----------
+    actor
+        Who records it.
+    correlation
+        An id of your own, kept beside the events.
+    recorded_at
+        The instant of recording, such as 2024-06-30T12:00:00+00:00; default: now.
+    dry_run
+        Record nothing; show what would be recorded.
+    json
+        Print JSON instead of tables.
+    """
+
+    actor: str | None = None
+    correlation: str | None = None
+    recorded_at: Instant = None
+    dry_run: DryRun = False
+    json: AsJson = False
+
+    def metadata(self) -> CommandOptions:
+        """Return the options of the command itself."""
+        return {
+            "actor": self.actor,
+            "correlation": self.correlation,
+            "recorded_at": self.recorded_at,
+            "dry_run": self.dry_run,
+        }
+
+
+Recording = Annotated[RecordingOptions, Parameter(name="*")]
+RECORDED_NOW = RecordingOptions()
 
 
 @contextmanager

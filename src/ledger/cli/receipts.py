@@ -1,9 +1,9 @@
-"""The commands for money that no plan takes: list it, receive it, allocate it to a plan, return it."""
+"""The commands for money that no plan takes: list, receive, allocate to a plan and take that back, return."""
 
 from collections.abc import Sequence
 
 from ledger.cli import rendering
-from ledger.cli.options import NOW, AsJson, Asked, Day, DryRun, Location
+from ledger.cli.options import NOW, RECORDED_NOW, Asked, Day, Location, Recording, RecordingOptions
 from ledger.cli.queries import show
 from ledger.cli.rendering import counted
 from ledger.cli.terms_options import money
@@ -25,9 +25,7 @@ def receive(
     on: Day,
     reason: str,
     plan: str | None = None,
-    actor: str | None = None,
-    dry_run: DryRun = False,
-    json: AsJson = False,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Keep money that no plan takes, as received and not applied.
@@ -46,12 +44,6 @@ def receive(
         The reason why no plan takes it.
     plan
         The plan that the payer stated.
-    actor
-        The person who records it.
-    dry_run
-        Only show what would be recorded.
-    json
-        Print JSON instead of text.
     """
     received = money("--amount", amount, currency)
     with location.open() as ledger:
@@ -61,10 +53,9 @@ def receive(
             received_at=on,
             reason=reason,
             plan_id=plan,
-            actor=actor,
-            dry_run=dry_run,
+            **recording.metadata(),
         )
-    _report(events, f"{received:,} received under {reference}", dry_run=dry_run, json=json)
+    _report(events, f"{received:,} received under {reference}", recording)
 
 
 def allocate(
@@ -75,9 +66,7 @@ def allocate(
     currency: str | None = None,
     payment: str | None = None,
     paid_on: Day | None = None,
-    actor: str | None = None,
-    dry_run: DryRun = False,
-    json: AsJson = False,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Make a payment of a plan from money that was received: both are recorded, or neither.
@@ -96,12 +85,6 @@ def allocate(
         The payment's reference, for a further part for the same plan; default: that of the money.
     paid_on
         The day of the payment; default: that on which the money was received.
-    actor
-        The person who records it.
-    dry_run
-        Only show what would be recorded.
-    json
-        Print JSON instead of text.
     """
     part = None if amount is None else money("--amount", amount, currency or "")
     with location.open() as ledger:
@@ -111,12 +94,35 @@ def allocate(
             amount=part,
             payment_reference=payment,
             paid_at=paid_on,
-            actor=actor,
-            dry_run=dry_run,
+            **recording.metadata(),
         )
     made = [event.event for event in events if isinstance(event.event, MoneyAllocated)]
     done = f"{made[0].amount:,} of {reference} allocated to plan {plan}" if made else ""
-    _report(events, done, dry_run=dry_run, json=json)
+    _report(events, done, recording)
+
+
+def reverse_allocation(
+    reference: str,
+    *,
+    plan: str,
+    payment: str | None = None,
+    recording: Recording = RECORDED_NOW,
+    location: Location,
+) -> None:
+    """Reverse the payment of an allocation for error: its money remains to be allocated again, to any plan.
+
+    Parameters
+    ----------
+    reference
+        The reference under which the money was received.
+    plan
+        The plan to which it was allocated.
+    payment
+        The payment's reference; default: that of the money.
+    """
+    with location.open() as ledger:
+        events = ledger.reverse_allocation(reference, plan_id=plan, payment_reference=payment, **recording.metadata())
+    _report(events, f"the allocation of {reference} to plan {plan} is reversed", recording)
 
 
 def return_(
@@ -127,9 +133,7 @@ def return_(
     on: Day,
     reason: str,
     return_reference: str | None = None,
-    actor: str | None = None,
-    dry_run: DryRun = False,
-    json: AsJson = False,
+    recording: Recording = RECORDED_NOW,
     location: Location,
 ) -> None:
     """Record that money which was received left the ledger: sent back to its payer, or taken back by the bank.
@@ -148,12 +152,6 @@ def return_(
         The reason.
     return_reference
         The reference of the return, for a further one of the same money; default: that of the money.
-    actor
-        The person who records it.
-    dry_run
-        Only show what would be recorded.
-    json
-        Print JSON instead of text.
     """
     returned = money("--amount", amount, currency)
     with location.open() as ledger:
@@ -163,16 +161,15 @@ def return_(
             on=on,
             reason=reason,
             return_reference=return_reference,
-            actor=actor,
-            dry_run=dry_run,
+            **recording.metadata(),
         )
-    _report(events, f"{returned:,} of {reference} returned", dry_run=dry_run, json=json)
+    _report(events, f"{returned:,} of {reference} returned", recording)
 
 
-def _report(events: Sequence[RecordedEvent], done: str, *, dry_run: bool, json: bool) -> None:
-    if json:
-        rendering.print_json({"recorded": not dry_run and bool(events), "events": events})
+def _report(events: Sequence[RecordedEvent], done: str, recording: RecordingOptions) -> None:
+    if recording.json:
+        rendering.print_json({"recorded": not recording.dry_run and bool(events), "events": events})
     elif not events:
         rendering.say("Recorded before: nothing was recorded again.")
     else:
-        rendering.say(f"{'Not recorded, a dry run: ' if dry_run else ''}{done}.")
+        rendering.say(f"{'Not recorded, a dry run: ' if recording.dry_run else ''}{done}.")

@@ -179,9 +179,9 @@ def _widen(columns: Sequence[Column], cells: Sequence[Sequence[str]], widths: di
 def _joined(items: Sequence[str], width: int) -> Iterator[str]:
     """Yield items on indented lines, as many on each as fit, none broken."""
     line = ""
-    for item in items:
+    for number, item in enumerate(items, 1):
         longer = f"{line}; {item}" if line else _INDENT + item
-        if line and cell_len(longer) > width:
+        if line and cell_len(longer) + (number < len(items)) > width:  # with the semicolon before the next
             yield f"{line};"
             longer = _INDENT + item
         line = longer

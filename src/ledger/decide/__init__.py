@@ -23,39 +23,29 @@ from ledger.commands import (
     ReversePayment,
 )
 from ledger.dates import day_in
-from ledger.discrepancies import Discrepancy, discrepancies
+from ledger.decide.consequences import Consequences
+from ledger.decide.refusals import refuse_ahead, refuse_day
 from ledger.errors import (
-    CommandRefused,
     LedgerError,
-    Overpayment,
     PaymentNotFound,
-    PaymentRefused,
-    PlanIsCancelled,
-    PlanIsCompleted,
     PlanNotFound,
     ReferenceConflict,
-    ReinstatementRefused,
 )
 from ledger.events import (
     CancellationRequested,
     Event,
     Fact,
     MoneyReceived,
-    Outcome,
-    OutcomeVoided,
     PaymentMade,
     PaymentReversed,
     PlanOpened,
     PlanReinstated,
     RecordedEvent,
 )
-from ledger.events.outcomes import shares_of
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.state import Snapshot
-from ledger.terms import Closed, ExplicitRelease, ExplicitSchedule, PartialCover, PlanTerms
-from ledger.terms.schedule import installments, redated
-from ledger.timeline import Derivation
+from ledger.terms import ExplicitRelease, ExplicitSchedule, PlanTerms
+from ledger.terms.schedule import installments
 
 _NOT_COMPARED = ("paid_at", "opened_at", "lines", "terms")
 """The civil date stands for an instant, the terms for their lines; terms are compared field by field."""
@@ -86,15 +76,13 @@ def repeats(plan: Plan, command: Command) -> bool:
 
 
 class Decider:
-    """Decides the commands on one plan, one after another, each as if the ones before it had been recorded.
-
-    The decider keeps a derivation at the plan's latest day: a fact in the order of the days costs one step, only one
-    that is recorded late a new derivation.
-    """
+    """Decides the commands on one plan, one after another, each as if the ones before it had been recorded."""
 
     def __init__(self, history: Sequence[RecordedEvent]) -> None:
-        self._plan = Plan(history) if history else None
-        self._derivation: Derivation | None = None
+        self._plan: Plan | None = None
+        self._consequences: Consequences | None = None
+        if history:
+            self._begin(history)
 
     @property
     def version(self) -> int:
@@ -114,11 +102,20 @@ class Decider:
             assert isinstance(command, Change), command
             events = self._change(plan, command, metadata)
         if plan is None:
-            self._plan = Plan(events)
+            self._begin(events)
         else:
             for recorded in events:
                 plan.apply(recorded)
         return events
+
+    def _begin(self, history: Sequence[RecordedEvent]) -> None:
+        self._plan = Plan(history)
+        self._consequences = Consequences(self._plan)
+
+    def recorded(self, at: datetime) -> None:
+        """Note the instant at which the latest event was recorded in the end."""
+        assert self._plan is not None
+        self._plan.recorded_at = at
 
     def paid_on(self, reference: str) -> date:
         """Return the date of a recorded payment."""
@@ -131,9 +128,10 @@ class Decider:
         return reversal is not None and reversal.cause == "error"
 
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-        recorded_at = max(metadata.recorded_at, plan.recorded_at)
-        _refuse_ahead(command, "closing", command.through, plan.opened.terms.timezone, recorded_at)
-        outcomes, _ = self._derived(plan, through=max(plan.horizon, command.through)).latest()
+        recorded_at = max(metadata.decided_at, plan.recorded_at)
+        refuse_ahead(command.plan_id, "closing", command.through, plan.opened.terms.timezone, recorded_at)
+        assert self._consequences is not None
+        outcomes = self._consequences.due(command.through)
         return recorded_events(
             command, outcomes, metadata, key=command.through.isoformat(), after=plan.version, recorded_at=recorded_at
         )
@@ -144,61 +142,13 @@ class Decider:
             dated = "paid_at" if isinstance(command, RecordPayment) else "on"
             _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
             return ()
-        recorded_at = max(metadata.recorded_at, plan.recorded_at)
-        _refuse_day(command, fact.effective_on, plan.opened, recorded_at)
-        derivation = self._derived(plan, through=fact.effective_on)
-        never_made = isinstance(fact, PaymentReversed) and fact.cause == "error"
-        if derivation.on > fact.effective_on or never_made:
-            outcomes = self._derive_again(plan, command, fact, metadata.actor)
-        else:
-            outcomes = _step(derivation, plan, command, fact, metadata.actor)
-        events = (fact, *outcomes)
+        recorded_at = max(metadata.decided_at, plan.recorded_at)
+        refuse_day(fact, plan, recorded_at)
+        assert self._consequences is not None
+        events = (fact, *self._consequences.of(fact, actor=metadata.actor))
         return recorded_events(
             command, events, metadata, key=command.reference, after=plan.version, recorded_at=recorded_at
         )
-
-    def _derive_again(
-        self, plan: Plan, command: Change, fact: Fact, actor: str | None
-    ) -> Sequence[Outcome | OutcomeVoided]:
-        """Return the voidings and outcomes of a fact that is recorded late: everything is derived again."""
-        before = Derivation.run(plan.opened, plan.facts, through=fact.effective_on)
-        _refuse(command, fact, plan, before.snapshot(), actor)
-        derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, fact.effective_on))
-        derived = derivation.timeline()
-        if isinstance(fact, (PaymentMade, PlanReinstated)):
-            _refuse_overpayment(command, fact, plan, held=derived.most_held, on=derived.most_held_on)
-        derivation.latest()  # all of it is recorded with the fact
-        self._derivation = derivation
-        return _corrections(discrepancies(plan.outcomes, derived.outcomes, derived.ended), plan)
-
-    def _derived(self, plan: Plan, *, through: date) -> Derivation:
-        """Return the derivation at the end of a day, or of a later one up to which outcomes are recorded already.
-
-        The first call finds out whether the recorded outcomes follow from the facts. Raises `CorruptHistory`.
-        """
-        derivation = self._derivation
-        if derivation is None or derivation.on > max(through, plan.horizon):
-            derivation = Derivation.run(plan.opened, plan.facts, through=plan.horizon)
-            derivation.latest()  # all of it is recorded
-            plan.check(derivation.timeline())
-            self._derivation = derivation
-        if derivation.on < through:
-            derivation.advance(through)
-        return derivation
-
-
-def _step(
-    derivation: Derivation, plan: Plan, command: Change, fact: Fact, actor: str | None
-) -> Sequence[Outcome | OutcomeVoided]:
-    """Return the voidings and outcomes of a fact in the order of the days: the derivation goes one step further."""
-    before = derivation.snapshot()
-    _refuse(command, fact, plan, before, actor)
-    if isinstance(fact, (PaymentMade, PlanReinstated)):
-        _refuse_overpayment(command, fact, plan, held=before.held + fact.amount.minor, on=fact.effective_on)
-    derivation.apply(fact)
-    outcomes, ended = derivation.latest()
-    changed = plan.changed(outcomes, ended)
-    return _corrections(discrepancies(changed, outcomes, ended), plan) if changed else outcomes
 
 
 # ---- the fact of a command
@@ -210,8 +160,8 @@ def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[Rec
         _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
         _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
         return ()
-    _refuse_ahead(command, "opening", opened.effective_on, opened.terms.timezone, metadata.recorded_at)
-    recorded_at = metadata.recorded_at
+    refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.decided_at)
+    recorded_at = metadata.decided_at
     return recorded_events(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
 
 
@@ -337,167 +287,7 @@ def _items(value: object, currency: str) -> Sequence[object] | None:
     return None
 
 
-# ---- refusals
-
-
-def _refusal(command: Change, reason: str, remedy: str) -> CommandRefused:
-    """Return the refusal that is the command's own."""
-    if isinstance(command, CancelPlan):
-        return CommandRefused(plan_id=command.plan_id, reason=reason, remedy=remedy)
-    refused = ReinstatementRefused if isinstance(command, ReinstatePlan) else PaymentRefused
-    return refused(plan_id=command.plan_id, reference=command.reference, reason=reason, remedy=remedy)
-
-
-def _refuse_ahead(command: Command, act: str, on: date, zone: str, recorded_at: datetime) -> None:
-    """Refuse an opening or a closing dated after the day of its recording. Source: RULES.md section 1."""
-    if on > (today := day_in(zone, recorded_at)):
-        reason = f"the {act} is dated {on}, after {today}, the day of its recording in {zone}"
-        raise CommandRefused(plan_id=command.plan_id, reason=reason, remedy="record it on that day or later")
-
-
-def _refuse_day(command: Change, on: date, opened: PlanOpened, recorded_at: datetime) -> None:
-    """Refuse a fact dated after the day of its recording, or before the opening. Source: RULES.md sections 1 and 5."""
-    if on > (today := day_in(opened.terms.timezone, recorded_at)):
-        reason = f"{command.reference!r} is dated {on}, after {today}, the day of its recording"
-        raise _refusal(command, reason, "record it on that day or later")
-    if on < opened.effective_on:
-        reason = f"{command.reference!r} is dated {on}, before the opening on {opened.effective_on}"
-        raise _refusal(command, reason, "check the plan and the date")
-
-
-def _refuse(command: Change, fact: Fact, plan: Plan, before: Snapshot, actor: str | None) -> None:
-    """Refuse a command that the rules forbid on the plan as it is just `before` the fact."""
-    match command:
-        case RecordPayment():
-            _refuse_currency(command, command.amount, plan.opened.terms)
-            _refuse_ended(command, "payment", fact.effective_on, plan.opened.terms, before)
-        case CancelPlan():
-            _refuse_ended(command, "request", fact.effective_on, plan.opened.terms, before)
-        case ReversePayment():
-            paid_on = plan.payments[command.reference].effective_on
-            if fact.effective_on < paid_on:
-                reason = f"payment {command.reference!r} of {paid_on} cannot be charged back on {fact.effective_on}"
-                raise _refusal(command, reason, "check the payment and the date")
-        case ReinstatePlan():
-            _refuse_currency(command, command.amount, plan.opened.terms)
-            _refuse_reinstatement(command, plan.opened.terms, before, actor)
-
-
-def _refuse_currency(command: Change, amount: Money, terms: PlanTerms) -> None:
-    if amount.currency != (expected := terms.price.currency):
-        reason = f"{command.reference!r} is in {amount.currency}, the plan in {expected}"
-        raise _refusal(command, reason, f"pay in {expected}")
-
-
-def _refuse_ended(command: Change, act: str, on: date, terms: PlanTerms, before: Snapshot) -> None:
-    """Refuse a fact on a plan that was cancelled or completed by then. Source: RULES.md sections 5 and 6."""
-    pays = isinstance(command, RecordPayment)
-    if before.cancelled_on is not None:
-        reason = f"{act} {command.reference!r} is dated {on} and the plan was cancelled on {before.cancelled_on}"
-        remedy = "nothing is left to cancel"
-        if pays:
-            closed = isinstance(terms.reinstatement, Closed)
-            remedy = (
-                "return the money: its terms allow no reinstatement"
-                if closed
-                else "reinstate the plan, or return the money"
-            )
-        raise PlanIsCancelled(plan_id=command.plan_id, reason=reason, remedy=remedy, cancelled_on=before.cancelled_on)
-    if before.completed_on is not None:
-        reason = f"{act} {command.reference!r} is dated {on} and the plan was completed on {before.completed_on}"
-        remedy = "nothing is left to pay" if pays else "nothing is left to cancel"
-        raise PlanIsCompleted(plan_id=command.plan_id, reason=reason, remedy=remedy, completed_on=before.completed_on)
-
-
-def _refuse_overpayment(
-    command: Change, fact: PaymentMade | PlanReinstated, plan: Plan, *, held: int, on: date
-) -> None:
-    """Refuse money with which more than the price would be held at once, on a day. Source: RULES.md section 5."""
-    price = plan.opened.terms.price
-    if held <= price.minor:
-        return
-    most = Money(fact.amount.minor - (held - price.minor), price.currency)
-    raise Overpayment(
-        plan_id=command.plan_id,
-        reference=command.reference,
-        reason=f"with {command.reference!r} {Money(held, price.currency)} would stand on {on}, "
-        f"more than its price of {price}",
-        remedy=f"pay at most {most}" if most.minor > 0 else "nothing is left to pay",
-        price=price.minor,
-        standing=held,
-        currency=price.currency,
-        on=on,
-    )
-
-
-def _refuse_reinstatement(command: ReinstatePlan, terms: PlanTerms, before: Snapshot, actor: str | None) -> None:
-    """Refuse a decision that the policy or the plan does not allow. Source: RULES.md section 9."""
-    policy, unsettled = terms.reinstatement, before.lines[before.settled :]
-    if isinstance(policy, Closed):
-        raise _refusal(command, "its terms do not allow a reinstatement", "leave it cancelled")
-    if command.approved_by == actor:
-        raise _refusal(command, f"{actor!r} cannot approve what {actor!r} records", "let somebody else approve it")
-    if before.cancelled_on is None:
-        raise _refusal(command, f"it is not cancelled on {command.on}", "record the money as an ordinary payment")
-    overdue = [count for count, line in enumerate(unsettled, 1) if line.due_on < command.on]
-    demanded = min(policy.minimum, len(overdue)) if isinstance(policy, PartialCover) else len(overdue)
-    if demanded and command.amount.minor < (needed := _cost(before, overdue[demanded - 1])):
-        reason = f"{command.amount} do not cover {demanded} overdue installments"
-        raise _refusal(command, reason, f"pay at least {Money(needed, terms.price.currency)}")
-    covered = not overdue or command.amount.minor >= _cost(before, overdue[-1])
-    _refuse_revision(command, before, covered=covered)
-    try:
-        redated(unsettled, terms.schedule, reinstated_on=command.on)
-    except OverflowError:
-        raise _refusal(command, "its schedule would run beyond the year 9999", "leave it cancelled") from None
-
-
-def _refuse_revision(command: ReinstatePlan, before: Snapshot, *, covered: bool) -> None:
-    """Refuse a revised number of shares that the plan cannot have, or its absence where it is needed."""
-    released = sum(line.shares for line in before.lines)
-    if command.revised_shares is None:
-        if not covered:
-            remedy = f"state revised_shares, from {released:,} to {before.package:,}"
-            raise _refusal(command, "not everything overdue is covered, so the package must be revised", remedy)
-    elif not released <= command.revised_shares <= before.package:
-        reason = f"a package of {before.package:,} shares cannot be revised to {command.revised_shares:,}"
-        raise _refusal(command, reason, f"state {released:,}, which its installments release, to {before.package:,}")
-
-
-def _cost(before: Snapshot, lines: int) -> int:
-    """Return the money that settles this many of the oldest unsettled lines, at least one, in minor units."""
-    later = before.lines[before.settled + 1 : before.settled + lines]
-    return before.missing + sum(line.amount for line in later)
-
-
 # ---- events
-
-
-def _corrections(found: Iterable[Discrepancy], plan: Plan) -> tuple[Outcome | OutcomeVoided, ...]:
-    """Return the events that correct the record after a new fact, the plan's next event: voidings, then outcomes.
-
-    A new outcome that has ended already is followed, after all others, by its own voiding.
-    """
-    fact = plan.version + 1
-
-    def void(version: int, on: date, shares: int, by: PaymentReversed | None = None) -> OutcomeVoided:
-        because = fact if by is None else plan.reversal_versions.get(by.reference, fact)
-        return OutcomeVoided(on, version, shares, because)
-
-    events: list[Outcome | OutcomeVoided] = []
-    endings: list[OutcomeVoided] = []
-    for discrepancy in found:
-        item, until, shares = discrepancy.recorded, discrepancy.until, shares_of(discrepancy.outcome)
-        if item is None:
-            events.append(discrepancy.outcome)
-            if until is not None:
-                endings.append(void(fact + len(events), until, shares, discrepancy.ended_by))
-            continue
-        if item.void is not None:
-            events.append(void(item.void.version, item.void.event.effective_on, -shares))
-        if until is not None:
-            events.append(void(item.version, until, shares, discrepancy.ended_by))
-    return (*events, *endings)
 
 
 def recorded_events(

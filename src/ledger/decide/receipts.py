@@ -44,6 +44,11 @@ class ReceiptDecider:
         """The number of the receipt's events."""
         return 0 if self._receipt is None else self._receipt.version
 
+    def recorded(self, at: datetime) -> None:
+        """Note the instant at which the latest event was recorded in the end."""
+        assert self._receipt is not None
+        self._receipt.recorded_at = at
+
     def decide(self, command: ReceiptCommand, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         """Return the event that the command records; none if it was recorded before.
 
@@ -119,7 +124,7 @@ class ReceiptDecider:
         if receipt is not None:
             _compare(command, receipt.received, received, {"amount": "amount", "plan_id": "plan_id", **_DATED})
             return ()
-        _refuse_ahead(command, received.effective_on, zone, metadata.recorded_at)
+        _refuse_ahead(command, received.effective_on, zone, metadata.decided_at)
         return self._recorded(command, received, metadata, key=command.reference)
 
     def _return(self, command: ReturnUnallocated, metadata: Metadata) -> tuple[RecordedEvent, ...]:
@@ -132,7 +137,7 @@ class ReceiptDecider:
         if command.on < received.effective_on:
             reason = f"a return is dated {command.on}, and the money was received on {received.effective_on}"
             raise ReceiptRefused(reference=command.reference, reason=reason, remedy="check the receipt and the date")
-        _refuse_ahead(command, command.on, received.timezone, max(metadata.recorded_at, receipt.recorded_at))
+        _refuse_ahead(command, command.on, received.timezone, max(metadata.decided_at, receipt.recorded_at))
         _refuse_amount(command, receipt, command.amount, "return")
         return self._recorded(command, event, metadata, key=key)
 
@@ -146,7 +151,7 @@ class ReceiptDecider:
     ) -> tuple[RecordedEvent, ...]:
         """Return the event in its envelope, and apply it."""
         receipt = self._receipt
-        at = metadata.recorded_at if receipt is None else max(metadata.recorded_at, receipt.recorded_at)
+        at = metadata.decided_at if receipt is None else max(metadata.decided_at, receipt.recorded_at)
         events = recorded_events(command, (event,), metadata, key=key, after=self.version, recorded_at=at)
         if receipt is None:
             self._receipt = Receipt(events)

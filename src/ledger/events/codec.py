@@ -49,6 +49,9 @@ CURRENT: Mapping[str, type[Any]] = {
 }
 """Every event that is written today, by its tag."""
 
+NOT_CANONICAL = "its bytes are not those that this ledger writes"
+"""The reason of bytes that decode, and would be stored otherwise."""
+
 E = TypeVar("E")
 
 
@@ -88,6 +91,12 @@ def _part(base: Any, value: Mapping[str, Any]) -> Any:
 
 class _UnknownKind(Exception):
     """A kind that a newer version may know. No ValueError: msgspec would turn that into an error of its own."""
+
+
+def recorded_at_of(state: bytes) -> str:
+    """Return the instant of recording in an event's stored form, as text; "" where it has none."""
+    found = state.rpartition(b'"recorded_at":"')[2] if b'"recorded_at":"' in state else b""
+    return found.removesuffix(b'"}').decode(errors="replace")
 
 
 class Codec:
@@ -159,7 +168,7 @@ class Codec:
     def _upcasted(self, decoder: msgspec.json.Decoder[Any], tag: str, state: bytes) -> tuple[Any, Event]:
         stored = decoder.decode(state)
         if self._encode(stored) != state:
-            raise ValueError("its bytes are not those that this ledger writes")
+            raise ValueError(NOT_CANONICAL)
         event = stored.event
         while tag in self._retired:
             event = self._retired[tag].upcast(event)

@@ -75,12 +75,19 @@ class RecordedEvent:
 
     def at(self, sequence: int) -> "RecordedEvent":
         """Return the event as stored at a sequence."""
-        return RecordedEvent(
+        return self._changed(sequence, self.recorded_at)
+
+    def stamped(self, recorded_at: datetime) -> "RecordedEvent":
+        """Return the event as recorded at an instant, in UTC."""
+        return self._changed(self.sequence, recorded_at)
+
+    def _changed(self, sequence: int, recorded_at: datetime) -> "RecordedEvent":
+        return RecordedEvent(  # quicker than attrs.evolve
             kind=self.kind,
             stream_id=self.stream_id,
             version=self.version,
             sequence=sequence,
-            recorded_at=self.recorded_at,
+            recorded_at=recorded_at,
             actor=self.actor,
             correlation=self.correlation,
             key=self.key,

@@ -8,7 +8,7 @@ from ledger.dates import day_in
 from ledger.plan import Plan
 from ledger.projections.periods import Period, plan_periods
 from ledger.projections.projection import Cell, Index, PlanTable, Projection, Row, TotalsTable
-from ledger.projections.totals import Total, daily_changes
+from ledger.projections.totals import MEASURES, daily_changes
 
 _IN_GRACE = "status = 'in_grace'"
 
@@ -25,7 +25,7 @@ def _totals(rows: Sequence[Row]) -> Mapping[tuple[Cell, ...], Sequence[int]]:
 
 PERIODS = Projection(
     name="periods",
-    version=2,  # its text is sorted by code points in every database
+    version=3,  # its totals are exact beyond 64 bits
     tables=(
         PlanTable(
             name="periods",
@@ -51,7 +51,7 @@ PERIODS = Projection(
         TotalsTable(
             name="totals",
             key={"timezone": str, "day": date, "currency": str},
-            measures=Total._fields,
+            measures=MEASURES,
             of="periods",
             totals=_totals,
         ),

@@ -14,6 +14,7 @@ import attrs
 from ledger import arguments
 from ledger.errors import InvalidArgument
 from ledger.plan import Plan
+from ledger.store import OWN_TABLES
 
 Cell = int | str | date | None
 """A value of a row."""
@@ -94,6 +95,9 @@ class TotalsTable:
 
 def _check_table(name: str, columns: Mapping[str, object], key: Sequence[str]) -> None:
     _check_words("name", [name])
+    if name in OWN_TABLES:
+        expected = f"another word: {', '.join(OWN_TABLES)} are tables of the ledger itself"
+        raise InvalidArgument(argument="name", given=name, expected=expected)
     _check_words("columns", list(columns))
     for column, kind in columns.items():
         if kind not in _TYPES:

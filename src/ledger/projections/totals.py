@@ -1,6 +1,7 @@
 """Portfolio totals: by how much the plans of each kind, and their money, change from day to day.
 
 The portfolio of a date is the sum of all days up to it: it costs as many rows as there are days, however many plans.
+Sums of money may need more than the 64 bits of a column, so each is kept in two: its thousand millions, and the rest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,9 @@ from typing import NamedTuple
 
 from ledger.projections.periods import Period
 from ledger.projections.projection import Cell
+
+_UNIT = 10**9
+"""What a `_high` measure counts: sums of both parts fit into 64 bits for nine thousand million plans."""
 
 
 class Total(NamedTuple):
@@ -26,6 +30,26 @@ class Total(NamedTuple):
     def plans(self) -> int:
         """All plans."""
         return self.active + self.in_grace + self.cancelled + self.completed
+
+
+_MONEY = ("price", "price_in_cancelled", "paid", "paid_in_cancelled")
+
+MEASURES = (*Total._fields, *(f"{measure}_high" for measure in _MONEY))
+"""The columns in which a total is kept."""
+
+_NOTHING = [0] * len(MEASURES)
+
+
+def _parted(total: Total) -> list[int]:
+    """Return the measures of a total, or of a difference of totals."""
+    active, in_grace, cancelled, completed, *money = total
+    return [active, in_grace, cancelled, completed, *(one % _UNIT for one in money), *(one // _UNIT for one in money)]
+
+
+def joined(sums: Sequence[int]) -> Total:
+    """Return the total with these sums of measures."""
+    values = dict(zip(MEASURES, sums, strict=True))
+    return Total(**{name: values[name] + _UNIT * values.get(f"{name}_high", 0) for name in Total._fields})
 
 
 def total(period: Period) -> Total:
@@ -51,11 +75,9 @@ def summed(totals: Iterable[Total]) -> Total:
 def daily_changes(periods: Iterable[Period]) -> dict[tuple[Cell, ...], Sequence[int]]:
     """Return, by time zone, day and currency, by how much one plan with these periods changes the totals."""
     changes: dict[tuple[Cell, ...], Sequence[int]] = {}
-    before = Total()
+    before = _NOTHING
     for period in periods:
-        now = total(period)
-        changes[period.timezone, period.from_on, period.currency] = Total(
-            *(a - b for a, b in zip(now, before, strict=True))
-        )
+        now = _parted(total(period))
+        changes[period.timezone, period.from_on, period.currency] = [a - b for a, b in zip(now, before, strict=True)]
         before = now
     return changes

@@ -6,6 +6,7 @@ import attrs
 
 from ledger.dates import tzdata_version
 from ledger.projections.projection import Projection
+from ledger.readmodel.fitness import misfit
 from ledger.store import Generation, Quarantined, Store
 
 _SHOWN = 100
@@ -33,12 +34,16 @@ class ReadModelHealth:
 class Health:
     """A ledger: its database in words, the version of its tables, its last sequence (0: it is empty), its read models.
 
-    `tzdata` is the version of the time zone database that decides the days of instants in this process.
+    `identity` is the ledger's own, copies of it included. `epoch` changes, with its number before the dash, when events
+    may have been taken away, as by a restore: sequences of another epoch say nothing about this one. `tzdata` is the
+    version of the time zone database that decides the days of instants in this process.
     `problems` has a sentence for each thing that somebody should look at; none: it is healthy.
     """
 
     store: str
     schema: int
+    identity: str
+    epoch: str
     last_sequence: int
     tzdata: str
     read_models: tuple[ReadModelHealth, ...]
@@ -57,18 +62,24 @@ def health(
     for projection in projections:
         if projection.name not in built and projection.name not in optional:
             generations.append(Generation(projection.name, 1, projection.version, projection.definition()))
-    last = store.last_sequence()  # afterwards: it is never behind a read model of this ledger
+    head = store.head(0)  # afterwards: it is never behind a read model of this ledger
+    last = head.last
     read_models = tuple(_read_model(store, generation, last) for generation in generations)
     answering = {one.projection for one in read_models if one.live}
     problems: list[str] = []
     for one in read_models:
         limit = max_lag if one.live or one.projection not in answering else None
         problems += _problems(one, limit)
-    for projection in projections:
-        problems += _version_problems(projection, generations)
+    declared = {projection.name: projection for projection in projections}
+    for generation in (one for one in generations if one.live):
+        found = misfit(generation, declared.get(generation.projection), store.head(generation.at))
+        if found is not None:
+            problems.append(f"{generation.name}: {found.reason}; {found.remedy}.")
     return Health(
         store=store.label,
         schema=store.schema_version(),
+        identity=head.ledger,
+        epoch=head.epoch,
         last_sequence=last,
         tzdata=tzdata_version(),
         read_models=read_models,
@@ -93,23 +104,6 @@ def _problems(one: ReadModelHealth, max_lag: int | None) -> list[str]:
         f"{one.name} leaves out plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}."
         for plan in one.quarantined
     ]
-    if one.lag < 0:
-        problems.append(f"{one.name} is {-one.lag} ahead of the ledger: it belongs to another; rebuild it.")
     if max_lag is not None and one.lag > max_lag:
         problems.append(f"{one.name} lags by {one.lag}, more than {max_lag}: is a follower running?")
     return problems
-
-
-def _version_problems(projection: Projection, generations: Sequence[Generation]) -> list[str]:
-    """Return the problem of a projection whose tables another version has built, if any."""
-    for one in generations:
-        if one.live and one.projection == projection.name:
-            if one.version > projection.version:
-                return [
-                    f"{one.name} has version {one.version}, and this library knows {projection.version}: upgrade it."
-                ]
-            if one.version < projection.version:
-                return [f"{one.name} has version {one.version} of {projection.version}: the next catch-up rebuilds it."]
-            if one.definition != projection.definition():
-                return [f"{one.name} has other tables than version {one.version} declares: raise its version."]
-    return []

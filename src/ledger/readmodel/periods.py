@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from ledger.projections.builtin import PERIODS
 from ledger.projections.periods import Period
-from ledger.projections.totals import Total
+from ledger.projections.totals import MEASURES, Total, joined
 from ledger.readmodel.tables import Tables, marks, reader_of
 from ledger.store import Value
 
 _COLUMNS = next(table.columns for table in PERIODS.tables if table.name == "periods")
 _NAMES = ", ".join(_COLUMNS)
-_SUMS = ", ".join(f"SUM({measure})" for measure in Total._fields)
+_SUMS = ", ".join(f"SUM({measure})" for measure in MEASURES)
 _period = reader_of(_COLUMNS, Period._make)
 
 Filters = Mapping[str, str | None]
@@ -100,7 +100,7 @@ class PeriodTables:
                 f"WHERE timezone IN ({marks(some)}) AND day <= ? GROUP BY currency"
             )
             for currency, *sums in self._query(sql, (*some, day.isoformat())):
-                found.append((str(currency), day, Total(*(int(one or 0) for one in sums))))
+                found.append((str(currency), day, joined([int(one or 0) for one in sums])))
         return [one for one in found if one[2].plans]
 
     def due(self, through: date) -> list[str]:

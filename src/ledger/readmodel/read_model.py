@@ -35,8 +35,7 @@ class ReadModel:
     @property
     def reached(self) -> int:
         """The last sequence of the ledger that the read model has applied; 0 while it is being built."""
-        live = self._runner.live()
-        return 0 if live is None else live.reached
+        return self._runner.reached()
 
     def quarantined(self, *, limit: int = 100) -> Sequence[Quarantined]:
         """Return up to `limit` plans that the read model leaves out, by plan id."""

@@ -16,13 +16,15 @@ from typing import TypeVar
 import attrs
 
 from ledger import telemetry
-from ledger.errors import NotCaughtUp, StoreUnavailable
+from ledger.errors import InvalidArgument, NotCaughtUp, StoreUnavailable
 from ledger.events import PLAN
+from ledger.plan import Plan
 from ledger.projections.projection import Projection
+from ledger.readmodel.fitness import Misfit, misfit
 from ledger.readmodel.tables import PlanRows, Tables
 from ledger.readmodel.verification import Verification, verify
 from ledger.replay import Replayed, replay_one, replay_plans
-from ledger.store import LAST, Generation, Partition, Quarantined, RawEvent, Store, dropped
+from ledger.store import LAST, Generation, Head, Partition, Quarantined, RawEvent, Store, dropped
 from ledger.telemetry import Progress
 
 T = TypeVar("T")
@@ -41,14 +43,28 @@ _POLL_INTERVAL = 0.01
 _STALLED = 5
 """Seconds after which the work of another process that has not come further is done again."""
 
+_LONGEST_NAME = 63
+"""Characters of a table's name that PostgreSQL tells apart."""
+
 _RETRIED = 100
 """Plans in quarantine that a catch-up tries again, at most."""
+
+
+def _is_too_large(rows: PlanRows) -> bool:
+    """Return whether a number in a plan's rows has more than the 64 bits of a column."""
+    values = (value for of_table in rows.values() for row in of_table for value in row)
+    return any(isinstance(value, int) and not -LAST <= value <= LAST for value in values)
 
 
 class Runner:
     """Builds, catches up, verifies and rebuilds the generations of one projection on a store."""
 
     def __init__(self, store: Store, projection: Projection) -> None:
+        for table in projection.all_tables():
+            too_long = len(f"{store.views.prefix}_{projection.name}_9999_{table.name}_99") - _LONGEST_NAME
+            if too_long > 0:
+                given, expected = f"{projection.name}, {table.name}", f"names that are shorter by {too_long} letters"
+                raise InvalidArgument(argument="projections", given=given, expected=expected)
         self.projection = projection
         self._store = store
         self._views = store.views
@@ -59,15 +75,32 @@ class Runner:
 
     # ---- generations
 
-    def live(self) -> Generation | None:
-        """Return the generation that answers; None while the first one is being built.
+    def reached(self) -> int:
+        """Return the sequence that the live generation has reached; 0 while it is being built, or is to be replaced.
 
         Raises `StoreUnavailable` if it cannot be that of this ledger, or is that of a newer version.
         """
-        live = next((one for one in self._generations() if one.live), None)
-        if live is not None:
-            self._check_version(live)
-        return live
+        live, _, stale = self._look()
+        return 0 if live is None or stale else live.reached
+
+    def _look(self) -> tuple[Generation | None, Head, bool]:
+        """Return the live generation, where the ledger stands, and whether the next catch-up replaces that generation.
+
+        Raises `StoreUnavailable` if it cannot be that of this ledger, or is that of a newer version.
+        """
+        live = self._live()
+        head = self._store.head(0 if live is None else live.at)
+        found = None if live is None else misfit(live, self.projection, head)
+        if live is not None and found is not None and not found.rebuilt:
+            raise StoreUnavailable(store=f"Read model {live.name}", reason=found.reason, remedy=found.remedy)
+        return live, head, found is not None
+
+    def _live(self) -> Generation | None:
+        """Return the live generation, whatever its state: the last of several, which only an edit can leave."""
+        return next((one for one in reversed(self._generations()) if one.live), None)
+
+    def _misfit(self, generation: Generation) -> Misfit | None:
+        return misfit(generation, self.projection, self._store.head(generation.at))
 
     def current(self, *, catch_up: bool, progress: Progress | None = None) -> Tables:
         """Return the live tables, caught up with the ledger or, without `catch_up`, as they are.
@@ -76,10 +109,10 @@ class Runner:
         """
         if catch_up:
             return self._tables(self.catch_up(progress))
-        live, last = self.live(), self._store.last_sequence()
-        if live is None or self._is_older(live):
-            raise NotCaughtUp(wanted=last, reached=0, seconds=0)
-        self._check_ledger(live, last)
+        live, head, stale = self._look()
+        if live is None or stale:
+            raise NotCaughtUp(wanted=head.last, reached=0, seconds=0)
+        self._check_rows(live)
         return self._tables(live)
 
     def ask(self, question: Callable[[Tables], T], *, catch_up: bool) -> T:
@@ -89,7 +122,7 @@ class Runner:
             try:
                 return question(tables)
             except StoreUnavailable:
-                live = self.live()
+                live = self._live()
                 if live is None or live.number == tables.generation.number:
                     raise
 
@@ -99,27 +132,13 @@ class Runner:
     def _tables(self, generation: Generation) -> Tables:
         return Tables(self._views, self.projection, generation)
 
-    def _check_version(self, live: Generation) -> None:
-        name, ours = self.projection.name, self.projection.version
-        if live.version > ours:
-            reason = f"its tables have version {live.version}, and this library knows {ours}"
-            raise StoreUnavailable(store=f"Projection {name}", reason=reason, remedy="upgrade it on this machine")
-        if live.version == ours and live.definition != self._definition:
-            reason = f"its tables are not those that version {ours} declares here"
-            raise StoreUnavailable(store=f"Projection {name}", reason=reason, remedy="raise its version, or rebuild it")
-
-    def _check_ledger(self, live: Generation, last: int) -> None:
-        """Raise `StoreUnavailable` if a generation cannot be that of this ledger, as after a partial restore."""
-        reason = None
-        if live.reached > last:
-            reason = f"it has read up to {live.reached}, and the ledger ends at {last}"
-        elif live.reached and self._checked != live.name:
+    def _check_rows(self, live: Generation) -> None:
+        """Raise `StoreUnavailable` if a generation has lost its rows, as after a partial restore."""
+        if live.reached and self._checked != live.name:
             if self._tables(live).lost() and not live.quarantined:
                 reason = "its rows are missing"
-            else:
-                self._checked = live.name
-        if reason:
-            raise StoreUnavailable(store=f"Read model {live.name}", reason=reason, remedy="rebuild it")
+                raise StoreUnavailable(store=f"Read model {live.name}", reason=reason, remedy="rebuild it")
+            self._checked = live.name
 
     def quarantined(self, *, limit: int, catch_up: bool) -> list[Quarantined]:
         """Return plans that the live tables leave out, by plan id."""
@@ -133,16 +152,16 @@ class Runner:
         Others may go on writing: it ends where the ledger ended when it was called. One thread of a process works at a
         time, and one process: the others wait for it, and return what it has reached if that is far enough for them.
         """
-        live, last = self.live(), self._store.last_sequence()
-        if live is not None and live.reached >= last and not (live.quarantined or self._is_older(live)):
-            self._check_ledger(live, last)
+        live, head, stale = self._look()
+        if live is not None and live.reached >= head.last and not (live.quarantined or stale):
+            self._check_rows(live)
             return live
         with self._working:
             done = self._done
-            known = done and live and done.number == live.number and not live.quarantined  # those are tried again
-            if done and known and done.reached >= last:
+            known = live and not (stale or live.quarantined) and done and done.number == live.number
+            if done and known and (done.epoch, done.reached >= head.last) == (head.epoch, True):
                 return done  # the thread before this one has applied all that was recorded when this one asked
-            self._done = self._catch_up_in_turn(last, progress)
+            self._done = self._catch_up_in_turn(head.last, progress)
             return self._done
 
     def _catch_up_in_turn(self, last: int, progress: Progress | None) -> Generation:
@@ -153,28 +172,25 @@ class Runner:
                 if works() or time.monotonic() > ends:
                     return self._catch_up(progress)
             time.sleep(_POLL_INTERVAL)
+            live, _, stale = self._look()
+            if live is not None and live.reached >= last and not stale:
+                return live
             generations = self._generations()
-            for one in generations:
-                if one.live and one.reached >= last and not self._is_older(one):
-                    return one
             if generations != before:  # the other one gets on; if it stands still, its work is done again here
                 before, ends = generations, time.monotonic() + _STALLED
 
     def _catch_up(self, progress: Progress | None) -> Generation:
         while True:
-            live, last = self.live(), self._store.last_sequence()
+            live, head, stale = self._look()
             try:
-                if live is None or self._is_older(live):
-                    return self._promote(self._build(self._next(live), last, progress), over=live)
-                self._check_ledger(live, last)
-                return self._advance(live, last, progress)
+                if live is None or stale:
+                    return self._promote(self._build(self._next(live, head), head.last, progress), over=live)
+                self._check_rows(live)
+                return self._advance(live, head.last, progress)
             except StoreUnavailable:
-                now = self.live()
+                now = self._live()
                 if now is None or (live is not None and now.number == live.number):
                     raise  # no other generation has been promoted meanwhile
-
-    def _is_older(self, generation: Generation) -> bool:
-        return generation.version < self.projection.version
 
     def _advance(self, generation: Generation, last: int, progress: Progress | None = None) -> Generation:
         """Apply events by batches up to a sequence, and try plans in quarantine again."""
@@ -195,7 +211,7 @@ class Runner:
             if raw.kind == PLAN:
                 histories.setdefault(raw.stream_id, []).append(raw)
         known = [plan_id for plan_id, events in histories.items() if events[0].version > 1]
-        after = attrs.evolve(generation, reached=batch[-1].sequence)
+        after = attrs.evolve(generation, reached=batch[-1].sequence).marked(batch[-1].mark)
         reader = self._store.at(after.reached)
         with telemetry.span("ledger.catch_up", events=len(batch), plans=len(histories), reached=after.reached):
             histories |= reader.raw_histories(known)
@@ -218,8 +234,21 @@ class Runner:
         """Replace plans' rows and move the checkpoint; quarantine plans that cannot be read or derived."""
         rows, unreadable = self._derive(replayed)
         release = replaced if before.quarantined else ()
-        changes = self._tables(before).changes(rows, replaced)
-        if self._views.advance(before, after, changes=changes, quarantine=unreadable, release=release):
+
+        def advance() -> bool:
+            changes = self._tables(before).changes(list(rows.values()), replaced)
+            return self._views.advance(before, after, changes=changes, quarantine=unreadable, release=release)
+
+        try:
+            moved = advance()
+        except StoreUnavailable:
+            if not (too_large := [plan for plan, of_plan in rows.items() if _is_too_large(of_plan)]):
+                raise
+            for plan in too_large:
+                del rows[plan]
+                unreadable.append(self._left_out(plan, "a number has more than 64 bits"))
+            moved = advance()
+        if moved:
             for one in unreadable:
                 _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
             if not unreadable and not release:
@@ -229,20 +258,23 @@ class Runner:
             raise dropped(before)  # or will be at once: another one answers
         return found
 
-    def _derive(self, replayed: Iterable[Replayed]) -> tuple[list[PlanRows], list[Quarantined]]:
+    def _left_out(self, plan: Plan, reason: str) -> Quarantined:
+        return Quarantined(plan.plan_id, plan.version, f"projection {self.projection.name}", reason)
+
+    def _derive(self, replayed: Iterable[Replayed]) -> tuple[dict[Plan, PlanRows], list[Quarantined]]:
         """Return the rows of plans, and the plans that have none since they cannot be read or derived."""
-        rows: list[PlanRows] = []
+        rows: dict[Plan, PlanRows] = {}
         unreadable: list[Quarantined] = []
-        for plan_id, plan, error in replayed:
+        for _, plan, error in replayed:
             if error is not None:
                 unreadable.append(Quarantined.of(error))
             if plan is None:
                 continue
             try:
-                rows.append(self.projection.rows(plan))
+                rows[plan] = self.projection.rows(plan)
             except Exception as failure:  # noqa: BLE001 - a function of the user's own: it stops one plan, not all
                 reason = " ".join(f"{type(failure).__name__}: {failure}".split())
-                unreadable.append(Quarantined(plan_id, plan.version, f"projection {self.projection.name}", reason))
+                unreadable.append(self._left_out(plan, reason))
         return rows, unreadable
 
     def _found(self, generation: Generation) -> Generation:
@@ -263,15 +295,15 @@ class Runner:
 
     # ---- building
 
-    def _next(self, live: Generation | None) -> Generation:
+    def _next(self, live: Generation | None, head: Head) -> Generation:
         """Create the generation after the live one, or go on with one that was begun."""
         for one in self._generations():
             older = live is not None and one.number < live.number
-            other = (one.version, one.definition) != (self.projection.version, self._definition)
-            if older or (other and not one.live):
+            if older or (not one.live and self._misfit(one)):
                 self._views.drop(one)  # a build that was cut off has left it
         number = 1 if live is None else live.number + 1
-        fresh = Generation(self.projection.name, number, self.projection.version, self._definition)
+        version, definition = self.projection.version, self._definition
+        fresh = Generation(self.projection.name, number, version, definition, ledger=head.ledger, epoch=head.epoch)
         self._views.create(fresh, self._tables(fresh).ddl())
         return fresh
 
@@ -291,27 +323,28 @@ class Runner:
         page = self._store.stream_ids(within=Partition(generation.filled, None), limit=_PLANS)
         if not page:
             self._views.create(generation, self._tables(generation).indexes())
-            self._views.advance(generation, attrs.evolve(generation, reached=target, filled="", target=0), changes=())
+            after = attrs.evolve(generation, reached=target, filled="", target=0).marked(self._store.head(target).mark)
+            self._views.advance(generation, after, changes=())
             return 0
         with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
             replayed = replay_plans(self._store.at(target), page)
-            self._move(generation, attrs.evolve(generation, filled=page[-1], target=target), replayed, replaced=())
+            after = attrs.evolve(generation, filled=page[-1], target=target).marked(self._store.head(target).mark)
+            self._move(generation, after, replayed, replaced=())
         return len(page)
 
     def _promote(self, fresh: Generation, *, over: Generation | None) -> Generation:
         """Make a generation live; the one before it, which goes on reading meanwhile, must not have read further."""
         while True:
             generation = self._build(fresh, self._store.last_sequence())
-            last = self._store.last_sequence()
-            if over is None or over.reached <= last:
-                last = LAST  # only what has read past the end, as after restoring the ledger, need not be reached
+            found = None if over is None else self._misfit(over)
+            last = 0 if found and found.of_another_past else LAST  # sequences of another past need not be reached
             if not generation.live and self._views.promote(generation, over=over, last=last):
                 _log.info("%s has been promoted", generation.name)
                 if over is not None:
                     self._views.drop(over)
                 self._checked = generation.name
                 return self._found(generation)
-            live = self.live()
+            live = self._live()
             if live is not None and (over is None or live.number != over.number):
                 return live  # another process was faster
 
@@ -326,10 +359,11 @@ class Runner:
 
         A rebuild that was cut off goes on where it stopped.
         """
-        live = next((one for one in self._generations() if one.live), None)
-        if live is not None and live.version > self.projection.version:
-            self._check_version(live)
-        built = self._build(self._next(live), self._store.last_sequence(), progress)
+        live = self._live()
+        if live is not None and (found := self._misfit(live)) and found.cause == "newer":
+            raise StoreUnavailable(store=f"Read model {live.name}", reason=found.reason, remedy=found.remedy)
+        head = self._store.head(0)
+        built = self._build(self._next(live, head), head.last, progress)
         verification = verify(self._store, self._tables(built), progress)
         if verification.differences:
             self._views.drop(built)

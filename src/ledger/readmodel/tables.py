@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Self
 
 from ledger.projections.projection import Cell, PlanTable, Projection, Row, TotalsTable, sql_type
-from ledger.store import Generation, Insert, Query, Statement, TableChange, Value, Values, ViewStore
+from ledger.store import LAST, Generation, Insert, Query, Statement, TableChange, Value, Values, ViewStore
 
 _AT_ONCE = 500
 """Plans that one statement asks for."""
@@ -50,8 +50,7 @@ class Tables:
     def ddl(self) -> list[str]:
         """Return the statements that create the tables where they are missing."""
         return [
-            _create_table(self.name(table.name), table.columns, list(table.key), text=self._views.text)
-            for table in self.projection.all_tables()
+            _create_table(self.name(table.name), table, text=self._views.text) for table in self.projection.all_tables()
         ]
 
     def indexes(self) -> list[str]:
@@ -177,9 +176,15 @@ def reader_of(columns: Mapping[str, object], make: Callable[[Iterable[Any]], Any
     return lambda row: make(_read(row, dates))
 
 
-def _create_table(name: str, columns: Mapping[str, object], key: Sequence[str], *, text: str) -> str:
-    typed = ", ".join(f"{column} {sql_type(kind).replace('TEXT', text)}" for column, kind in columns.items())
-    return f"CREATE TABLE IF NOT EXISTS {name} ({typed}, PRIMARY KEY ({', '.join(key)}))"
+def _create_table(name: str, table: PlanTable | TotalsTable, *, text: str) -> str:
+    """Return the statement that creates a table. SQLite would round a sum beyond 64 bits: the table refuses it."""
+    sums = table.measures if isinstance(table, TotalsTable) else ()
+    parts = [
+        *(f"{column} {sql_type(kind).replace('TEXT', text)}" for column, kind in table.columns.items()),
+        f"PRIMARY KEY ({', '.join(table.key)})",
+        *(f"CHECK ({column} BETWEEN -{LAST} AND {LAST})" for column in sums),
+    ]
+    return f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(parts)})"
 
 
 def _count(query: Query, table: str) -> int:

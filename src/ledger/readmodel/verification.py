@@ -1,6 +1,7 @@
 """Verification: the tables of a generation against a replay of the events that they have applied."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import attrs
 
@@ -9,7 +10,7 @@ from ledger.plan import Plan
 from ledger.projections.projection import PlanTable, Row
 from ledger.readmodel.tables import Tables, Totals
 from ledger.replay import replay
-from ledger.store import EventReader, Quarantined, Store
+from ledger.store import EventReader, Generation, Quarantined, Store
 from ledger.telemetry import Progress
 
 _SHOWN = 100
@@ -32,11 +33,39 @@ class Verification:
     quarantined: tuple[Quarantined, ...] = ()
 
 
+class Difference(NamedTuple):
+    """A row that a replay does not have, in a sentence; `plan_id` is None for a total of many plans."""
+
+    plan_id: str | None
+    text: str
+
+
+class Compared(NamedTuple):
+    """A generation as it was compared, and all its differences."""
+
+    generation: Generation
+    plans: int
+    differences: list[Difference]
+    quarantined: list[Quarantined]
+
+
 def verify(store: Store, tables: Tables, progress: Progress | None = None) -> Verification:
     """Compare all rows, as of one instant, with the plans as they were at the generation's checkpoint."""
+    generation, plans, differences, quarantined = compare(store, tables, progress, outcomes=True)
+    return Verification(
+        generation=generation.name,
+        reached=generation.reached,
+        plans=plans,
+        differences=tuple(one.text for one in differences[:_SHOWN]),
+        quarantined=tuple(quarantined),
+    )
+
+
+def compare(store: Store, tables: Tables, progress: Progress | None = None, *, outcomes: bool) -> Compared:
+    """Compare all rows, as of one instant; with `outcomes` also recorded outcomes with those that follow from facts."""
     with tables.snapshot() as snapshot:
         generation = snapshot.generation
-        comparison = _Comparison(snapshot)
+        comparison = _Comparison(snapshot, outcomes=outcomes)
         reader: EventReader = store.at(generation.reached)
         plans = 0 if progress is None else reader.count()
         for page in replay(reader):
@@ -45,23 +74,18 @@ def verify(store: Store, tables: Tables, progress: Progress | None = None) -> Ve
             if progress is not None:
                 progress(comparison.plans, max(comparison.plans, plans))
         comparison.compare_whole(generation.quarantined)
-    return Verification(
-        generation=generation.name,
-        reached=generation.reached,
-        plans=comparison.plans,
-        differences=tuple(comparison.differences[:_SHOWN]),
-        quarantined=tuple(comparison.quarantined),
-    )
+    return Compared(generation, comparison.plans, comparison.differences, comparison.quarantined)
 
 
 class _Comparison:
     """The state of a verification: what the replay has come to, and what differs."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, *, outcomes: bool) -> None:
         self.plans = 0
-        self.differences: list[str] = []
+        self.differences: list[Difference] = []
         self.quarantined: list[Quarantined] = []
         self._tables = tables
+        self._outcomes = outcomes
         self._projection = tables.projection
         self._counts = {table.name: 0 for table in self._projection.tables}
         self._totals: dict[str, Totals] = {totals.name: {} for totals in self._projection.totals}
@@ -71,7 +95,7 @@ class _Comparison:
         found = self._tables.rows_of([plan.plan_id for plan in plans])
         for plan in plans:
             self.plans += 1
-            self.differences += _discrepancies(plan)
+            self.differences += _discrepancies(plan) if self._outcomes else ()
             expected = self._projection.rows(plan)
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
@@ -85,34 +109,36 @@ class _Comparison:
         self.quarantined += quarantined
         for plan_id, rows in self._tables.rows_of([one.plan_id for one in quarantined]).items():
             if any(rows.values()):
-                self.differences.append(f"plan {plan_id}: it has rows, and its history cannot be read")
+                text = f"plan {plan_id}: it has rows, and its history cannot be read"
+                self.differences.append(Difference(plan_id, text))
 
     def compare_whole(self, left_out: int) -> None:
         """Compare the numbers of rows, the plans left out, and the totals."""
         for table, count in self._tables.counts().items():
             if count != self._counts[table]:
-                self.differences.append(f"{table} has {count:,} rows; a replay has {self._counts[table]:,}")
+                text = f"{table} has {count:,} rows; a replay has {self._counts[table]:,}"
+                self.differences.append(Difference(None, text))
         if left_out != len(self.quarantined):
-            self.differences.append(f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read")
+            text = f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read"
+            self.differences.append(Difference(None, text))
         for name, found in self._tables.totals().items():
             expected = {key: measures for key, measures in self._totals[name].items() if any(measures)}
             for key in sorted(found.keys() | expected.keys(), key=repr):
                 if found.get(key) != expected.get(key):
                     shown = ", ".join(map(str, key))
-                    self.differences.append(
-                        f"{name} of {shown}: {_shown(found.get(key))}, and {_shown(expected.get(key))} in a replay"
-                    )
+                    text = f"{name} of {shown}: {_shown(found.get(key))}, and {_shown(expected.get(key))} in a replay"
+                    self.differences.append(Difference(None, text))
 
 
-def _discrepancies(plan: Plan) -> Iterator[str]:
+def _discrepancies(plan: Plan) -> Iterator[Difference]:
     """Yield the error of a plan whose recorded outcomes do not follow from its facts: no read model may hide that."""
     try:
         plan.check(plan.timeline(plan.horizon))
     except CorruptHistory as error:
-        yield f"plan {plan.plan_id}: {error.reason}"
+        yield Difference(plan.plan_id, f"plan {plan.plan_id}: {error.reason}")
 
 
-def _compare(plan_id: str, table: PlanTable, expected: Sequence[Row], found: Sequence[Row]) -> Iterator[str]:
+def _compare(plan_id: str, table: PlanTable, expected: Sequence[Row], found: Sequence[Row]) -> Iterator[Difference]:
     """Yield the differences of one plan's rows in a table, in the order of its key."""
     if list(map(tuple, expected)) == list(map(tuple, found)):
         return
@@ -122,13 +148,14 @@ def _compare(plan_id: str, table: PlanTable, expected: Sequence[Row], found: Seq
     for row_key in sorted(by_key.keys() | stored.keys(), key=repr):
         name = ", ".join(str(value) for value in (table.name, *row_key[1:]))
         if row_key not in stored:
-            yield f"plan {plan_id}, {name}: the row is missing"
+            yield Difference(plan_id, f"plan {plan_id}, {name}: the row is missing")
         elif row_key not in by_key:
-            yield f"plan {plan_id}, {name}: a replay has no such row"
+            yield Difference(plan_id, f"plan {plan_id}, {name}: a replay has no such row")
         else:
             for column, value, replayed in zip(table.columns, stored[row_key], by_key[row_key], strict=True):
                 if value != replayed:
-                    yield f"plan {plan_id}, {name}: {column} is {value}, and {replayed} in a replay"
+                    text = f"plan {plan_id}, {name}: {column} is {value}, and {replayed} in a replay"
+                    yield Difference(plan_id, text)
 
 
 def _shown(measures: Sequence[int] | None) -> str:

@@ -4,17 +4,21 @@ from contextlib import AbstractContextManager
 
 from ledger.store.port import CONNECTIONS as CONNECTIONS
 from ledger.store.port import LAST as LAST
+from ledger.store.port import OWN_TABLES as OWN_TABLES
 from ledger.store.port import TIMEOUT as TIMEOUT
 from ledger.store.port import WHOLE as WHOLE
+from ledger.store.port import Counter as Counter
 from ledger.store.port import EventReader as EventReader
 from ledger.store.port import EventWriter as EventWriter
 from ledger.store.port import Generation as Generation
+from ledger.store.port import Head as Head
 from ledger.store.port import Insert as Insert
 from ledger.store.port import Partition as Partition
 from ledger.store.port import Quarantined as Quarantined
 from ledger.store.port import Query as Query
 from ledger.store.port import RawEvent as RawEvent
 from ledger.store.port import ReaderAddress as ReaderAddress
+from ledger.store.port import Stamp as Stamp
 from ledger.store.port import Statement as Statement
 from ledger.store.port import Store as Store
 from ledger.store.port import StoreFactory as StoreFactory

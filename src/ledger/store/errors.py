@@ -14,6 +14,8 @@ _SCHEMES = ("memory", "sqlite", "postgresql", "postgres", "mysql", "file", "http
 
 _REMEDY = "check that the database is there and can be written, then repeat the call"
 
+_MISSING = "restore it; the tables of a read model `installment-ledger rebuild` fills again"
+
 _CAUSES = (
     (r"file is not a database", "it is not a database of SQLite", "check the path"),
     (
@@ -33,6 +35,13 @@ _CAUSES = (
         r"Connection refused|No such file or directory Is the server",
         "connection failed: no server answers",
         "start the server, or check host and port",
+    ),
+    (r"no such table: (?:main\.)?(\S+)", "its table {1} is missing", _MISSING),
+    (r"relation \"(.+?)\" does not exist", "its table {1} is missing", _MISSING),
+    (
+        r"(CHECK|check) constraint|bigint out of range|out of range for type bigint|too large to convert",
+        "a number in a read model has more than 64 bits",
+        "let its projection count in larger units",
     ),
     (r"could not translate host|failed to resolve host", "connection failed: the host is unknown", "check the host"),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
+import attrs
 from eventsourcing.persistence import IntegrityError
 
 from ledger.errors import ConcurrentChange, InvalidArgument, StoreUnavailable
@@ -11,7 +12,7 @@ from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
 from ledger.store.caller import NoViews
 from ledger.store.errors import unavailable
-from ledger.store.port import LAST, WHOLE, Partition, RawEvent, ReaderAddress, ViewStore
+from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
 from ledger.store.sql import StoredRow
 
 T = TypeVar("T")
@@ -24,8 +25,11 @@ class Recorder(Protocol):
         """Return a recorder that works in the transaction of a connection of the caller's."""
         ...
 
-    def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
-        """Insert events, all or none, and return their sequences."""
+    def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, Sequence[int]]:
+        """Insert the events that `make` returns, all or none, and return them with their sequences.
+
+        `ordered`: `make` is called when no other save can come before this one any more.
+        """
         ...
 
     def stream(
@@ -56,6 +60,26 @@ class Recorder(Protocol):
 
     def last_sequence(self) -> int:
         """Return the highest sequence; 0 in an empty ledger."""
+        ...
+
+    def head(self, at: int) -> Head | None:
+        """Return where the ledger stands, with the mark of an event; None if its epochs are gone."""
+        ...
+
+    def begin_epoch(self) -> None:
+        """Begin the next epoch."""
+        ...
+
+    def settle(self) -> None:
+        """Wait for the saves under way."""
+        ...
+
+    def counter(self) -> Counter:
+        """Return the last sequence given out."""
+        ...
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
         ...
 
     def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:
@@ -156,6 +180,30 @@ class RecorderEvents:
         with unavailable(self.label):
             return min(self._recorder.last_sequence(), self.through)
 
+    def head(self, at: int) -> Head:
+        """Return where the ledger stands, and the mark of the event with the sequence `at`."""
+        with unavailable(self.label):
+            head = self._recorder.head(at)
+        if head is None:
+            reason = f"the epochs of the ledger {self._name!r} are missing"
+            raise StoreUnavailable(store=self.label, reason=reason, remedy="restore that table, too")
+        return attrs.evolve(head, last=min(head.last, self.through))
+
+    def settle(self) -> None:
+        """Wait for the saves under way."""
+        with unavailable(self.label):
+            self._recorder.settle()
+
+    def counter(self) -> Counter:
+        """Return the last sequence that the database has given out."""
+        with unavailable(self.label):
+            return self._recorder.counter()
+
+    def kinds(self) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        with unavailable(self.label):
+            return self._recorder.kinds(through=self.through)
+
     @contextmanager
     def wait_for_events(self) -> Iterator[Callable[[float], bool]]:
         """Yield a function that waits until events are recorded."""
@@ -182,23 +230,41 @@ class RecorderStore(RecorderEvents):
         self.close = close
         self._schema = schema
 
-    def append(self, events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
+    def append(self, events: Sequence[RecordedEvent], *, stamp: Stamp | None = None) -> tuple[RecordedEvent, ...]:
         """Record the events, all or none, and return them with their sequences."""
         if not events:
             return ()
-        raw = [RawEvent(0, one.kind, one.stream_id, one.version, *self._codec.encode(one)) for one in events]
+
+        def make() -> Batch:
+            stamped = events if stamp is None else stamp(events)
+            encode = self._codec.encode
+            return Batch(stamped, [RawEvent(0, one.kind, one.stream_id, one.version, *encode(one)) for one in stamped])
+
         with unavailable(self.label):
             try:
-                sequences = self._recorder.insert(raw)
+                saved, sequences = self._recorder.insert(make, ordered=stamp is not None)
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
-        return tuple(event.at(sequence) for event, sequence in zip(events, sequences, strict=True))
+        return tuple(event.at(sequence) for event, sequence in zip(saved.recorded, sequences, strict=True))
+
+    def restore(self, events: Sequence[RawEvent]) -> None:
+        """Record events as they were stored elsewhere, with their very bytes, all or none."""
+        with unavailable(self.label):
+            try:
+                self._recorder.insert(lambda: Batch((), events), ordered=False)
+            except IntegrityError:
+                raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
 
     def within(self, connection: object) -> "RecorderStore":
         """Return a store of the same ledger in the caller's transaction; it has no views."""
         label = f"{self.label}, in a caller's transaction"
         recorder, views = self._recorder.within(connection), NoViews(label, self.views.prefix)
         return RecorderStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
+
+    def begin_epoch(self) -> None:
+        """Begin a new epoch: views that were filled before are filled again."""
+        with unavailable(self.label):
+            self._recorder.begin_epoch()
 
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""

@@ -1,15 +1,18 @@
 """The store in memory: for tests, demonstrations and what-ifs. Nothing of it outlives the process."""
 
 import heapq
+from collections import Counter as Counted
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from threading import Lock
+from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from ledger.errors import InvalidArgument
-from ledger.store.port import LAST, Partition, RawEvent
+from ledger.store.port import LAST, Batch, Counter, Head, Partition, RawEvent
 from ledger.store.sql import StoredRow, poller
 
 _POLL_INTERVAL = 0.01
@@ -19,10 +22,34 @@ _POLL_INTERVAL = 0.01
 class MemoryRecorder(POPOApplicationRecorder):
     """The library's recorder of plain Python objects; a stream's originator is its kind and id, `plan/P-1`."""
 
-    def insert(self, events: Sequence[RawEvent]) -> Sequence[int]:
-        """Insert events, all or none, and return their sequences. Raises `IntegrityError` if a version is taken."""
-        stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in events]
-        return self.insert_events(stored) or ()
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = Lock()
+        self._epochs = [uuid4().hex]
+
+    def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, Sequence[int]]:
+        """Insert events, one save at a time. Raises `IntegrityError` if a version is taken."""
+        del ordered  # it always is
+        with self._turn:
+            batch = make()
+            stored = [StoredEvent(f"{one.kind}/{one.stream_id}", one.version, one.tag, one.state) for one in batch.raw]
+            return batch, self.insert_events(stored) or ()
+
+    def begin_epoch(self) -> None:
+        """Begin the next epoch."""
+        self._epochs.append(uuid4().hex)
+
+    def head(self, at: int) -> Head:
+        """Return where the ledger stands, with the mark of an event."""
+        with self._database_lock:
+            last = len(self._stored_events)
+            mark = RawEvent._make(self._row(at - 1)).mark if 0 < at <= last else ""
+        return Head(self._epochs[0], f"{len(self._epochs)}-{self._epochs[-1]}", last, mark)
+
+    def settle(self) -> None:
+        """Wait for the save under way."""
+        with self._turn:
+            pass
 
     def within(self, connection: object) -> "MemoryRecorder":
         """Refuse: memory has no transactions of a caller's."""
@@ -42,8 +69,9 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     def log(self, *, after: int, through: int, limit: int) -> list[StoredRow]:
         """Return rows with a sequence above `after`; the sequence is one more than the index in the list."""
+        first = max(after, 0)
         with self._database_lock:
-            return [self._row(index) for index in range(after, min(after + limit, len(self._stored_events), through))]
+            return [self._row(index) for index in range(first, min(first + limit, len(self._stored_events), through))]
 
     def stream_ids(self, kind: str, within: Partition, *, limit: int) -> list[str]:
         """Return up to `limit` ids of a partition, in their order."""
@@ -63,6 +91,16 @@ class MemoryRecorder(POPOApplicationRecorder):
     def last_sequence(self) -> int:
         """Return the highest sequence; 0 in an empty ledger."""
         return len(self._stored_events)
+
+    def counter(self) -> Counter:
+        """Return the last sequence given out: that of the last event."""
+        return Counter(len(self._stored_events), exact=True)
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        with self._database_lock:
+            stored = islice(self._stored_events, min(through, LAST))
+            return dict(Counted(str(one.originator_id).partition("/")[0] for one in stored))
 
     @contextmanager
     def wait_for_events(self) -> Iterator[Callable[[float], bool]]:

@@ -161,5 +161,6 @@ def _prepared(
     """Return the recorder of a ledger whose tables are there and known; `part` names what is not the whole of it."""
     label, database, make = connected
     recorder = make(database, name)
-    schema.prepare(database, label, name + part, ddl(recorder), create=create)
+    begin = () if part else (recorder.first_epoch(),)
+    schema.prepare(database, label, name + part, ddl(recorder), create=create, begin=begin)
     return recorder

@@ -12,6 +12,7 @@ import attrs
 
 from ledger.errors import CorruptHistory, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
+from ledger.events.codec import recorded_at_of
 
 CONNECTIONS = 20
 """Connections to a database, at most."""
@@ -31,6 +32,31 @@ class RawEvent(NamedTuple):
     version: int
     tag: str
     state: bytes
+
+    @property
+    def mark(self) -> str:
+        """The event's stream, version and instant of recording: in another past the sequence has another one."""
+        return f"{self.kind}/{self.stream_id}/{self.version}@{recorded_at_of(self.state)}"
+
+
+@attrs.frozen
+class Head:
+    """Where a ledger stands: its identity, its epoch, its last sequence, and the mark of the event that was asked for.
+
+    A ledger keeps its identity for good, copies of it included. A new `epoch` begins when a restore, or whatever else,
+    may have taken events away: the sequences after it are not those of the epoch before. `mark` is "" where there is no
+    such event.
+    """
+
+    ledger: str
+    epoch: str
+    last: int
+    mark: str
+
+    @property
+    def number(self) -> int:
+        """The number of the epoch, counted from 1."""
+        return int(self.epoch.partition("-")[0])
 
 
 class Partition(NamedTuple):
@@ -57,6 +83,16 @@ class ReaderAddress:
     url: str = attrs.field(repr=False)  # it may hold a password
     name: str
     through: int
+
+
+class Counter(NamedTuple):
+    """The last sequence that a database has given out: None where it may not be read.
+
+    `exact`: only events use it up, so it equals the highest sequence; elsewhere a save that failed does too.
+    """
+
+    last: int | None
+    exact: bool
 
 
 class EventReader(Protocol):
@@ -122,23 +158,64 @@ class EventReader(Protocol):
         """Return the highest sequence shown; 0 if there are no events."""
         ...
 
+    def counter(self) -> "Counter":
+        """Return the last sequence that the database has given out."""
+        ...
+
+    def kinds(self) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        ...
+
+    def head(self, at: int) -> "Head":
+        """Return where the ledger stands, and the mark of the event with the sequence `at`."""
+        ...
+
+    def settle(self) -> None:
+        """Wait for the saves under way: all that is recorded from now on is stamped later than now.
+
+        Nothing is waited for in a caller's transaction, and in a database that is only read.
+        """
+        ...
+
     def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:
         """Yield a function that waits so many seconds, or until events are recorded, and returns whether they were."""
         ...
 
 
+Stamp = Callable[[Sequence[RecordedEvent]], Sequence[RecordedEvent]]
+"""Returns events with the instant of their recording."""
+
+
+class Batch(NamedTuple):
+    """The events of a save, and the same ones as they are stored; the sequences that they carry are not used."""
+
+    recorded: Sequence[RecordedEvent]
+    raw: Sequence[RawEvent]
+
+
 class EventWriter(Protocol):
     """Records events."""
 
-    def append(self, events: Sequence[RecordedEvent]) -> tuple[RecordedEvent, ...]:
+    def append(self, events: Sequence[RecordedEvent], *, stamp: Stamp | None = None) -> tuple[RecordedEvent, ...]:
         """Record the events, of one or several streams, all or none, and return them with their sequences.
 
-        Raises `ConcurrentChange` if a version is taken, `StoreUnavailable` if the database does not answer.
+        `stamp` is called when no other save can come before this one any more, again if the save is cut off. Raises
+        `ConcurrentChange` if a version is taken, `StoreUnavailable` if the database does not answer.
+        """
+        ...
+
+    def restore(self, events: Sequence[RawEvent]) -> None:
+        """Record events as they were stored elsewhere, with their very bytes, all or none; raises as `append` does.
+
+        The sequences that they carry are not used.
         """
         ...
 
 
 # ---- views
+
+OWN_TABLES = ("events", "epochs", "checkpoints", "quarantine")
+"""A ledger's own tables, by the ends of their names; no table of a projection is called so."""
 
 Value = int | str | None
 """A value in a column of a read model. Dates are stored as ISO text, which sorts as they do."""
@@ -191,7 +268,8 @@ class Generation:
 
     The `live` one answers; another is being built. `version` and `definition` are those of the projection that built
     it. While `reached` is 0 it is backfilled plan by plan: it has the plans up to the id `filled` as they were at the
-    sequence `target`. `quarantined` is the number of plans that it leaves out.
+    sequence `target`. `quarantined` is the number of plans that it leaves out. `ledger` and `epoch` are those of the
+    ledger that it is filled from; `mark` describes the checkpoint, with the mark of the event at `reached` or `target`.
     """
 
     projection: str
@@ -203,6 +281,19 @@ class Generation:
     filled: str = ""
     target: int = 0
     quarantined: int = 0
+    ledger: str = ""
+    epoch: str = ""
+    mark: str = ""
+
+    @property
+    def at(self) -> int:
+        """The sequence as of which it has plans; 0 for none."""
+        return self.reached or self.target
+
+    def marked(self, event: str) -> Self:
+        """Return the generation with its mark, which ends with that of the event at its sequence."""
+        position = f"{self.reached}/{self.target}/{self.filled}" if self.at else ""
+        return attrs.evolve(self, mark=f"{position} {event}".strip())
 
     @property
     def name(self) -> str:
@@ -301,6 +392,10 @@ class Store(EventReader, EventWriter, Protocol):
     """A ledger's events, with the store of its views."""
 
     views: ViewStore
+
+    def begin_epoch(self) -> None:
+        """Begin a new epoch: views that were filled before are filled again."""
+        ...
 
     def within(self, connection: object) -> "Store":
         """Return a store of the same ledger in the transaction of a connection of the caller's; it has no views.

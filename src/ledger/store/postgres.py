@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
@@ -19,7 +19,7 @@ from ledger.errors import InvalidArgument
 from ledger.store.caller import checked
 from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
-from ledger.store.port import LAST, RawEvent
+from ledger.store.port import LAST, Batch, Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors
 
 T = TypeVar("T")
@@ -33,8 +33,11 @@ _SEED = 0x1ED6E4
 _MANY = 500
 """From so many events on, a save is copied in instead of passed as parameters."""
 
-_CONNECT_TIMEOUT = 10
-"""Seconds that one attempt to connect may take, at most."""
+_CONNECT_TIMEOUT = 2
+"""Seconds that an attempt to connect may take unless the URL states `connect_timeout`.
+
+An attempt that began while the server did not answer goes on for so long after it answers again.
+"""
 
 
 @lru_cache(maxsize=256)
@@ -65,8 +68,7 @@ class PostgresDatabase:
 
         The server ends a transaction whose client has vanished before others give up waiting for its locks.
         """
-        connect_timeout = max(2, min(_CONNECT_TIMEOUT, int(self._timeout)))
-        connection = psycopg.connect(self._url, autocommit=True, row_factory=tuple_row, connect_timeout=connect_timeout)
+        connection: Connection[Any] = _connected(self._url, autocommit=True, row_factory=tuple_row)
         waiting = max(2, int(self._timeout * 1_000))  # milliseconds
         connection.execute(
             f"SET lock_timeout = {waiting}; SET idle_in_transaction_session_timeout = {waiting // 2}".encode()
@@ -98,6 +100,10 @@ class PostgresDatabase:
                 return change(cursor)
 
         return self.run(transaction, writing=True, cut_off=cut_off)
+
+    def settle(self, lock: str) -> None:
+        """Wait for the transactions that hold a lock, which the statement `lock` shares until it ends."""
+        self.run(lambda cursor: cursor.execute(lock.encode()))
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         def alone(cursor: Cursor) -> T:
@@ -193,6 +199,12 @@ class PostgresDatabase:
         self._pool.close()
 
 
+def _connected(url: str, **options: Any) -> Connection[Any]:
+    if "connect_timeout" not in conninfo_to_dict(url):
+        options["connect_timeout"] = _CONNECT_TIMEOUT
+    return psycopg.connect(url, **options)
+
+
 def _is_idle(connection: Connection[Any]) -> bool:
     return connection.info.transaction_status == TransactionStatus.IDLE
 
@@ -228,6 +240,9 @@ class CallersPostgres(PostgresDatabase):
                     raise
                 raise _taken() from error
 
+    def settle(self, lock: str) -> None:
+        """Wait for nobody: the transaction sees what it sees."""
+
     def close(self) -> None:
         """The caller closes the connection."""
 
@@ -235,9 +250,9 @@ class CallersPostgres(PostgresDatabase):
 class PostgresRecorder(SqlRecorder):
     """Events in PostgreSQL.
 
-    A save is one statement, and so one round trip: it locks the ledger, inserts, notifies, and commits. The lock is
-    held until the commit, so sequences become visible in their order and a reader that tails the log misses nothing.
-    The library's database functions do without it, and are never used.
+    A save locks the ledger, inserts, notifies, and commits: in one statement, unless its events are stamped under the
+    lock. The lock is held until the commit, so sequences become visible in their order and a reader that tails the log
+    misses nothing. The library's database functions do without it, and are never used.
     """
 
     event_columns = (
@@ -252,6 +267,7 @@ class PostgresRecorder(SqlRecorder):
         super().__init__(database, prefix)
         events, columns = self.events_table, "kind, stream_id, version, tag, state"
         self._lock = f"SELECT pg_advisory_xact_lock('{events}'::regclass::oid::bigint)"
+        self._lock_shared = self._lock.replace("lock(", "lock_shared(")
         given = "unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bytea[])"
         self._save = (
             f"WITH locked AS MATERIALIZED ({self._lock}), notified AS (SELECT pg_notify('{events}', '')), "
@@ -277,23 +293,47 @@ class PostgresRecorder(SqlRecorder):
         callers = checked(connection, Connection, "a psycopg.Connection to the ledger's database")
         return PostgresRecorder(CallersPostgres(callers), self.prefix)
 
-    def insert(self, events: Sequence[RawEvent]) -> list[int]:
-        cut_off: list[None] = []
+    def counter(self) -> Counter:
+        counted = f"pg_get_serial_sequence('{self.events_table}', 'sequence')"
+        sql = (
+            f"SELECT CASE WHEN has_sequence_privilege({counted}, 'SELECT') "
+            f"THEN COALESCE(pg_sequence_last_value({counted}::regclass), 0) END WHERE {counted} IS NOT NULL"
+        )
+        found = self.database.query(sql)
+        return Counter(found[0][0] if found else None, exact=False)
 
-        def count_cut() -> None:
-            cut_off.append(None)
+    def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, list[int]]:
+        made: list[Batch] = []
+        unsure: list[Batch] = []  # those that were cut off: each may have been saved nevertheless
+
+        def save(cursor: Cursor) -> tuple[Batch, list[int]]:
+            if ordered:
+                cursor.execute(self._lock)
+            made[:] = [batch := make()]
+            return batch, self._insert_locking(cursor, batch.raw)
+
+        def cut_off() -> None:
+            unsure.extend(made)
 
         try:
-            if len(events) < _MANY and len({event[1:3] for event in events}) == 1:
-                save = partial(self._insert_in_stream, events=events)
-                return self.database.run(save, writing=True, cut_off=count_cut)
-            return self.database.write(lambda cursor: self.insert_within(cursor, events), cut_off=count_cut)
+            if ordered or not _is_of_one_stream(make().raw):
+                return self.database.write(save, cut_off=cut_off)
+            return self.database.run(save, writing=True, cut_off=cut_off)
         except IntegrityError:
-            if cut_off and (sequences := self._saved_before(events)):
-                return sequences  # the answer was lost, the save was not
+            for batch in unsure:
+                if sequences := self._saved_before(batch.raw):
+                    return batch, sequences  # the answer was lost, the save was not
             raise
 
+    def settle(self) -> None:
+        self.database.settle(self._lock_shared)
+
     def insert_within(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
+        return self._insert_locking(cursor, events)
+
+    def _insert_locking(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
+        if _is_of_one_stream(events):
+            return self._insert_in_stream(cursor, events)
         cursor.execute(self._lock)
         sequences = (self._insert_at_once if len(events) < _MANY else self._copy_in)(cursor, events)
         cursor.execute(f"NOTIFY {self.events_table}".encode())
@@ -355,6 +395,11 @@ class PostgresRecorder(SqlRecorder):
                     connection.execute("UNLISTEN *")
 
 
+def _is_of_one_stream(events: Sequence[RawEvent]) -> bool:
+    """Return whether events are saved by one statement that locks the ledger itself."""
+    return len(events) < _MANY and len({event[1:3] for event in events}) == 1
+
+
 def _complete(cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
     """Return the sequences of inserted events. Raises `IntegrityError` if they are fewer than the events."""
     sequences = sorted(sequence for (sequence,) in cursor.fetchall())
@@ -390,7 +435,7 @@ def connect(url: str, *, connections: int, timeout: float) -> Connected:
         raise InvalidArgument(argument="url", given=shown(url), expected=f"postgresql://user@host/database, {escaped}")
     label = f"PostgreSQL database {given.get('dbname', '')} at {given.get('host', 'localhost')}"
     with unavailable(label, psycopg.Error):
-        psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT).close()  # says at once, and why, if it cannot be reached
+        _connected(url).close()  # says at once, and why, if it cannot be reached
         return Connected(
             label, PostgresDatabase(label, url, connections=connections, timeout=timeout), PostgresRecorder
         )

@@ -97,6 +97,9 @@ class ReadOnlyDatabase(SqliteReading):
             if self._closed.is_set():
                 self._close_idle()
 
+    def settle(self) -> None:
+        """Wait for nobody: only a writer could."""
+
     # ---- writing, which is refused
 
     def write(self, change: Callable[[Cursor], T]) -> T:

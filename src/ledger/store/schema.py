@@ -4,14 +4,14 @@ Each ledger in a database has a version. A newer one than this library knows is 
 where the caller allows it: by `installment-ledger migrate`, or on opening for embedded use.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ledger.errors import StoreUnavailable
 from ledger.store.errors import unavailable
 from ledger.store.sql import Cursor, Database
 
-VERSION = 2
-"""The version that this library reads and writes. Version 1 was never released."""
+VERSION = 3
+"""The version that this library reads and writes. Earlier ones were never released."""
 
 _TABLE = "installment_ledger_schema"
 
@@ -24,16 +24,19 @@ def version(database: Database, name: str) -> int:
     return int(found[0][0]) if found else 0
 
 
-def prepare(database: Database, label: str, name: str, tables: Mapping[str, str], *, create: bool) -> None:
+def prepare(
+    database: Database, label: str, name: str, tables: Mapping[str, str], *, create: bool, begin: Sequence[str] = ()
+) -> None:
     """Make sure that the ledger's tables are those that this library knows; create what is missing.
 
-    `tables` maps their names to the statements that create them. Raises `StoreUnavailable` for a newer version and,
+    `tables` maps their names to the statements that create them; `begin` are statements that fill them, where they are
+    empty. Raises `StoreUnavailable` for a newer version and,
     without `create`, for what is missing.
     """
     with unavailable(label):
         found, complete = version(database, name), _complete(database, tables)
         if create and found in (0, VERSION) and not (found and complete):
-            database.create(lambda cursor: _create(database, cursor, name, tables))
+            database.create(lambda cursor: _create(database, cursor, name, [*tables.values(), *begin]))
             found, complete = version(database, name), _complete(database, tables)
     if found > VERSION:
         reason = f"the ledger {name!r} has schema version {found}, and this library knows {VERSION}"
@@ -51,10 +54,10 @@ def _complete(database: Database, tables: Iterable[str]) -> bool:
     return all(table in database.tables(table) for table in tables)
 
 
-def _create(database: Database, cursor: Cursor, name: str, tables: Mapping[str, str]) -> None:
+def _create(database: Database, cursor: Cursor, name: str, statements: Iterable[str]) -> None:
     """Create what is missing: everything, or what a restore of the events alone has left out."""
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (ledger TEXT PRIMARY KEY, version INTEGER NOT NULL)")
     insert = f"INSERT INTO {_TABLE} (ledger, version) VALUES (?, ?) ON CONFLICT (ledger) DO NOTHING"
     cursor.execute(database.sql(insert), (name, VERSION))
-    for statement in tables.values():
+    for statement in statements:
         cursor.execute(statement)

@@ -1,8 +1,9 @@
 """The SQL that all databases share: a ledger's events, one row each, in streams of a kind.
 
-Of a ledger named `books`: `books_events` (a row per event, with its sequence in the ledger), `books_checkpoints` and
-`books_quarantine` (of the generations of projections), and the tables of those generations. Beside them
-`installment_ledger_schema` holds versions.
+Of a ledger named `books`: `books_events` (a row per event, with its sequence in the ledger), `books_epochs` (a row per
+epoch, with an id of its own; that of the first is the ledger's identity), `books_checkpoints` and `books_quarantine`
+(of the generations of projections), and the tables of those generations. Beside them `installment_ledger_schema` holds
+versions.
 """
 
 import time
@@ -10,10 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from uuid import uuid4
 
 from eventsourcing import persistence
 
-from ledger.store.port import LAST, Partition, RawEvent
+from ledger.store.port import LAST, Batch, Counter, Head, Partition, RawEvent
 
 T = TypeVar("T")
 
@@ -25,7 +27,8 @@ _COLUMNS = "sequence, kind, stream_id, version, tag, state"
 _CHECKPOINT_COLUMNS = (
     "projection TEXT NOT NULL, generation INTEGER NOT NULL, version INTEGER NOT NULL, definition TEXT NOT NULL, "
     "sequence BIGINT NOT NULL DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, filled TEXT NOT NULL DEFAULT '', "
-    "target BIGINT NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (projection, generation)"
+    "target BIGINT NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, ledger TEXT NOT NULL DEFAULT '', "
+    "epoch TEXT NOT NULL DEFAULT '', mark TEXT NOT NULL DEFAULT '', PRIMARY KEY (projection, generation)"
 )
 
 _QUARANTINE_COLUMNS = (
@@ -122,6 +125,13 @@ class SqlRecorder(ABC):
         self.prefix = prefix
         self.events_table = table = f"{prefix}_events"
         select = f"SELECT {_COLUMNS} FROM {table} WHERE"
+        self._epochs = f"{prefix}_epochs"
+        self._head = (
+            f"SELECT first.id, latest.number, latest.id, (SELECT max(sequence) FROM {table}), {_COLUMNS} "
+            f"FROM {self._epochs} AS first JOIN {self._epochs} AS latest "
+            f"ON first.number = 1 AND latest.number = (SELECT max(number) FROM {self._epochs}) "
+            f"LEFT JOIN {table} ON sequence = ?"
+        )
         among = database.among("stream_id")
         self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? AND version > ? ORDER BY version LIMIT ?"
         self._streams = f"{select} kind = ? AND {among} AND sequence <= ? ORDER BY stream_id, version"
@@ -136,7 +146,20 @@ class SqlRecorder(ABC):
     def ddl(self) -> dict[str, str]:
         """Return a ledger's tables and the statements that create them where they are missing."""
         events = f"CREATE TABLE IF NOT EXISTS {self.events_table} ({self.event_columns})"
-        return {self.events_table: events}
+        epochs = f"CREATE TABLE IF NOT EXISTS {self._epochs} (number INTEGER PRIMARY KEY, id TEXT NOT NULL)"
+        return {self.events_table: events, self._epochs: epochs}
+
+    def first_epoch(self) -> str:
+        """Return the statement that begins the first epoch where there is none."""
+        return (
+            f"INSERT INTO {self._epochs} (number, id) SELECT 1, '{uuid4().hex}' "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self._epochs})"
+        )
+
+    def begin_epoch(self) -> None:
+        """Begin the next epoch."""
+        begin = f"INSERT INTO {self._epochs} (number, id) SELECT max(number) + 1, '{uuid4().hex}' FROM {self._epochs}"
+        self.database.write(lambda cursor: cursor.execute(begin))
 
     # ---- reading
 
@@ -176,6 +199,22 @@ class SqlRecorder(ABC):
         ((highest,),) = self.database.query(f"SELECT max(sequence) FROM {self.events_table}")
         return int(highest or 0)
 
+    def head(self, at: int) -> Head | None:
+        """Return where the ledger stands, with the mark of an event; None if its epochs are gone."""
+        for ledger, number, epoch, last, *event in self.database.query(self._head, (at,)):
+            mark = "" if event[0] is None else RawEvent._make(event).mark
+            return Head(ledger, f"{number}-{epoch}", int(last or 0), mark)
+        return None
+
+    def kinds(self, *, through: int) -> dict[str, int]:
+        """Return the number of events of each kind of stream."""
+        sql = f"SELECT kind, COUNT(*) FROM {self.events_table} WHERE sequence <= ? GROUP BY kind ORDER BY kind"
+        return {str(kind): int(events) for kind, events in self.database.query(sql, (through,))}
+
+    @abstractmethod
+    def counter(self) -> Counter:
+        """Return the last sequence that the database has given out."""
+
     # ---- writing
 
     @abstractmethod
@@ -183,15 +222,20 @@ class SqlRecorder(ABC):
         """Return a recorder of the same ledger that works in the transaction of a connection of the caller's."""
 
     @abstractmethod
-    def insert(self, events: Sequence[RawEvent]) -> list[int]:
-        """Insert at least one event in a transaction of its own, all or none, and return their sequences.
+    def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, list[int]]:
+        """Insert at least one event in a transaction of its own, all or none, and return them with their sequences.
 
-        The sequences that the events carry are not used. Raises `IntegrityError` if a version is taken.
+        `ordered`: `make` is called when no other save can come before this one any more; again if it is cut off. Raises
+        `IntegrityError` if a version is taken.
         """
 
     @abstractmethod
     def insert_within(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
         """Insert at least one event within the transaction of a cursor, and return their sequences."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Wait for the saves under way."""
 
     @abstractmethod
     def wait_for_events(self) -> AbstractContextManager[Callable[[float], bool]]:

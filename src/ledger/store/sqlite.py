@@ -16,7 +16,7 @@ from ledger.store.caller import checked
 from ledger.store.errors import unavailable
 from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying
-from ledger.store.port import RawEvent
+from ledger.store.port import Batch, Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, poller
 
 T = TypeVar("T")
@@ -131,6 +131,10 @@ class SqliteDatabase(SqliteReading):
             for one in group:
                 one.error = one.error or error
 
+    def settle(self) -> None:
+        """Wait for the writers before this call, of whatever process."""
+        self.write(lambda _: None)
+
     def create(self, change: Callable[[Cursor], T]) -> T:
         return self.write(change)  # a writer is alone in the file
 
@@ -214,6 +218,9 @@ class CallersSqlite(SqliteDatabase):
             finally:
                 cursor.execute("RELEASE installment_ledger")
 
+    def settle(self) -> None:
+        """Wait for nobody: the transaction sees what it sees."""
+
     def _plain_cursor(self) -> sqlite3.Cursor:
         cursor = self._connection.cursor()
         cursor.row_factory = None  # tuples, whatever the caller reads
@@ -231,6 +238,8 @@ class SqliteRecorder(SqlRecorder):
         "version INTEGER NOT NULL, tag TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (kind, stream_id, version)"
     )
 
+    database: SqliteDatabase
+
     def __init__(self, database: SqliteDatabase, prefix: str) -> None:
         super().__init__(database, prefix)
         columns = "kind, stream_id, version, tag, state"
@@ -240,8 +249,21 @@ class SqliteRecorder(SqlRecorder):
         callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
         return SqliteRecorder(CallersSqlite(callers), self.prefix)
 
-    def insert(self, events: Sequence[RawEvent]) -> list[int]:
-        return self.database.write(lambda cursor: self.insert_within(cursor, events))
+    def counter(self) -> Counter:
+        found = self.database.query("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table,))
+        return Counter(int(found[0][0]) if found else 0, exact=True)
+
+    def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, list[int]]:
+        del ordered  # one writer at a time, as soon as a change is made
+
+        def save(cursor: Cursor) -> tuple[Batch, list[int]]:
+            batch = make()
+            return batch, self.insert_within(cursor, batch.raw)
+
+        return self.database.write(save)
+
+    def settle(self) -> None:
+        self.database.settle()
 
     def insert_within(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
         cursor.executemany(self._insert, [event[1:] for event in events])

@@ -8,10 +8,12 @@ from typing import Any
 import attrs
 
 from ledger.store.errors import unavailable
-from ledger.store.port import Generation, Insert, Quarantined, Query, TableChange, Value, Values, dropped
+from ledger.store.port import OWN_TABLES, Generation, Insert, Quarantined, Query, TableChange, Value, Values, dropped
 from ledger.store.sql import Cursor, Database
 
-_CHECKPOINT = "projection, generation, version, definition, sequence, live, filled, target, quarantined"
+_CHECKPOINT = (
+    "projection, generation, version, definition, sequence, live, filled, target, quarantined, ledger, epoch, mark"
+)
 
 
 class _NotPromotedError(Exception):
@@ -46,16 +48,22 @@ class SqlViewStore:
         raise dropped(generation)
 
     def create(self, generation: Generation, statements: Sequence[str]) -> None:
-        """Create a generation's checkpoint at 0, and its tables and indexes, where they are missing."""
+        """Create a generation's checkpoint at 0, and its tables and indexes, where they are missing.
+
+        Tables without a checkpoint, which somebody has taken away, are dropped first.
+        """
         begin = (
-            f"INSERT INTO {self._checkpoints} (projection, generation, version, definition) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (projection, generation) DO NOTHING"
+            f"INSERT INTO {self._checkpoints} (projection, generation, version, definition, ledger, epoch) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (projection, generation) DO NOTHING RETURNING generation"
         )
-        key = generation.projection, generation.number, generation.version, generation.definition
+        one = generation
+        key = one.projection, one.number, one.version, one.definition, one.ledger, one.epoch
+        left = self._tables(generation)
 
         def change(cursor: Cursor) -> None:
             cursor.execute(self._database.sql(begin), key)
-            for statement in statements:
+            dropped = left if cursor.fetchall() else ()
+            for statement in (*(f"DROP TABLE IF EXISTS {table}" for table in dropped), *statements):
                 cursor.execute(statement)
 
         with unavailable(self.label):
@@ -64,7 +72,7 @@ class SqlViewStore:
     def promote(self, generation: Generation, *, over: Generation | None, last: int) -> bool:
         """Make a generation live, instead of another where there is one; False if that is not to be done."""
         table, key = self._checkpoints, "projection = ? AND generation = ?"
-        retire = f"UPDATE {table} SET live = 0 WHERE {key} AND live = 1 RETURNING sequence"
+        retire = f"UPDATE {table} SET live = 0 WHERE projection = ? AND live = 1 RETURNING generation, sequence"
         go_live = (
             f"UPDATE {table} SET live = 1 WHERE {key} AND sequence >= ? AND filled = '' "
             f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE projection = ? AND live = 1) RETURNING sequence"
@@ -73,11 +81,11 @@ class SqlViewStore:
         def change(cursor: Cursor) -> None:
             at_least = 0
             if over is not None:
-                cursor.execute(self._database.sql(retire), (over.projection, over.number))
-                retired = cursor.fetchall()
-                if not retired:
+                cursor.execute(self._database.sql(retire), (over.projection,))
+                retired = dict(cursor.fetchall())
+                if over.number not in retired or over.number < max(retired):
                     raise _NotPromotedError
-                at_least = min(retired[0][0], last)
+                at_least = min(retired[over.number], last)
             projection = generation.projection
             cursor.execute(self._database.sql(go_live), (projection, generation.number, at_least, projection))
             if not cursor.fetchall():
@@ -95,7 +103,7 @@ class SqlViewStore:
         key = generation.projection, generation.number
         where = "WHERE projection = ? AND generation = ?"
         forget = f"DELETE FROM {self._checkpoints} {where} AND live = 0 RETURNING generation"
-        tables = self._database.tables(f"{self.prefix}_{generation.name}_")
+        tables = self._tables(generation)
 
         def change(cursor: Cursor) -> None:
             cursor.execute(self._database.sql(forget), key)
@@ -106,6 +114,12 @@ class SqlViewStore:
 
         with unavailable(self.label):
             self._database.write(change)
+
+    def _tables(self, generation: Generation) -> list[str]:
+        """Return the tables of a generation, and none of a ledger whose name begins like theirs: `books_periods_1`."""
+        prefix = f"{self.prefix}_{generation.name}_"
+        names = ((name, name.removeprefix(prefix)) for name in self._database.tables(prefix))
+        return [name for name, table in names if table not in OWN_TABLES and table.replace("_", "").isalpha()]
 
     # ---- rows
 
@@ -120,11 +134,12 @@ class SqlViewStore:
     ) -> bool:
         """Apply the changes and move the checkpoint; False, and nothing done, if it is not at `before` any more."""
         move = (
-            f"UPDATE {self._checkpoints} SET sequence = ?, filled = ?, target = ? "
+            f"UPDATE {self._checkpoints} SET sequence = ?, filled = ?, target = ?, mark = ? "
             "WHERE projection = ? AND generation = ? AND sequence = ? AND filled = ? AND live = ? RETURNING generation"
         )
         key = before.projection, before.number
-        values = (after.reached, after.filled, after.target, *key, before.reached, before.filled, int(before.live))
+        moved = after.reached, after.filled, after.target, after.mark
+        values = (*moved, *key, before.reached, before.filled, int(before.live))
 
         def change(cursor: Cursor) -> bool:
             cursor.execute(self._database.sql(move), values)
@@ -136,7 +151,7 @@ class SqlViewStore:
                 self._change_quarantine(cursor, key, quarantine, release)
             return True
 
-        with unavailable(self.label):
+        with unavailable(self.label, OverflowError):  # raised for a number that SQLite cannot hold
             return self._database.write(change)
 
     def _change_quarantine(
@@ -182,7 +197,7 @@ class SqlViewStore:
     @contextmanager
     def catch_up_lock(self, projection: str) -> Iterator[Callable[[], bool]]:
         """Yield a function that returns whether this process is the one that catches up."""
-        name = f"{self.prefix}_{projection}"
+        name = f"{self.prefix}.{projection}"  # no table, no projection and no ledger has a name with a dot
         with unavailable(self.label), self._database.exclusive(name, table=self._checkpoints) as works:
             yield works
 
@@ -196,5 +211,5 @@ class SqlViewStore:
 
 
 def _generation(*columns: Any) -> Generation:
-    projection, number, version, definition, reached, live, filled, target, quarantined = columns
-    return Generation(projection, number, version, definition, reached, bool(live), filled, target, quarantined)
+    projection, number, version, definition, reached, live, *rest = columns
+    return Generation(projection, number, version, definition, reached, bool(live), *rest)

@@ -99,7 +99,7 @@ class PlanMachine(RuleBasedStateMachine):
         _chosen(checks)
         if not callable(factory):
             raise InvalidArgument(argument="factory", given=factory, expected="a function that returns an adapter")
-        made = type(
+        made: type[PlanMachine] = type(
             cls.__name__,
             (cls,),
             {

@@ -126,7 +126,8 @@ class _Judge:
 
     def _asked(self, asked: Call) -> Iterator[Finding]:
         try:
-            self._witness.ask(asked)
+            for check, expected, found in self._witness.judged(asked, self._witness.fetch(asked)):
+                yield from self._found(check, asked, [(expected, found)])
         except LedgerDiffers as error:
             yield from self._found(CHECKS[error.check], asked, [(error.expected, error.found)])
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ledger import reference_model as model
+from ledger.audit import verify as model
 from ledger.money import EXPONENTS
 from ledger.testing.calls import Call
 
@@ -236,7 +236,7 @@ class Referee:
         on = plan.paid_on[reference] if given["cause"] == "error" else given["on"]
         return model.Reversed(on, reference, given["cause"])
 
-    def _new(self, plan: _Plan, call: Call, fact: model.Fact, at: datetime) -> Verdict:
+    def _new(self, plan: _Plan, call: Call, fact: model.Fact, at: datetime) -> Verdict:  # noqa: PLR0911 - in order
         on, code = fact.on, _OWN[call.name]
         assert on is not None
         recorded_on = day_of(plan.zone, max(at, plan.last_recorded_at))

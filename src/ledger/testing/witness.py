@@ -213,16 +213,21 @@ class Witness:
         if self.diverged:
             return None
         answer = self.fetch(asked)
-        for check in self._checks:
-            if check.judge is not None and asked.name in check.of:
-                self._judged[check.name] += 1
-                for expected, found in check.judge(self, asked, answer):
-                    self.differ(check, asked, expected, found)
+        for check, expected, found in self.judged(asked, answer):
+            self.differ(check, asked, expected, found)
         self._remembered[asked.name, asked.plan_id, asked.arguments["as_of"], asked.arguments["known_at"]] = (
             asked,
             answer,
         )
         return answer
+
+    def judged(self, asked: Call, answer: Any) -> Iterator[tuple[Check, str, str]]:
+        """Yield every difference that the checks find in an answer."""
+        for check in self._checks:
+            if check.judge is not None and asked.name in check.of:
+                self._judged[check.name] += 1
+                for expected, found in check.judge(self, asked, answer):
+                    yield check, expected, found
 
     def fetch(self, question: Call) -> Any:
         """Return the answer in canonical form; a `Verdict` if it is refused. Raises `LedgerDiffers` for nonsense."""

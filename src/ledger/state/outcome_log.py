@@ -7,7 +7,7 @@ from ledger.events.facts import PaymentReversed
 from ledger.events.outcomes import Outcome
 
 
-class HeldOutcomes:
+class OutcomeLog:
     """The outcomes in the order in which they took effect, and the chargebacks that ended some.
 
     An ended outcome is known by its identity: on the same day an equal one may take effect again.

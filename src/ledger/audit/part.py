@@ -1,0 +1,113 @@
+"""The audit of a partition: one pure function, and results that add up. No scheduling is here.
+
+On one machine `ledger.audit.audit` runs it in processes; anything that calls functions on other machines can run it
+there: a part and its result are plain values, and a reader is opened from an address.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+
+import attrs
+
+from ledger.audit.discretion import DiscretionaryAct
+from ledger.audit.finding import Finding
+from ledger.audit.plan import audit_plan, opened_by
+from ledger.audit.receipts import audit_receipt, payments_of, plans_in, read_receipt
+from ledger.audit.usual import NOTHING, Usage, UsageOf
+from ledger.events import PLAN, RECEIPT
+from ledger.store import EventReader, Partition, ReaderAddress, open_reader
+
+PAGE = 250
+"""Streams that are in memory at a time."""
+
+
+@attrs.frozen
+class Part:
+    """A range of streams of one kind."""
+
+    kind: str
+    within: Partition
+
+
+@attrs.frozen(kw_only=True)
+class PartAudit:
+    """What an audit has found in some streams; `+` is associative, and adds what was found in others.
+
+    `streams` and `events` count what was read, by kind of stream. `usage` serves to tell, when all is read, which terms
+    are unusual and which references are shared.
+    """
+
+    streams: Mapping[str, int]
+    events: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    acts: tuple[DiscretionaryAct, ...]
+    usage: Usage
+
+    def __add__(self, other: "PartAudit") -> "PartAudit":
+        return PartAudit(
+            streams=_sum(self.streams, other.streams),
+            events=_sum(self.events, other.events),
+            findings=self.findings + other.findings,
+            acts=self.acts + other.acts,
+            usage=self.usage + other.usage,
+        )
+
+
+EMPTY = PartAudit(streams={}, events={}, findings=(), acts=(), usage=NOTHING)
+"""The audit of nothing: adding it changes nothing."""
+
+
+def audit_part(reader: EventReader, part: Part) -> PartAudit:
+    """Audit the streams of a part, as far as the reader shows their events. Raises `StoreUnavailable`."""
+    audit_page = _plans if part.kind == PLAN else _receipts
+    pages: list[PartAudit] = []
+    after = part.within.after
+    while stream_ids := reader.stream_ids(kind=part.kind, within=Partition(after, part.within.up_to), limit=PAGE):
+        after = stream_ids[-1]
+        pages.append(audit_page(reader, stream_ids))
+    return reduce(PartAudit.__add__, pages, EMPTY)
+
+
+def audit_part_at(address: ReaderAddress, part: Part) -> PartAudit:
+    """Audit the streams of a part from an address, as in another process or on another machine."""
+    with open_reader(address) as reader:
+        return audit_part(reader, part)
+
+
+def _plans(reader: EventReader, plan_ids: list[str]) -> PartAudit:
+    findings: list[Finding] = []
+    acts: list[DiscretionaryAct] = []
+    usage, events = UsageOf(), 0
+    for plan_id, stored in reader.raw_histories(plan_ids).items():
+        events += len(stored)
+        if not stored:
+            continue
+        plan = audit_plan(plan_id, stored, reader.decode)
+        findings += plan.findings
+        acts += plan.acts
+        usage.add(plan_id, None if plan.opening is None else opened_by(plan.opening), plan.references)
+    return PartAudit(
+        streams={PLAN: len(plan_ids)},
+        events={PLAN: events},
+        findings=tuple(findings),
+        acts=tuple(acts),
+        usage=usage.usage(),
+    )
+
+
+def _receipts(reader: EventReader, references: list[str]) -> PartAudit:
+    stored = reader.raw_histories(references, kind=RECEIPT)
+    read = [read_receipt(reference, events, reader.decode) for reference, events in stored.items() if events]
+    payments = payments_of(reader, sorted({plan_id for _, slots in read for plan_id in plans_in(slots)}))
+    found = [finding for findings, slots in read for finding in audit_receipt(findings, slots, payments)]
+    return PartAudit(
+        streams={RECEIPT: len(references)},
+        events={RECEIPT: sum(map(len, stored.values()))},
+        findings=tuple(found),
+        acts=(),
+        usage=NOTHING,
+    )
+
+
+def _sum(counts: Mapping[str, int], others: Mapping[str, int]) -> Mapping[str, int]:
+    return {kind: counts.get(kind, 0) + others.get(kind, 0) for kind in sorted({*counts, *others})}

@@ -1,0 +1,91 @@
+"""One plan, whole: its stored bytes, its facts, its commands told again, its sums, and the acts at discretion."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ledger.audit.commands import FACTS, commands
+from ledger.audit.discretion import DiscretionaryAct, acts_of
+from ledger.audit.facts import check_closing, check_facts, check_terms, known_zone
+from ledger.audit.finding import Finding
+from ledger.audit.kinds import Findings
+from ledger.audit.retelling import Retelling
+from ledger.audit.stored import Decode, Lost, Slot, check_order, read_stream
+from ledger.audit.sums import check_sums
+from ledger.events import PLAN, PaymentMade, PlanOpened, PlanReinstated, RecordedEvent
+from ledger.events.recorded import Stream
+from ledger.store import RawEvent
+
+
+class PlanAudit(NamedTuple):
+    """All that an audit finds in one plan; `opening` is None where it cannot be read."""
+
+    findings: Sequence[Finding]
+    acts: Sequence[DiscretionaryAct]
+    opening: RecordedEvent | None
+    references: Sequence[str]
+
+
+def audit_plan(plan_id: str, stored: Sequence[RawEvent], decode: Decode) -> PlanAudit:
+    """Audit the events of one plan, oldest first, as they are stored. Pure: nothing but `decode` is called."""
+    findings = Findings(Stream(PLAN, plan_id))
+    slots = check_order(read_stream(stored, decode, findings), findings)
+    events = [slot for slot in slots if isinstance(slot, RecordedEvent)]
+    references = [one.event.reference for one in events if isinstance(one.event, (PaymentMade, PlanReinstated))]
+    opening = _opening(slots, findings)
+    zone = None if opening is None else _zone(opening, findings)
+    late = check_facts(events, zone, findings)
+    if opening is None:
+        return PlanAudit(findings.found, (), None, references)
+    check_terms(opening, findings)
+    retelling = _retold(opening, slots, zone, findings)
+    if len(events) == len(slots):
+        check_sums(opened_by(opening), events, findings)
+    acts: Sequence[DiscretionaryAct] = ()
+    if zone is not None and not retelling.ended:
+        acts = tuple(acts_of(retelling.plan, [one for one in events if isinstance(one.event, FACTS)], late))
+    return PlanAudit(findings.found, acts, opening, references)
+
+
+def opened_by(opening: RecordedEvent) -> PlanOpened:
+    """Return the event of an opening."""
+    assert isinstance(opening.event, PlanOpened), opening
+    return opening.event
+
+
+def _opening(slots: Sequence[Slot], findings: Findings) -> RecordedEvent | None:
+    """Return the opening; report another event in its place. One that cannot be read is reported already."""
+    first = slots[0]
+    if isinstance(first, Lost):
+        return None
+    if isinstance(first.event, PlanOpened):
+        return first
+    findings.add(
+        "opening_misplaced",
+        version=first.version,
+        sequence=first.sequence,
+        expected="the opening of the plan",
+        found=type(first.event).__name__,
+    )
+    return None
+
+
+def _zone(opening: RecordedEvent, findings: Findings) -> str | None:
+    """Return the time zone of a plan; None, and a finding, if this machine does not know it."""
+    zone = opened_by(opening).terms.timezone
+    return zone if known_zone(opening, zone, findings) else None
+
+
+def _retold(opening: RecordedEvent, slots: Sequence[Slot], zone: str | None, findings: Findings) -> Retelling:
+    """Tell a plan again, command by command, as far as its facts can be read."""
+    retelling, last = Retelling(opening, findings), opening
+    for command in commands(slots[1:], findings):
+        if isinstance(command, Lost):
+            retelling.ended = True
+        elif not retelling.ended:
+            if command.fact is None and command.through is not None and zone is not None and command.events:
+                check_closing(command.events[0], command.through, zone, findings)
+            retelling.tell(command)
+            last = command.events[-1] if command.events else command.fact or last
+    if not retelling.ended:
+        retelling.finish(last)
+    return retelling

@@ -1,0 +1,250 @@
+"""The audit of a whole ledger: partitions in processes, then what concerns all of them, as a stream of values."""
+
+import atexit
+import os
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing
+from multiprocessing import get_context
+from typing import cast
+
+import attrs
+
+from ledger import arguments
+from ledger.audit.discretion import DiscretionaryAct
+from ledger.audit.finding import Finding
+from ledger.audit.own_terms import acts_of_own_terms
+from ledger.audit.part import Part, PartAudit, audit_part
+from ledger.audit.usual import SharedReference, UsageInFile
+from ledger.audit.whole import check_counter, check_kinds, compare_read_models
+from ledger.errors import InvalidArgument, StoreUnavailable
+from ledger.events import KINDS, PLAN, RECEIPT
+from ledger.service import Ledger
+from ledger.store import EventReader, Partition, ReaderAddress, Store, open_reader
+from ledger.telemetry import Progress
+
+Check = Callable[[EventReader], Iterable[Finding]]
+"""A further check of a ledger, such as that of a seal: its findings join those of the audit."""
+
+_STREAMS = 1_000
+"""Streams of a part."""
+
+_FEW = 2_000
+"""Plans up to which the start of processes costs more than it saves."""
+
+_AHEAD = 3
+"""Parts per process that are given out before their turn."""
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """What was audited, up to the sequence `through`, and how much was found.
+
+    `gaps` are sequences up to it that no event has: allowed. `findings` and `acts` are counted by kind. `read_models`
+    were compared with a replay; `unchecked` says in sentences what could not be checked.
+    """
+
+    store: str
+    through: int
+    plans: int
+    receipts: int
+    events: int
+    gaps: int
+    findings: dict[str, int]
+    acts: dict[str, int]
+    shared_references: int
+    read_models: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+Item = Finding | DiscretionaryAct | SharedReference | Summary
+"""What an audit yields: findings, then what is allowed and listed, then the summary."""
+
+
+@attrs.frozen(kw_only=True)
+class Audit:
+    """The result of an audit: all findings; what is allowed and listed apart; and the summary."""
+
+    findings: tuple[Finding, ...]
+    acts: tuple[DiscretionaryAct, ...]
+    shared_references: tuple[SharedReference, ...]
+    summary: Summary
+
+
+def audit(
+    ledger: Ledger | EventReader,
+    *,
+    checks: Sequence[Check] = (),
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Audit a ledger, or the events that a reader shows, and return everything found. See `examine`."""
+    found = list(examine(ledger, checks=checks, processes=processes, progress=progress))
+    (summary,) = (one for one in found if isinstance(one, Summary))
+    return Audit(
+        findings=tuple(one for one in found if isinstance(one, Finding)),
+        acts=tuple(one for one in found if isinstance(one, DiscretionaryAct)),
+        shared_references=tuple(one for one in found if isinstance(one, SharedReference)),
+        summary=summary,
+    )
+
+
+def examine(
+    ledger: Ledger | EventReader,
+    *,
+    checks: Sequence[Check] = (),
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Generator[Item, None, None]:
+    """Audit a ledger, or the events that a reader shows, and yield what is found as it is found; last the summary.
+
+    Nothing is changed, and memory does not grow with the ledger. `checks` are further ones, whose findings join in.
+    `processes`: None for as many as there are processors where that is worth it, 1 for this process alone; a ledger in
+    memory has no other. A script that uses more guards its main module, as `multiprocessing` demands. `progress` is
+    called with the streams that are done and all of them. Raises `StoreUnavailable`, `InvalidArgument`.
+    """
+    store = ledger.store if isinstance(ledger, Ledger) else ledger
+    if processes is not None:
+        arguments.whole("processes", processes, minimum=1)
+    reader = store.at(store.last_sequence())
+    with closing(UsageInFile()) as usage:
+        auditing = _Auditing(reader, usage, progress)
+        yield from auditing.parts(processes)
+        yield from auditing.count(check_kinds(reader, auditing.events))
+        yield from auditing.count(check_counter(store, reader.through, auditing.unchecked))
+        yield from auditing.count(_read_models(store, auditing))
+        for check in checks:
+            yield from auditing.count(check(reader))
+        yield from auditing.count(acts_of_own_terms(reader, usage))
+        yield from auditing.count(usage.shared())
+        yield auditing.summary()
+
+
+def _read_models(store: EventReader, auditing: "_Auditing") -> Iterator[Finding]:
+    """Compare the read models of a store; a mere reader has none."""
+    if hasattr(store, "views"):
+        yield from compare_read_models(cast(Store, store), auditing.read_models, auditing.unchecked)
+
+
+class _Auditing:
+    """The state of an audit: counts, and what waits for the end."""
+
+    def __init__(self, reader: EventReader, usage: UsageInFile, progress: Progress | None) -> None:
+        self.events: Counter[str] = Counter()
+        self.read_models: list[str] = []
+        self.unchecked: list[str] = []
+        self._reader = reader
+        self._usage = usage
+        self._progress = progress
+        self._streams: Counter[str] = Counter()
+        self._found: Counter[str] = Counter()
+        self._acts: Counter[str] = Counter()
+        self._shared = 0
+
+    def parts(self, processes: int | None) -> Iterator[Item]:
+        """Yield what is found in the streams, part by part in their order."""
+        total = sum(self._reader.count(kind=kind) for kind in KINDS)
+        if self._progress is not None:
+            self._progress(0, total)
+        for audited in _audited(self._reader, processes, plans=self._reader.count()):
+            self._streams.update(audited.streams)
+            self.events.update(audited.events)
+            self._usage.add(audited.usage)
+            yield from self.count((*audited.findings, *audited.acts))
+            if self._progress is not None:
+                done = sum(self._streams.values())
+                self._progress(done, max(done, total))
+
+    def count(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield items, counted."""
+        for item in items:
+            if isinstance(item, Finding):
+                self._found[item.kind] += 1
+            elif isinstance(item, DiscretionaryAct):
+                self._acts[item.kind] += 1
+            else:
+                self._shared += 1
+            yield item
+
+    def summary(self) -> Summary:
+        """Return the summary."""
+        events = sum(self.events.values())
+        return Summary(
+            store=self._reader.label,
+            through=self._reader.through,
+            plans=self._streams[PLAN],
+            receipts=self._streams[RECEIPT],
+            events=events,
+            gaps=max(0, self._reader.through - events),
+            findings=dict(sorted(self._found.items())),
+            acts=dict(sorted(self._acts.items())),
+            shared_references=self._shared,
+            read_models=tuple(self.read_models),
+            unchecked=tuple(self.unchecked),
+        )
+
+
+# ---- parts, here or in processes
+
+
+def parts(reader: EventReader, *, streams: int) -> Iterator[Part]:
+    """Yield the parts of a ledger in the order of kinds and ids, each of so many streams."""
+    for kind in KINDS:
+        after = ""
+        while ids := reader.stream_ids(kind=kind, within=Partition(after, None), limit=streams):
+            yield Part(kind, Partition(after, ids[-1]))
+            after = ids[-1]
+
+
+def _audited(reader: EventReader, processes: int | None, *, plans: int) -> Iterator[PartAudit]:
+    try:
+        address = reader.address()
+    except InvalidArgument:  # in memory
+        address = None
+    if processes is None:
+        processes = (os.cpu_count() or 1) if plans > _FEW else 1
+    if address is None or processes == 1:
+        yield from (audit_part(reader, part) for part in parts(reader, streams=_STREAMS))
+    else:
+        yield from _in_processes(address, parts(reader, streams=_STREAMS), processes, reader.label)
+
+
+def _in_processes(address: ReaderAddress, given: Iterator[Part], processes: int, label: str) -> Iterator[PartAudit]:
+    """Yield the audits of parts in their order; when nobody asks for more, those not begun are left."""
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(address,))
+    waiting: deque[Future[PartAudit]] = deque()
+    try:
+        for part in given:
+            waiting.append(pool.submit(_audit_part, part))
+            if len(waiting) > _AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        reason = "a process of the audit ended before its work was done"
+        raise StoreUnavailable(store=label, reason=reason, remedy="audit it again, in one process") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_open = ExitStack()
+_readers: list[EventReader] = []
+"""In a process of an audit: the reader that it keeps open as long as it lives."""
+
+
+def _begin(address: ReaderAddress) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started the audit ends it
+    _readers.append(_open.enter_context(open_reader(address)))
+    atexit.register(_open.close)
+
+
+def _audit_part(part: Part) -> PartAudit:
+    return audit_part(_readers[0], part)

@@ -1,0 +1,95 @@
+"""The stored bytes of one stream: each event decoded, or lost, and its envelope compared with its neighbours."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import attrs
+
+from ledger.audit.kinds import Findings
+from ledger.errors import CorruptHistory, WrittenByNewerVersion
+from ledger.events import RecordedEvent
+from ledger.events.codec import NOT_CANONICAL
+from ledger.store import RawEvent
+
+Decode = Callable[[RawEvent], RecordedEvent]
+
+
+@attrs.frozen
+class Lost:
+    """A version that cannot be used: its tag, or None where no event has it."""
+
+    version: int
+    tag: str | None
+
+
+Slot = RecordedEvent | Lost
+"""A version of a stream, as far as it could be read."""
+
+
+def read_stream(stored: Sequence[RawEvent], decode: Decode, findings: Findings) -> list[Slot]:
+    """Return every version of a stream from 1 to the last, and report what is missing or cannot be read."""
+    slots: list[Slot] = []
+    for raw in stored:
+        if raw.version != len(slots) + 1:
+            _report_gap(raw, first=len(slots) + 1, findings=findings)
+            slots += [Lost(version, None) for version in range(len(slots) + 1, raw.version)]
+        try:
+            slots.append(decode(raw))
+        except CorruptHistory as error:
+            _report_unreadable(raw, error, findings)
+            slots.append(Lost(raw.version, raw.tag))
+    return slots
+
+
+def check_order(slots: Sequence[Slot], findings: Findings) -> list[Slot]:
+    """Report instants and sequences that decrease; return the slots with instants that never do."""
+    sequence = 0
+    at: datetime | None = None
+    ordered: Sequence[Slot] = slots
+    for index, slot in enumerate(slots):
+        if isinstance(slot, Lost):
+            continue
+        if slot.sequence <= sequence:
+            findings.add(
+                "sequence_order",
+                version=slot.version,
+                sequence=slot.sequence,
+                expected=f"a sequence above {sequence}",
+                found=str(slot.sequence),
+            )
+        if at is not None and slot.recorded_at < at:
+            findings.add(
+                "time_decreasing",
+                version=slot.version,
+                sequence=slot.sequence,
+                expected=f"{at.isoformat()} or later",
+                found=slot.recorded_at.isoformat(),
+            )
+            ordered = [*ordered]
+            ordered[index] = attrs.evolve(slot, recorded_at=at)
+            continue
+        sequence, at = slot.sequence, slot.recorded_at
+    return list(ordered)
+
+
+def _report_gap(raw: RawEvent, *, first: int, findings: Findings) -> None:
+    missing = f"version {first}" if raw.version == first + 1 else f"versions {first} to {raw.version - 1}"
+    findings.add(
+        "version_gap", version=first, sequence=None, expected=missing, found=f"version {raw.version} is the next"
+    )
+
+
+def _report_unreadable(raw: RawEvent, error: CorruptHistory, findings: Findings) -> None:
+    if isinstance(error, WrittenByNewerVersion):
+        kind, expected = "event_of_newer_version", "an event that this version of the library knows"
+    elif error.reason == NOT_CANONICAL:
+        kind, expected = "event_not_canonical", "the bytes that the ledger writes for this event"
+    else:
+        kind, expected = "event_unreadable", f"canonical JSON of {raw.tag}"
+    findings.add(
+        kind,
+        version=raw.version,
+        sequence=raw.sequence,
+        expected=expected,
+        found=f"{raw.tag}: {error.reason}",
+    )
