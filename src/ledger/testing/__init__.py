@@ -7,11 +7,23 @@ Hypothesis (`pip install "installment-ledger[testing]"`), the rest the ledger on
 from importlib import import_module
 from typing import Any
 
+from ledger.testing import checks as checks
 from ledger.testing.golden import vectors as vectors
+from ledger.testing.port import CAPABILITIES as CAPABILITIES
+from ledger.testing.port import STANDARD as STANDARD
+from ledger.testing.port import Answer as Answer
+from ledger.testing.port import LedgerPort as LedgerPort
+from ledger.testing.port import Refused as Refused
+from ledger.testing.recorded import findings as findings
 from ledger.testing.story import Story as Story
 from ledger.testing.story import given as given
+from ledger.testing.witness import LedgerDiffers as LedgerDiffers
 
-_LAZY: dict[str, str] = {"strategies": "ledger.testing.strategies"}
+_LAZY: dict[str, str] = {
+    "LedgerMachine": "ledger.testing.machines",
+    "PlanMachine": "ledger.testing.machines",
+    "strategies": "ledger.testing.strategies",
+}
 """Names whose modules need Hypothesis, which is imported when one of them is asked for: a module, or a name in it."""
 
 
