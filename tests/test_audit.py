@@ -442,3 +442,25 @@ def test_an_interrupted_audit_says_how_far_it_came(book: Path) -> None:
     assert (process.returncode, rest) == (130, b"")
     assert error == b"interrupted: 0 of 49 streams audited, 1 finding so far; nothing was changed\n"
     assert hashlib.sha256(book.read_bytes()).hexdigest() == before
+
+
+def test_receipts_and_their_payments_are_clean(url: str, name: str) -> None:
+    """Money received, allocated in parts to two plans, reversed in either way, allocated again and returned."""
+    day = OPENED_ON + DAY
+    options: dict[str, Any] = {"recorded_at": datetime(2023, 4, 12, tzinfo=UTC)}
+    with Ledger.open(url, name=name) as ledger:
+        for plan_id in ("P-1", "P-2"):
+            opened: dict[str, Any] = {"opened_at": OPENED_ON, **options}
+            ledger.open_plan(plan_id, investor="I", partner=None, terms=TERMS, **opened)
+        at = datetime(2023, 4, 11, 8, tzinfo=UTC)
+        ledger.receive_unallocated("R-1", amount=usd("400.00"), received_at=at, reason="no plan stated", **options)
+        ledger.allocate("R-1", plan_id="P-1", amount=usd("150.00"), **options)
+        ledger.allocate("R-1", plan_id="P-2", amount=usd("100.00"), payment_reference="R-1b", **options)
+        ledger.reverse_allocation("R-1", plan_id="P-1", **options)
+        ledger.reverse_payment("P-2", reference="R-1b", cause="error", **options)
+        ledger.allocate("R-1", plan_id="P-1", amount=usd("50.00"), payment_reference="R-1c", **options)
+        ledger.return_unallocated("R-1", amount=usd("1.00"), on=day, reason="sent back", **options)
+        result = audit(ledger)
+    assert result.findings == ()
+    assert result.summary.receipts == 1
+    assert result.summary.acts == {"reversal": 2}
