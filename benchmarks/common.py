@@ -33,6 +33,7 @@ class Effort:
     plans_caught_up: int
     plans_tracked_by_stock: int
     queries: int
+    plans_sealed: int
     plans_mixed: int
     seconds_mixed: float
     largest_book: int

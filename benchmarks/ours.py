@@ -24,7 +24,7 @@ from ledger.commands import Command, Metadata, OpenPlan, RecordPayment
 from ledger.plan import Plan
 from ledger.projections.builtin import PERIODS
 from ledger.readmodel.runner import Runner
-from ledger.store import open_store
+from ledger.store import EventReader, open_store
 
 NAME = "ours"
 """Name of the ledger, and prefix of its tables."""
@@ -64,6 +64,10 @@ class Ours:
             histories.setdefault(event.plan_id, []).append(event)
         plans = [Plan(history) for history in histories.values()]
         return sum(plan.version for plan in plans)
+
+    def reader(self) -> EventReader:
+        """Return the reader of the ledger's events."""
+        return self._ledger._store  # noqa: SLF001 - through the connections that are measured
 
     def credited(self, plans: range) -> Credited:
         """Return the shares that these plans together have credited."""

@@ -53,6 +53,13 @@ def _under_milliseconds(limit: float) -> Aim:
     return Aim(words, lambda result, _: result.ours > _MILLISECONDS / limit)
 
 
+def _beside_floor(microseconds: float) -> Aim:
+    def reached(result: Result, _: Results) -> bool | None:
+        return None if result.floor is None else 1 / result.ours - 1 / result.floor < microseconds / 1_000_000
+
+    return Aim(f"under {microseconds:g} µs beside the floor", reached)
+
+
 def _tail_below(multiple: float) -> Aim:
     def reached(result: Result, _: Results) -> bool | None:
         return None if result.tail is None else result.tail < multiple
@@ -85,6 +92,10 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "audit/sqlite/2": (_of_floor(1.8),),
     "catchup/sqlite": (_of_stock(80),),
     "catchup/postgres": (_of_stock(140),),
+    "seal/sqlite": (_beside_floor(3),),
+    "seal/postgres": (_beside_floor(3),),
+    "export/parquet": (_of_floor(0.5),),
+    "columns": (_of_stock(200), _of_floor(0.3)),
     "mixed/sqlite": (_of_floor(0.8), _tail_below(5)),
     "mixed/postgres": (_of_floor(0.8), _tail_below(5)),
     "overdue/1M": (_under_milliseconds(10),),
@@ -122,9 +133,9 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, audit, catchup), plans (derive, close), queries\n"
-        "(overdue, balance, portfolio), payments and queries (mixed; its floor: the mean of each alone). The floor of\n"
-        "audit/sqlite/2 is the same work in one process.\n"
+        "Per second: payments (pay), stored events (import, read, audit, catchup, seal, export, columns),\n"
+        "plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its floor:\n"
+        "the mean of each alone). The floor of audit/sqlite/2 is the same work in one process.\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

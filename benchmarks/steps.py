@@ -8,10 +8,12 @@ from benchmarks.auditing import audit, audit_together
 from benchmarks.catching_up import catch_up
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
+from benchmarks.exporting import columns, export_parquet
 from benchmarks.importing import import_histories
 from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
 from benchmarks.mixed import mixed
+from benchmarks.sealing import seal_all
 from benchmarks.sides import Credited, Side
 from benchmarks.writers import pay_together
 from ledger.events import PaymentMade, PlanOpened
@@ -115,6 +117,10 @@ _STEPS: Mapping[str, Step] = {
     "catchup/postgres": partial(catch_up, database="postgres"),
     "catchup/sqlite/late": partial(catch_up, database="sqlite", late=workload.LATE),
     "catchup/postgres/late": partial(catch_up, database="postgres", late=workload.LATE),
+    "seal/sqlite": partial(seal_all, database="sqlite"),
+    "seal/postgres": partial(seal_all, database="postgres"),
+    "export/parquet": export_parquet,
+    "columns": columns,
     "mixed/sqlite": partial(mixed, database="sqlite"),
     "mixed/postgres": partial(mixed, database="postgres"),
     "close/10k": lambda databases, _: close(databases, size="10k"),

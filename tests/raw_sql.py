@@ -1,5 +1,6 @@
 """Tables as somebody sees them who goes past the library."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ledger import Ledger
@@ -17,6 +18,13 @@ def change(ledger: Ledger, sql: str, *values: object, views: bool = False) -> No
     database = _database(ledger, views=views)
     statement = database.sql(sql.replace("books_", f"{ledger._store.views.prefix}_"))
     database.write(lambda cursor: cursor.execute(statement, values))
+
+
+def change_each(ledger: Ledger, sql: str, rows: Sequence[Sequence[object]]) -> None:
+    """Run a statement on the ledger's database for each row of values, in one transaction."""
+    database = _database(ledger, views=False)
+    statement = database.sql(sql.replace("books_", f"{ledger._store.views.prefix}_"))
+    database.write(lambda cursor: cursor.executemany(statement, rows))
 
 
 def names(ledger: Ledger, *, views: bool = False) -> set[str]:

@@ -71,7 +71,7 @@ def test_status_shows_the_lag_and_exits_with_1_for_a_problem(
         {
             "name": "periods_1",
             "projection": "periods",
-            "version": 2,
+            "version": 3,
             "live": True,
             "reached": health["last_sequence"],
             "lag": 0,

@@ -73,6 +73,8 @@ QUERIES = {
     "positions": ("--as-of", "2024-06-30", "--partner", "N-010"),
     "history": ("P-00003",),
     "events": ("--limit", "50"),
+    "explain": ("P-00003", "shares", "--as-of", "2022-12-20"),
+    "restate": ("P-00003", "--as-of", "2022-12-20", "--known-at", "2022-11-26"),
 }
 
 

@@ -13,8 +13,18 @@ from hypothesis import strategies as st
 
 from ledger.events import InstallmentSettled, Outcome, PlanReinstated, PromoApplied
 from ledger.plan import Plan
-from ledger.terms import DoublePayment, EarlyRepayment, EveryDays, OnTimeBonus, PackageBonus, PerUnit, PlanTerms, Promo
-from ledger.terms.promos import Award, credited_at_once, earned, on_completion, shares_at_rate
+from ledger.terms import (
+    DoublePayment,
+    EarlyRepayment,
+    EarnedPromo,
+    EveryDays,
+    OnTimeBonus,
+    PackageBonus,
+    PerUnit,
+    PlanTerms,
+    Promo,
+)
+from ledger.terms.promos import Award, Unearned, considered, credited_at_once, earned, judged, shares_at_rate, stacked
 from ledger.terms.schedule import Installment
 from ledger.timeline import timeline
 from tests.examples import OPENED_ON
@@ -257,25 +267,41 @@ def test_the_awards_of_a_payment(
 ) -> None:
     """Each promotion gives its percentage of its base, rounded down once, in the order of the terms, or nothing."""
     on = OPENED_ON + shift * DAY
-    ahead = [line.shares for line in lines[1:] if line.due_on > on]
+    ahead = [line for line in lines[1:] if line.due_on > on]
     prepays = marked and len(ahead) > 0
     in_time = len(lines) > 1 and on <= lines[0].due_on
     expected = []
+    counted: list[Installment] = []
     for promo in promos:
         match promo:
             case EarlyRepayment(base="package") if prepays:
-                base = package * len(ahead)
+                base, counted = package * len(ahead), ahead
             case EarlyRepayment(base="released") if prepays:
-                base = sum(ahead)
+                base, counted = sum(line.shares for line in ahead), ahead
             case DoublePayment(base="package") if in_time and not prepays:
-                base = package
+                base, counted = package, [lines[1]]
             case DoublePayment(base="released") if in_time and not prepays:
-                base = lines[1].shares
+                base, counted = lines[1].shares, [lines[1]]
             case _:
                 base = 0
         if base * promo.rate_bp >= 10_000:
-            expected.append(Award(promo, base * promo.rate_bp // 10_000, "bank-1"))
+            numbers = tuple(line.number for line in counted)
+            expected.append(Award(promo, base * promo.rate_bp // 10_000, "bank-1", base, numbers))
     assert list(earned(promos, payment="bank-1", on=on, early=marked, settled=lines, package=package)) == expected
+    found = list(judged(promos, payment="bank-1", on=on, early=marked, settled=lines, package=package))
+    assert [one.promo for one in found] == [promo for promo in promos if isinstance(promo, EarnedPromo)]
+    for one in found:
+        if isinstance(one, Unearned):
+            assert one.why == unmet(one.promo, several=len(lines) > 1, marked=marked, prepays=prepays, in_time=in_time)
+
+
+def unmet(promo: Promo, *, several: bool, marked: bool, prepays: bool, in_time: bool) -> str:
+    """Return the first condition of a promotion that a payment does not meet."""
+    if isinstance(promo, EarlyRepayment):
+        conditions = {"not_early": marked, "nothing_prepaid": prepays}
+    else:
+        conditions = {"one_installment": several, "prepays": not prepays, "late": in_time}
+    return next((name for name, met in conditions.items() if not met), "rounds_to_nothing")
 
 
 @pytest.mark.parametrize(
@@ -363,7 +389,7 @@ def completions(draw: st.DrawFn) -> tuple[tuple[Promo, ...], tuple[Award, ...], 
     """Promotions, awards that wait for the completion, and a package."""
     promos = draw(promotions())
     waiting = [
-        Award(promo, draw(st.integers(1, 10**6)), f"bank-{number}")
+        Award(promo, draw(st.integers(1, 10**6)), f"bank-{number}", base=0)
         for promo in promos
         if isinstance(promo, (DoublePayment, EarlyRepayment))
         for number in range(draw(st.integers(0, 2)))
@@ -376,7 +402,8 @@ def credited(
 ) -> list[Award]:
     """Return the awards that a completion credits."""
     promos, waiting, package = completion
-    return on_completion(promos, waiting, payment="last", by_due_date=in_time, package=package, stacking=stacking)
+    candidates = considered(promos, waiting, payment="last", by_due_date=in_time, package=package, stacking=stacking)
+    return [*stacked(candidates, stacking)]
 
 
 @given(completion=completions(), in_time=st.booleans())

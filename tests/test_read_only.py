@@ -97,7 +97,7 @@ def test_a_file_is_read_and_does_not_change(folder: Path, read_model: str) -> No
             books.overdue()
             books.payments()
     before = _files(folder)
-    assert before.keys() - {"books.db-ledger_periods", "books.db-ledger_payments"} == {"books.db"}  # beside its locks
+    assert before.keys() - {"books.db-ledger.periods", "books.db-ledger.payments"} == {"books.db"}  # beside its locks
     with Ledger.open("memory://") as plain:
         _fill(plain)
         expected = _answers(plain)

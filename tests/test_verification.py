@@ -44,7 +44,7 @@ _PERIODS, _CLOSINGS, _TOTALS = (f"books_periods_1_{table}" for table in ("period
         ),
         (f"DELETE FROM {_TOTALS} WHERE day = '2023-05-10'", "totals of Europe/Moscow, 2023-05-10, USD: missing, and "),
         (
-            f"INSERT INTO {_TOTALS} VALUES ('UTC', '2023-05-10', 'EUR', 1, 0, 0, 0, 1, 0, 0, 0)",
+            f"INSERT INTO {_TOTALS} VALUES ('UTC', '2023-05-10', 'EUR', 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0)",
             "totals of UTC, 2023-05-10, EUR: .* and missing in a replay",
         ),
         (

@@ -25,8 +25,9 @@ from ledger.events import (
 )
 from ledger.events.outcomes import shares_of
 from ledger.state import Step, Timeline
+from ledger.state.grounds import Grounds
 from ledger.state.position import Position, position
-from ledger.timeline import steps, timeline
+from ledger.timeline import grounds, steps, timeline
 
 _FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
@@ -125,6 +126,11 @@ class Plan:
         """Return the steps up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
         return steps(self.opened, self.facts, as_of)
+
+    def grounds(self, as_of: date) -> Grounds:
+        """Return the grounds of the state on `as_of`; raises `PlanNotFound` before the opening."""
+        self._check_opened(as_of)
+        return grounds(self.opened, self.facts, as_of)
 
     def _check_opened(self, as_of: date) -> None:
         if as_of < self.opened.effective_on:

@@ -26,8 +26,9 @@ from ledger.events.outcomes import (
 )
 from ledger.state import Snapshot, State, Step, Timeline
 from ledger.state.funds import Funds
+from ledger.state.grounds import Grounds
 from ledger.state.outcome_log import OutcomeLog
-from ledger.terms.promos import Award, credited_at_once, earned, on_completion
+from ledger.terms.promos import Award, considered, credited_at_once, earned, stacked
 from ledger.terms.schedule import Installment, redated
 
 _effective_on = attrgetter("effective_on")
@@ -39,6 +40,11 @@ def timeline(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Timeline
     `facts` are in the order in which they were recorded; `as_of` is not before the opening. Source: RULES.md.
     """
     return Derivation.run(opened, facts, through=as_of).timeline()
+
+
+def grounds(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Grounds:
+    """Return the grounds of the state that `timeline` comes to: which money counts, which promotions, and why not."""
+    return Derivation.run(opened, facts, through=as_of).grounds()
 
 
 def steps(opened: PlanOpened, facts: Sequence[Fact], as_of: date) -> Iterator[Step]:
@@ -87,10 +93,10 @@ class Derivation:
         self._log = OutcomeLog()
         self._settlements: list[InstallmentSettled] = []  # of the settled lines
         self._completion: list[Outcome] = []  # and the bonuses that it credited
-        self._at_once: dict[str, list[Outcome]] = {}  # awards by payment
+        self._at_once: dict[str, list[tuple[Award, Outcome]]] = {}  # by payment
         self._waiting: list[Award] = []  # earned, to be credited on completion
         self._bonuses_wait = True  # until a reinstatement
-        self._on_schedule = True  # until a due date has passed unpaid
+        self._late: Installment | None = None  # the first whose due date has passed unpaid
         self._promised: int | None = None  # bonus shares, until something changes them
         self._bonus = 0
 
@@ -111,8 +117,8 @@ class Derivation:
         passed, self.on = self.on, through
         if self._status != "active" or self._clocks[0][0] >= through:
             return
-        if self._on_schedule:
-            self._on_schedule, self._promised = False, None
+        if self._late is None:
+            self._late, self._promised = self._lines[self._clocks[0][1]], None
         cancelled_on = self._cancellation_day()
         for since, i in self._clocks_between(passed, min(through, cancelled_on) - DAY):
             self._log.add(PaymentMissed(since + DAY, i + 1, self._lines[i].due_on, since + self._grace))
@@ -196,7 +202,8 @@ class Derivation:
         )
         for award in awards:
             if credited_at_once(award.promo):
-                self._at_once.setdefault(fact.reference, []).append(self._credit(fact.effective_on, award))
+                outcome = self._credit(fact.effective_on, award)
+                self._at_once.setdefault(fact.reference, []).append((award, outcome))
             else:
                 self._waiting.append(award)
                 self._promised = None
@@ -225,12 +232,14 @@ class Derivation:
         if not self._funds.return_payment(fact.reference, fact.effective_on):
             return
         self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
-        self._end(self._at_once.pop(fact.reference, ()), by=fact)
+        self._end([outcome for _, outcome in self._at_once.pop(fact.reference, ())], by=fact)
+        late = None
         while self._owed[len(self._settlements)] > self._funds.paid:
             self._end([self._settlements.pop()], by=fact)
             i = len(self._settlements)
             insort(self._clocks, (max(self._lines[i].due_on, fact.effective_on), i))
-            self._on_schedule &= self._lines[i].due_on >= fact.effective_on
+            late = self._lines[i] if self._lines[i].due_on < fact.effective_on else late
+        self._late = self._late or late
         if self._status == "completed" and len(self._settlements) < len(self._lines):
             self._end(self._completion, by=fact)
             self._status, self._completed_on = "active", None
@@ -316,20 +325,36 @@ class Derivation:
             bonus_promised=self._bonus_promised() if active else 0,
         )
 
+    def grounds(self) -> Grounds:
+        """Return the grounds of the state at the end of the day."""
+        candidates = self._candidates("" if self._completed_on is None else self._settlements[-1].payment)
+        return Grounds(
+            applied=self._funds.applied(),
+            waiting=self._funds.waiting(),
+            at_once=tuple(award for pairs in self._at_once.values() for award, _ in pairs),
+            considered=tuple(candidates),
+            on_completion=tuple(stacked(candidates, self._terms.stacking)),
+            late=self._late,
+            bonuses_wait=self._bonuses_wait,
+        )
+
     def _bonus_promised(self) -> int:
         if self._promised is None:
             self._promised = sum(award.shares for award in self._completion_bonuses(""))
         return self._promised
 
-    def _completion_bonuses(self, payment: str) -> list[Award]:
+    def _completion_bonuses(self, payment: str) -> Sequence[Award]:
         """Return the awards that completion on schedule credits, as of today. Source: RULES.md section 7."""
+        return stacked(self._candidates(payment), self._terms.stacking)
+
+    def _candidates(self, payment: str) -> list[Award]:
         if not self._bonuses_wait:
             return []
-        return on_completion(
+        return considered(
             self._terms.promos,
             self._waiting,
             payment=payment,
-            by_due_date=self._on_schedule,
+            by_due_date=self._late is None,
             package=self._package,
             stacking=self._terms.stacking,
         )

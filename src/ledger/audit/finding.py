@@ -43,6 +43,17 @@ KINDS: Mapping[str, str] = {
     "allocation_unfounded": "An allocation is no payment of its plan, or was reversed without its payment.",
     "read_model_differs": "A row of a read model is not that of a replay.",
     "read_model_ahead": "A read model has read further than the ledger goes.",
+    "sealed_event_changed": "A stored event has other bytes, or another tag, than when it was sealed.",
+    "sealed_event_missing": "An event that was sealed is no longer stored.",
+    "sealed_event_inserted": "An event that was not sealed lies before one that was.",
+    "sealed_event_moved": "An event that was sealed lies elsewhere in the order of sequence.",
+    "seal_tile": "A tile does not hold the hashes that the root proves.",
+    "seal_index": "The index does not name the event of a leaf.",
+    "seal_checkpoint": "A checkpoint is missing, or is none.",
+    "seal_signature": "The signature of a checkpoint does not verify.",
+    "seal_key": "A checkpoint is of another key or origin, or the key in the folder is another.",
+    "seal_inconsistent": "A checkpoint is of another tree: what was sealed by then was sealed anew.",
+    "seal_truncated": "A checkpoint of more leaves than the latest is known.",
 }
 """Every kind of finding, with its meaning in a sentence."""
 

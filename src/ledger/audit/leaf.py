@@ -1,6 +1,10 @@
 """The leaf of an event in the seal's tree: what is hashed, byte by byte."""
 
+from struct import Struct
+
 from ledger.store import RawEvent
+
+_length = Struct(">Q").pack  # of eight bytes, big-endian
 
 
 def leaf(event: RawEvent) -> bytes:
@@ -11,5 +15,19 @@ def leaf(event: RawEvent) -> bytes:
     stored bytes. The sequence is not a part: the rank of the leaf in the order of sequence is its index, so that a
     ledger restored with other sequences has the same root.
     """
-    parts = (event.kind.encode(), event.stream_id.encode(), b"%d" % event.version, event.tag.encode(), event.state)
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    _, kind, stream_id, version, tag, state = event
+    one, two, three, four = kind.encode(), stream_id.encode(), b"%d" % version, tag.encode()
+    return b"".join(
+        (
+            _length(len(one)),
+            one,
+            _length(len(two)),
+            two,
+            _length(len(three)),
+            three,
+            _length(len(four)),
+            four,
+            _length(len(state)),
+            state,
+        )
+    )

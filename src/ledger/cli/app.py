@@ -13,7 +13,20 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
-from ledger.cli import audit, bookkeeping, changes, operations, queries, receipts
+from ledger.cli import (
+    audit,
+    audit_explain,
+    audit_restate,
+    bookkeeping,
+    changes,
+    exports,
+    operations,
+    queries,
+    receipts,
+    reconcile,
+    sealing,
+    what_if,
+)
 from ledger.cli.options import Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
@@ -39,7 +52,17 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         receipts.reverse_allocation,
         receipts.return_,
     ),
-    "Audit": (audit.audit,),
+    "Audit": (
+        audit.audit,
+        audit_explain.explain,
+        audit_restate.restate,
+        sealing.keygen,
+        sealing.seal,
+        sealing.prove,
+        exports.export,
+        reconcile.reconcile,
+        what_if.what_if,
+    ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,

@@ -69,6 +69,11 @@ NewEpoch = Annotated[bool, Parameter(name="--new-epoch", negative="", show_defau
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 
+def known_by(at: date | datetime | None) -> Known | None:
+    """Return the instant of `--known-at`; of a date, its end in the time zone of each plan."""
+    return at if at is None or isinstance(at, datetime) else EndOfDay(at)
+
+
 @dataclass(frozen=True, kw_only=True)
 class QuestionOptions:
     """The dates of a question, and the form of its answer.
@@ -90,8 +95,7 @@ class QuestionOptions:
     @property
     def known(self) -> Known | None:
         """The instant; of a date, its end in the time zone of each plan."""
-        at = self.known_at
-        return at if at is None or isinstance(at, datetime) else EndOfDay(at)
+        return known_by(self.known_at)
 
     def when(self) -> str:
         """Return the end of a title: the two dates."""

@@ -34,6 +34,14 @@ class Funds:
         self.paid -= self._applied.pop(reference)
         return True
 
+    def applied(self) -> tuple[str, ...]:
+        """Return the references of the payments that make up `paid`, in order of arrival."""
+        return tuple(self._applied)
+
+    def waiting(self) -> tuple[str, ...]:
+        """Return the references of the unapplied payments, in order of arrival."""
+        return tuple(self._waiting)
+
     def most_held(self) -> tuple[int, date]:
         """Return the largest sum of money held at the end of a day, and the first such day."""
         held = self.paid + self.unapplied

@@ -69,8 +69,9 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     def log(self, *, after: int, through: int, limit: int) -> list[StoredRow]:
         """Return rows with a sequence above `after`; the sequence is one more than the index in the list."""
+        first = max(after, 0)
         with self._database_lock:
-            return [self._row(index) for index in range(after, min(after + limit, len(self._stored_events), through))]
+            return [self._row(index) for index in range(first, min(first + limit, len(self._stored_events), through))]
 
     def stream_ids(self, kind: str, within: Partition, *, limit: int) -> list[str]:
         """Return up to `limit` ids of a partition, in their order."""

@@ -17,11 +17,35 @@ _WHOLE_BP = 10_000
 
 @attrs.frozen
 class Award:
-    """Shares that `promo` credits; `payment` is the reference of the payment that earned or completed them."""
+    """Shares that `promo` credits; `payment` is the reference of the payment that earned or completed them.
+
+    The rate was taken of `base` shares. `installments` are the numbers of the extra installments that count; none for
+    a bonus on the package.
+    """
 
     promo: Promo
     shares: int
     payment: str
+    base: int
+    installments: tuple[int, ...] = ()
+
+
+Unmet = Literal["one_installment", "prepays", "late", "not_early", "nothing_prepaid", "rounds_to_nothing"]
+"""Why a payment does not earn a promotion.
+
+`one_installment`: it settles no more than the one next due. `prepays`: it counts as an early repayment. `late`: the one
+next due was past its due date. `not_early`: it is not marked as early repayment. `nothing_prepaid`: it settles nothing
+that falls due later. `rounds_to_nothing`: the award is less than one share.
+"""
+
+
+@attrs.frozen
+class Unearned:
+    """A promotion that a payment did not earn, and why."""
+
+    promo: EarnedPromo
+    payment: str
+    why: Unmet
 
 
 def shares_at_rate(base: int, promo: Promo) -> int:
@@ -32,22 +56,39 @@ def shares_at_rate(base: int, promo: Promo) -> int:
 def earned(
     promos: Iterable[Promo], *, payment: str, on: date, early: bool, settled: Sequence[Installment], package: int
 ) -> Iterator[Award]:
-    """Yield the awards of a payment on the day `on` that settled these installments, the one next due first.
+    """Yield the awards of a payment; the arguments are those of `judged`."""
+    for one in judged(promos, payment=payment, on=on, early=early, settled=settled, package=package):
+        if isinstance(one, Award):
+            yield one
 
-    `early`: the payer marked it as early repayment. `package` is the package's number of shares.
+
+def judged(
+    promos: Iterable[Promo], *, payment: str, on: date, early: bool, settled: Sequence[Installment], package: int
+) -> Iterator[Award | Unearned]:
+    """Yield an award, or the reason for none, for each promotion that a payment can earn.
+
+    The payment settled these installments on the day `on`, the one next due first. `early`: the payer marked it as
+    early repayment. `package` is the package's number of shares.
     """
     next_due, extra = settled[0], settled[1:]
-    prepaid = [line.shares for line in extra if line.due_on > on] if early else []
+    prepaid = [line for line in extra if line.due_on > on] if early else []
     for promo in promos:
-        if isinstance(promo, EarlyRepayment) and prepaid:
-            base = sum(prepaid) if promo.base == "released" else package * len(prepaid)
-        elif isinstance(promo, DoublePayment) and extra and not prepaid and on <= next_due.due_on:
-            base = extra[0].shares if promo.base == "released" else package
+        if isinstance(promo, EarlyRepayment):
+            why: Unmet | None = None if prepaid else "nothing_prepaid" if early else "not_early"
+            counted: Sequence[Installment] = prepaid
+        elif isinstance(promo, DoublePayment):
+            why = "one_installment" if not extra else "prepays" if prepaid else None
+            why = why or (None if on <= next_due.due_on else "late")
+            counted = extra[:1]
         else:
             continue
-        shares = shares_at_rate(base, promo)
-        if shares:
-            yield Award(promo, shares, payment)
+        if why is None:
+            base = sum(line.shares for line in counted) if promo.base == "released" else package * len(counted)
+            shares = shares_at_rate(base, promo)
+            if shares:
+                yield Award(promo, shares, payment, base, tuple(line.number for line in counted))
+                continue
+        yield Unearned(promo, payment, why or "rounds_to_nothing")
 
 
 def credited_at_once(promo: Promo) -> bool:
@@ -55,7 +96,7 @@ def credited_at_once(promo: Promo) -> bool:
     return isinstance(promo, EarnedPromo) and promo.credit == "at_once"
 
 
-def on_completion(
+def considered(
     promos: Iterable[Promo],
     waiting: Sequence[Award],
     *,
@@ -64,11 +105,10 @@ def on_completion(
     package: int,
     stacking: Literal["additive", "exclusive", "compound"],
 ) -> list[Award]:
-    """Return the awards that a completion by `payment` credits, in the order of the terms.
+    """Return the awards among which stacking chooses on a completion by `payment`, in the order of the terms.
 
     `waiting` are the awards earned before, `by_due_date` whether every installment was settled by its due date.
-    Under `compound` a bonus on the package counts the bonuses before it; under `exclusive` only the largest award
-    stands, the first if several are equal.
+    Under `compound` a bonus on the package counts the bonuses before it.
     """
     awards: list[Award] = []
     before = 0
@@ -78,10 +118,16 @@ def on_completion(
         elif isinstance(promo, OnTimeBonus) and promo.standard == "by_due_date" and not by_due_date:
             continue
         else:
-            shares = shares_at_rate(package + before if stacking == "compound" else package, promo)
-            candidates = [Award(promo, shares, payment)] if shares else []
+            base = package + before if stacking == "compound" else package
+            shares = shares_at_rate(base, promo)
+            candidates = [Award(promo, shares, payment, base)] if shares else []
         awards += candidates
         before += sum(award.shares for award in candidates)
+    return awards
+
+
+def stacked(awards: Sequence[Award], stacking: Literal["additive", "exclusive", "compound"]) -> Sequence[Award]:
+    """Return the awards that stand: under `exclusive` only the largest, the first if several are equal."""
     if stacking == "exclusive" and awards:
         return [max(awards, key=lambda award: award.shares)]  # the first of the largest
     return awards
