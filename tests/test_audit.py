@@ -464,3 +464,31 @@ def test_receipts_and_their_payments_are_clean(url: str, name: str) -> None:
     assert result.findings == ()
     assert result.summary.receipts == 1
     assert result.summary.acts == {"reversal": 2}
+
+
+# ---- with a seal
+
+
+def test_the_findings_of_a_seal_join_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed actor that nothing else refers to is consistent, and found by the seal, in its place."""
+    database, folder, key = f"sqlite:///{tmp_path}/books.db", str(tmp_path / "seal"), str(tmp_path / "key")
+    with Ledger.open(database) as ledger:
+        fill(ledger)
+    assert main(["keygen", key, "--db", database]) in (0, None)
+    assert main(["seal", "--to", folder, "--key", key, "--db", database]) in (0, None)
+    sealed = ["audit", "--db", database, "--seal", folder, "--key", f"{key}.pub"]
+    assert main(sealed) == 0
+    capsys.readouterr()
+    with closing(sqlite3.connect(tmp_path / "books.db", isolation_level=None)) as connection:
+        where = "stream_id = 'P-4' AND version = 1"
+        ((state,),) = connection.execute(f"SELECT state FROM ledger_events WHERE {where}").fetchall()
+        changed = state.replace(b'"actor":"clerk"', b'"actor":"other"')
+        connection.execute(f"UPDATE ledger_events SET state = ? WHERE {where}", (changed,))
+    assert main(["audit", "--db", database]) == 0
+    capsys.readouterr()
+    assert main([*sealed, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (found["kind"], found["plan_id"], found["version"]) == ("sealed_event_changed", "P-4", 1)
+    assert main(["audit", "--db", database, "--seal", str(tmp_path / "none")]) == 2
+    assert main(["audit", "--db", database, "--key", f"{key}.pub"]) == 2
+    assert "name its folder with --seal" in capsys.readouterr().err
