@@ -1,1 +1,1 @@
-"""The tests: properties over random histories, stories with named examples, and a reference model of its own."""
+"""The tests: properties over random histories, stories with named examples, the model in `ledger.audit.verify`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, cast
 
-from ledger import reference_model
+from ledger.audit import verify as reference_model
 from ledger.commands import OpenPlan
 from ledger.decide import opening
 from ledger.events import (
@@ -113,16 +113,18 @@ def outcome_of(outcome: Outcome) -> reference_model.Outcome:
     if isinstance(outcome, InstallmentSettled):
         return ("settled", on, outcome.number, outcome.shares, outcome.payment)
     if isinstance(outcome, PaymentMissed):
-        return ("missed", on, outcome.number)
+        return ("missed", on, outcome.number, outcome.due_on, outcome.grace_ends_on)
     if isinstance(outcome, PlanCancelled):
         by_grace = outcome.cause == "grace_ended"
-        return ("cancelled", on, "grace", outcome.number) if by_grace else ("cancelled", on, "request", outcome.request)
+        why, by = ("grace", outcome.number) if by_grace else ("request", outcome.request)
+        return ("cancelled", on, why, by, outcome.shares_forfeited)
     if isinstance(outcome, PlanCompleted):
         return ("completed", on, outcome.shares, outcome.payment)
     if isinstance(outcome, PromoApplied):
         return ("promo", on, outcome.code, outcome.shares, outcome.payment)
     assert isinstance(outcome, ScheduleRevised)
-    return ("revised", on, tuple((line.number, line.due_on) for line in outcome.lines))
+    lines = tuple((line.number, line.due_on) for line in outcome.lines)
+    return ("revised", on, lines, outcome.shares, outcome.shares_forfeited, outcome.payment)
 
 
 def report_of(opened: PlanOpened, derived: Timeline, as_of: date) -> reference_model.Report:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger import InvalidArgument, Ledger, reference_model
+from ledger import InvalidArgument, Ledger
+from ledger.audit import verify as reference_model
 from ledger.books.files import UnusableFile
 from ledger.books.importer import import_book
 from ledger.books.reader import EXAMPLE, read_book

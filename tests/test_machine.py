@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from ledger import Ledger, LedgerError, ReferenceConflict, reference_model
+from ledger import Ledger, LedgerError, ReferenceConflict
+from ledger.audit import verify as reference_model
 from ledger.commands import Change, Metadata, OpenPlan, RecordPayment, ReinstatePlan
 from ledger.events import PlanOpened
 from ledger.plan import Plan

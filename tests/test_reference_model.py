@@ -3,14 +3,18 @@
 The worked examples that it shares with the ledger are in `test_worked_examples`.
 """
 
+import ast
 import random
+import sys
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 
-from ledger.reference_model import CancelRequested, Fact, Paid, Promo, Reinstated, Reversed, Terms, derive
+from ledger.audit import verify
+from ledger.audit.verify import CancelRequested, Fact, Paid, Promo, Reinstated, Reversed, Terms, derive
 from tests.reference_words import fact_of, facts_from, facts_of, opened_from, terms_of
 from tests.strategies import History, histories, one_in
 
@@ -51,6 +55,14 @@ def random_facts(rng: random.Random) -> list[Fact]:
         else:
             facts.append(Reversed(on, f"p{rng.randint(0, i)}", rng.choice(["error", "chargeback"])))
     return facts
+
+
+def test_it_shares_nothing_with_the_library() -> None:
+    """It imports the standard library only, so that it runs anywhere, and no mistake of the library can be its own."""
+    nodes = list(ast.walk(ast.parse(Path(verify.__file__).read_text(encoding="utf-8"))))
+    found = [item.name for node in nodes if isinstance(node, ast.Import) for item in node.names]
+    found += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
+    assert {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names) == set()
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import reference_model
+from ledger.audit import verify as reference_model
 from ledger.commands import Command, ReinstatePlan
 from ledger.decide import decide
 from ledger.errors import LedgerError, Overpayment, ReinstatementRefused

@@ -6,7 +6,7 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import reference_model
+from ledger.audit import verify as reference_model
 from ledger.commands import Metadata, OpenPlan
 from ledger.decide import decide
 from ledger.plan import Plan

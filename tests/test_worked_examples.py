@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from ledger import reference_model
-from ledger.reference_model import CancelRequested, Fact, Paid, Promo, Reinstated, Report, Reversed, Terms
+from ledger.audit import verify as reference_model
+from ledger.audit.verify import CancelRequested, Fact, Paid, Promo, Reinstated, Report, Reversed, Terms
 from tests.reference_words import LedgerInReferenceWords
 
 DUE = date(2023, 5, 10)
@@ -200,8 +200,8 @@ def test_grace_table(at: At, offset: int, status: str, past_due: int, left: int 
     assert report.grace_ends_on == (date(2023, 5, 29) if in_grace else None)
     assert (report.overdue_number, report.overdue_due_on) == ((1, DUE) if in_grace else (None, None))
     assert report.amount_due == (10_000 if in_grace else 0)
-    missed = {("missed", date(2023, 5, 11), 1)} if offset >= 1 else set()
-    cancelled = {("cancelled", date(2023, 5, 30), "grace", 1)} if offset >= 20 else set()
+    missed = {("missed", date(2023, 5, 11), 1, DUE, date(2023, 5, 29))} if offset >= 1 else set()
+    cancelled = {("cancelled", date(2023, 5, 30), "grace", 1, 34_000)} if offset >= 20 else set()
     assert report.outcomes == missed | cancelled
     assert report.cancelled_on == (date(2023, 5, 30) if offset >= 20 else None)
 
@@ -225,7 +225,7 @@ def test_grace_zero(at: At) -> None:
     late = DUE + timedelta(days=1)
     report = at(terms, [paid(late, "a")], late)
     assert (report.status, report.unapplied) == ("cancelled", 10_000)
-    assert report.outcomes == {("missed", late, 1), ("cancelled", late, "grace", 1)}
+    assert report.outcomes == {("missed", late, 1, DUE, DUE), ("cancelled", late, "grace", 1, 34_000)}
 
 
 def test_several_open_installments(at: At) -> None:
@@ -234,7 +234,10 @@ def test_several_open_installments(at: At) -> None:
     report = at(terms, [], date(2023, 6, 11))
     assert (report.overdue_number, report.days_past_due, report.grace_ends_on) == (1, 32, date(2023, 6, 19))
     assert report.amount_due == 20_000
-    assert outcomes(report, "missed") == {("missed", date(2023, 5, 11), 1), ("missed", date(2023, 6, 11), 2)}
+    assert outcomes(report, "missed") == {
+        ("missed", date(2023, 5, 11), 1, DUE, date(2023, 6, 19)),
+        ("missed", date(2023, 6, 11), 2, date(2023, 6, 10), date(2023, 7, 20)),
+    }
     assert at(terms, [], date(2023, 6, 10)).amount_due == 20_000  # what falls due today is due
 
 
@@ -252,9 +255,9 @@ def test_cancellation_by_request(at: At) -> None:
     facts: list[Fact] = [paid(DUE, "a"), CancelRequested(on, "crm"), paid(on, "b"), CancelRequested(on, "crm-2")]
     report = at(TEN, facts, date(2023, 7, 31))
     assert (report.status, report.cancelled_on, report.unapplied) == ("cancelled", on, 10_000)
-    assert report.outcomes == {("settled", DUE, 1, 2_300, "a"), ("cancelled", on, "request", "crm")}
+    assert report.outcomes == {("settled", DUE, 1, 2_300, "a"), ("cancelled", on, "request", "crm", 31_700)}
     too_late = at(TEN, [CancelRequested(date(2023, 5, 30), "crm")], date(2023, 5, 30))
-    assert outcomes(too_late, "cancelled") == {("cancelled", date(2023, 5, 30), "grace", 1)}
+    assert outcomes(too_late, "cancelled") == {("cancelled", date(2023, 5, 30), "grace", 1, 34_000)}
 
 
 # ------------------------------------------------------------------------------------ 7
@@ -413,6 +416,7 @@ def test_exclusive_takes_single_awards_and_the_first_if_equal(at: At) -> None:
 
 # ------------------------------------------------------------------------------------ 9
 CANCELLED = date(2023, 6, 30)  # number 2 was due on 10 June
+MISSED = ("missed", date(2023, 6, 11), 2, date(2023, 6, 10), date(2023, 6, 29))
 
 
 def test_reinstatement_redates_the_rest(at: At) -> None:
@@ -423,13 +427,13 @@ def test_reinstatement_redates_the_rest(at: At) -> None:
     report = at(terms, facts, on)
     dues = [date(2023, 8, 19), date(2023, 9, 19), date(2023, 10, 19), date(2023, 11, 19), date(2023, 12, 19)]
     dues += [date(2024, 1, 19), date(2024, 2, 19)]
-    assert outcomes(report, "revised") == {("revised", on, tuple(zip(range(4, 11), dues, strict=True)))}
+    assert outcomes(report, "revised") == {("revised", on, tuple(zip(range(4, 11), dues, strict=True)), 34_000, 0, "r")}
     assert outcomes(report, "settled") >= {("settled", on, 2, 2_300, "r"), ("settled", on, 3, 2_300, "r")}
-    assert outcomes(report, "cancelled") == {("cancelled", CANCELLED, "grace", 2)}
+    assert outcomes(report, "cancelled") == {("cancelled", CANCELLED, "grace", 2, 31_700)}
     assert (report.status, report.cancelled_on, report.next_due_on) == ("active", None, date(2023, 8, 19))
     assert (report.bonus_promised, report.shares_promised, report.shares_forfeited) == (0, 27_100, 0)
     again = at(terms, facts, date(2023, 9, 8))
-    assert outcomes(again, "missed") == {("missed", date(2023, 6, 11), 2), ("missed", date(2023, 8, 20), 4)}
+    assert outcomes(again, "missed") == {MISSED, ("missed", date(2023, 8, 20), 4, dues[0], date(2023, 9, 7))}
     assert again.cancelled_on == date(2023, 9, 8)
 
 
@@ -439,6 +443,9 @@ def test_reinstatement_with_a_revised_package(at: At) -> None:
     facts = [*each_due_date(TEN, 1), Reinstated(on, "r", 10_000, 30_000)]
     report = at(TEN, facts, on)
     assert (report.shares_credited, report.shares_promised, report.shares_forfeited) == (4_600, 25_400, 4_000)
+    dues = tuple((2 + number, date(2023, 7 + number, 19)) for number in range(1, 6))
+    dues += tuple((7 + number, date(2024, number, 19)) for number in (1, 2, 3))
+    assert outcomes(report, "revised") == {("revised", on, dues, 30_000, 4_000, "r")}
     last = date(2023, 8, 19)
     done = at(TEN, [*facts, paid(last, "z", 80_000)], last)
     assert outcomes(done, "completed") == {("completed", last, 7_000, "z")}
@@ -488,7 +495,7 @@ def test_redating_keeps_the_spacing(at: At, kind: tuple[object, ...], dues: list
     terms = replace(TEN, installments=4, schedule=kind)
     on = date(2024, 1, 1)
     report = at(terms, [Reinstated(on, "r", 25_000, None)], on)
-    assert outcomes(report, "revised") == {("revised", on, tuple(zip((2, 3, 4), dues, strict=True)))}
+    assert outcomes(report, "revised") == {("revised", on, tuple(zip((2, 3, 4), dues, strict=True)), 34_000, 0, "r")}
 
 
 def test_reinstatement_that_falls_away(at: At) -> None:
@@ -537,7 +544,7 @@ def test_back_dated_payment_undoes_a_cancellation(at: At) -> None:
         ("settled", date(2023, 6, 29), 2, 2_300, "b"),
         ("settled", date(2023, 7, 1), 3, 2_300, "c"),
     }
-    assert outcomes(after, "missed") == {("missed", date(2023, 6, 11), 2)}
+    assert outcomes(after, "missed") == {MISSED}
 
 
 def test_chargeback_on_an_active_plan(at: At) -> None:
@@ -553,10 +560,10 @@ def test_chargeback_on_an_active_plan(at: At) -> None:
     assert (next_day.status, next_day.days_past_due, next_day.days_left) == ("in_grace", 1, 18)
     assert (next_day.overdue_number, next_day.overdue_due_on) == (2, date(2023, 6, 10))
     assert next_day.grace_ends_on == date(2023, 7, 4)
-    assert outcomes(next_day, "missed") == {("missed", date(2023, 6, 16), 2)}
+    assert outcomes(next_day, "missed") == {("missed", date(2023, 6, 16), 2, date(2023, 6, 10), date(2023, 7, 4))}
     assert at(TEN, facts, date(2023, 7, 4)).status == "in_grace"
     gone = at(TEN, facts, date(2023, 7, 5))
-    assert outcomes(gone, "cancelled") == {("cancelled", date(2023, 7, 5), "grace", 2)}
+    assert outcomes(gone, "cancelled") == {("cancelled", date(2023, 7, 5), "grace", 2, 31_700)}
 
 
 def test_chargeback_of_an_installment_not_yet_due(at: At) -> None:
@@ -573,7 +580,7 @@ def test_chargeback_beside_an_older_clock(at: At) -> None:
     assert (report.next_number, report.overdue_number, report.overdue_due_on) == (2, 3, date(2023, 7, 10))
     assert (report.days_past_due, report.days_left, report.amount_due) == (10, 9, 20_000)
     gone = at(TEN, facts, date(2023, 7, 30))
-    assert outcomes(gone, "cancelled") == {("cancelled", date(2023, 7, 30), "grace", 3)}
+    assert outcomes(gone, "cancelled") == {("cancelled", date(2023, 7, 30), "grace", 3, 31_700)}
 
 
 def test_chargeback_on_a_completed_plan(at: At) -> None:
@@ -588,13 +595,43 @@ def test_chargeback_on_a_completed_plan(at: At) -> None:
     assert (on.shares_credited, on.shares_promised, on.bonus_credited, on.bonus_promised) == (2_300, 31_700, 0, 1_700)
     assert on.outcomes == {("settled", DUE, 1, 2_300, "most")}
     gone = at(terms, facts, date(2023, 8, 21))
-    assert outcomes(gone, "missed") == {("missed", date(2023, 8, 2), n) for n in (2, 3)} | {
-        ("missed", date(2023, 8, 11), 4)
+    assert outcomes(gone, "missed") == {
+        ("missed", date(2023, 8, 2), 2, date(2023, 6, 10), date(2023, 8, 20)),
+        ("missed", date(2023, 8, 2), 3, date(2023, 7, 10), date(2023, 8, 20)),
+        ("missed", date(2023, 8, 11), 4, date(2023, 8, 10), date(2023, 8, 29)),
     }
-    assert outcomes(gone, "cancelled") == {("cancelled", date(2023, 8, 21), "grace", 2)}
+    assert outcomes(gone, "cancelled") == {("cancelled", date(2023, 8, 21), "grace", 2, 31_700)}
     again = at(terms, [*facts, paid(date(2023, 8, 20), "anew", 90_000)], date(2023, 8, 20))
     assert outcomes(again, "completed") == {("completed", date(2023, 8, 20), 11_000, "anew")}
     assert outcomes(again, "promo") == {("promo", date(2023, 8, 20), "on_time", 1_700, "anew")}
+
+
+def test_chargeback_beside_unapplied_money_on_a_completed_plan(at: At) -> None:
+    """Unapplied money is a part of the money left: what it covers stays settled, the plan stays completed (10)."""
+    x = date(2023, 7, 1)
+    late = paid(DUE, "late", 90_000)  # recorded after the others: it completes the plan before them
+    facts: list[Fact] = [paid(DUE, "first"), paid(x, "second"), Reversed(x, "first", "chargeback"), late]
+    for on, unapplied in ((x - timedelta(days=1), 0), (x, 0), (x + timedelta(days=40), 0)):
+        report = at(TEN, facts, on)
+        assert (report.status, report.completed_on, report.paid) == ("completed", DUE, 100_000)
+        assert (report.settled, report.unapplied) == (10, unapplied)
+    less: list[Fact] = [paid(DUE, "first"), paid(x, "second", 9_999), Reversed(x, "first", "chargeback"), late]
+    report = at(TEN, less, x)
+    assert (report.status, report.paid, report.unapplied, report.settled) == ("active", 99_999, 0, 9)
+    assert report.next_missing == 1
+
+
+def test_overpaid_within_the_day_of_a_chargeback(at: At) -> None:
+    """What the money left covers stays settled by the payment that settled it, although a later one was more (10)."""
+    x = date(2023, 6, 10)
+    facts: list[Fact] = [
+        *(paid(DUE, "a", 20_000), paid(x, "b", 40_000), paid(DUE, "c", 40_000)),
+        *(Reversed(x, "c", "chargeback"), paid(DUE, "d", 20_000)),
+    ]
+    report = at(TEN, facts, x)
+    assert (report.status, report.paid, report.unapplied, report.overpaid_on) == ("active", 80_000, 0, None)
+    settled = {("settled", DUE, number, 2_300, "aaccccdd"[number - 1]) for number in range(1, 9)}
+    assert outcomes(report, "settled") == settled
 
 
 def test_chargeback_on_a_cancelled_plan(at: At) -> None:
@@ -604,7 +641,7 @@ def test_chargeback_on_a_cancelled_plan(at: At) -> None:
     report = at(TEN, facts, date(2023, 9, 1))
     assert (report.status, report.cancelled_on, report.paid) == ("cancelled", CANCELLED, 0)
     assert (report.shares_credited, report.shares_forfeited) == (0, 34_000)
-    assert report.outcomes == {("missed", date(2023, 6, 11), 2), ("cancelled", CANCELLED, "grace", 2)}
+    assert report.outcomes == {MISSED, ("cancelled", CANCELLED, "grace", 2, 31_700)}
 
 
 def test_chargeback_of_unapplied_money(at: At) -> None:

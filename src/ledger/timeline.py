@@ -234,6 +234,9 @@ class Derivation:
         self._waiting, self._promised = [award for award in self._waiting if award.payment != fact.reference], None
         self._end([outcome for _, outcome in self._at_once.pop(fact.reference, ())], by=fact)
         late = None
+        if self._status == "completed":
+            for _ in self._funds.apply_waiting():
+                pass  # money that found nothing to settle is left as well
         while self._owed[len(self._settlements)] > self._funds.paid:
             self._end([self._settlements.pop()], by=fact)
             i = len(self._settlements)

@@ -54,6 +54,8 @@ KINDS: Mapping[str, str] = {
     "seal_key": "A checkpoint is of another key or origin, or the key in the folder is another.",
     "seal_inconsistent": "A checkpoint is of another tree: what was sealed by then was sealed anew.",
     "seal_truncated": "A checkpoint of more leaves than the latest is known.",
+    "pack_line_unreadable": "A line of a pack is no event, or is written in another form.",
+    "pack_contents_differ": "A pack says of itself what it does not hold.",
 }
 """Every kind of finding, with its meaning in a sentence."""
 

@@ -56,8 +56,8 @@ def _effect(plan: Plan, usual: Mapping[str, Any]) -> Effect | None:
     None where the usual terms give no schedule, or this machine does not know the time zone.
     """
     opened = plan.opened
-    terms = attrs.evolve(opened.terms, **usual)
     try:
+        terms = attrs.evolve(opened.terms, **usual)
         lines = installments(plan.plan_id, terms, opened_on=opened.effective_on)
         compared: PlanOpened = attrs.evolve(opened, terms=terms, lines=lines)
         as_of = max(plan.horizon, day_in(opened.terms.timezone, plan.recorded_at))

@@ -21,6 +21,7 @@ from ledger.cli import (
     changes,
     exports,
     operations,
+    packs,
     queries,
     receipts,
     reconcile,
@@ -62,6 +63,8 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         exports.export,
         reconcile.reconcile,
         what_if.what_if,
+        packs.pack,
+        packs.import_pack,
     ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),

@@ -247,6 +247,14 @@ class RecorderStore(RecorderEvents):
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
         return tuple(event.at(sequence) for event, sequence in zip(saved.recorded, sequences, strict=True))
 
+    def restore(self, events: Sequence[RawEvent]) -> None:
+        """Record events as they were stored elsewhere, with their very bytes, all or none."""
+        with unavailable(self.label):
+            try:
+                self._recorder.insert(lambda: Batch((), events), ordered=False)
+            except IntegrityError:
+                raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
+
     def within(self, connection: object) -> "RecorderStore":
         """Return a store of the same ledger in the caller's transaction; it has no views."""
         label = f"{self.label}, in a caller's transaction"

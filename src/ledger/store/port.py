@@ -204,6 +204,13 @@ class EventWriter(Protocol):
         """
         ...
 
+    def restore(self, events: Sequence[RawEvent]) -> None:
+        """Record events as they were stored elsewhere, with their very bytes, all or none; raises as `append` does.
+
+        The sequences that they carry are not used.
+        """
+        ...
+
 
 # ---- views
 

@@ -1,0 +1,106 @@
+"""verify.py and the audit of the library: two readers that share nothing say the same of the same events."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.audit import audit, verify
+from ledger.audit.kinds import SECTIONS
+from ledger.store import RawEvent, open_store
+from tests.audits import audited, stored
+from tests.planted import PLANTED, Planted, encoded, sound
+from tests.strategies import History, histories, one_in
+
+OF_THE_AUDIT = ("package_not_conserved", "money_not_conserved")
+"""Findings that only the audit has: they follow from the outcomes, which both derive."""
+
+Place = tuple[str, str | None, int | None]
+
+
+def by_verify(events: Sequence[RawEvent]) -> set[Place]:
+    """Return what verify.py finds in a plan: kind, plan, version."""
+    lines = [verify.Stored(number, *event[1:]) for number, event in enumerate(events, 1)]
+    return {(one.kind, one.plan_id, one.version) for one in verify.check_plan("P-1", lines, {})}
+
+
+def by_audit(events: Sequence[RawEvent]) -> set[Place]:
+    """Return what the audit finds in a plan."""
+    found = audited(events).findings
+    return {(one.kind, one.plan_id, one.version) for one in found if one.kind not in OF_THE_AUDIT}
+
+
+def test_they_cite_the_same_rules() -> None:
+    """A kind that both know violates the same section or page."""
+    for kind, rule in verify.RULES.items():
+        cited = rule if isinstance(rule, str) else f"RULES.md section {rule}"
+        assert SECTIONS.get(kind, cited) == cited, kind
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_both_name_a_planted_error(planted: Planted, tmp_path: Path) -> None:
+    """The audit finds each error that verify.py finds, of the same kind in the same place, in no other streams."""
+    events = planted.plant([*sound()])
+    in_memory = planted.kind != "sequence_order"  # memory has a stream's events in the order in which they came
+    with closing(open_store("memory://" if in_memory else f"sqlite:///{tmp_path}/books.db", "books")) as store:
+        store.restore(events)
+        found = audit(store, processes=1).findings
+    assert (planted.kind, planted.stream, planted.version) in {
+        (one.kind, one.plan_id or one.receipt, one.version) for one in found
+    }
+
+
+@given(history=histories())
+def test_neither_finds_anything_in_what_the_ledger_records(history: History) -> None:
+    """A recorded history is clean to both."""
+    events = stored(history.events)
+    assert (by_verify(events), by_audit(events)) == (set(), set())
+
+
+def leaves(part: Any, path: Sequence[Any] = ()) -> Iterator[Sequence[Any]]:
+    """Yield the paths of all values in JSON that are neither objects nor lists."""
+    items = part.items() if isinstance(part, dict) else enumerate(part)
+    for key, value in items:
+        if isinstance(value, (dict, list)):
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+WORDS = ("bank-1", "bank-0", "P-1", "x", "chargeback", "error", "closed", "2035-01-02T12:00:00Z")
+
+
+@st.composite
+def other_values(draw: st.DrawFn, value: Any) -> Any:
+    """Another value in place of one: mostly one that could stand there."""
+    if isinstance(value, int):
+        return value + draw(st.sampled_from([-1, 1, 7]))
+    if not isinstance(value, str):
+        return draw(st.sampled_from(["x", 1, "I-1"]))
+    try:
+        return (date.fromisoformat(value) + timedelta(days=draw(st.sampled_from([-1, 1, 40])))).isoformat()
+    except ValueError:
+        return draw(st.sampled_from(WORDS))
+
+
+@one_in(2)
+@given(history=histories(), data=st.data())
+def test_both_say_the_same_of_a_changed_history(history: History, data: st.DataObject) -> None:
+    """Whatever value of whatever event is changed: both find nothing, or both name the same finding among theirs."""
+    events = stored(history.events)
+    index = data.draw(st.integers(0, len(events) - 1))
+    value = json.loads(events[index].state)
+    *path, last = data.draw(st.sampled_from(list(leaves(value))))
+    part = value
+    for key in path:
+        part = part[key]
+    part[last] = data.draw(other_values(part[last]))
+    events[index] = events[index]._replace(state=encoded(value))
+    one, other = by_verify(events), by_audit(events)
+    assert one & other or not (one | other), (one, other)
