@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ledger import Installment, OverdueRow, PlanTerms, Position, json_schema, reference_model, to_dict
+from ledger import Installment, OverdueRow, PlanTerms, Position, json_schema, to_dict
+from ledger.audit import verify as reference_model
 from ledger.commands import OpenPlan, ReversePayment
 from ledger.events import Fact, Outcome, PlanOpened, RecordedEvent
 from ledger.money import EXPONENTS

@@ -246,7 +246,8 @@ class Story:
             happened = [type(recorded.event).__name__ for recorded in last.events]
         else:
             due = self._stage.at(self._steps).ledger.execute_all(
-                [(ClosePlan(plan_id=self._plan_id, through=self._day), self._metadata(self._day))], dry_run=True
+                [(ClosePlan(plan_id=self._plan_id, through=self._day), Metadata(recorded_at=self._noon(self._day)))],
+                dry_run=True,
             )
             events = [recorded.event for recorded in due[0]] if not isinstance(due[0], LedgerError) else []
             happened = [
@@ -296,11 +297,11 @@ class Story:
                 expected = f"{max(self._day, day)} or later, as an act is recorded after its day and those before it"
                 raise InvalidArgument(argument="recorded", given=today, expected=expected)
             code = f"{code[:-1]}, recorded={str(recorded)!r})"
-        metadata = self._metadata(today)
+        recorded_at = self._noon(today)
         stage = self._stage.at(self._steps)
-        answer = stage.send(command, metadata.recorded_at)
+        answer = stage.send(command, recorded_at)
         refused = answer if isinstance(answer, LedgerError) else None
-        step = Step(command, day, metadata.recorded_at, () if isinstance(answer, LedgerError) else answer, refused)
+        step = Step(command, day, recorded_at, () if isinstance(answer, LedgerError) else answer, refused)
         return attrs.evolve(
             self,
             stage=stage,
@@ -331,8 +332,8 @@ class Story:
         ledger = self._stage.at(self._steps).ledger
         return Asked(ledger, self._plan_id, self._terms, self._as_of or self._day, self._known_at, self._steps)
 
-    def _metadata(self, day: date) -> Metadata:
-        return Metadata(recorded_at=midnight(self._terms.timezone, day) + _NOON, actor="clerk")
+    def _noon(self, day: date) -> datetime:
+        return midnight(self._terms.timezone, day) + _NOON
 
     def _at(self, name: str, when: When | None) -> date | datetime:
         return self._day if when is None else _when(name, when)

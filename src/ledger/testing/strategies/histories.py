@@ -171,23 +171,23 @@ class Writer:
         since = self.scene.due[self.scene.next_line()]
         return act._replace(days=(self._cancelled_on - DAY - since).days)
 
-    def _metadata(self, command: Command) -> Metadata:
+    def _recorded_at(self, command: Command) -> datetime:
         day = _day_of(command, self._zone)
-        return Metadata(recorded_at=known_by(day, self._now) if day < _FAR_AHEAD else self._now, actor=ACTOR)
+        return known_by(day, self._now) if day < _FAR_AHEAD else self._now
 
     def _is_refused(self, command: Command) -> bool:
         """Return whether a command with a fault is refused: on some plans its fault is none."""
         history = self._events if command.plan_id == self.plan.plan_id else []
         try:
-            decide(history, command, self._metadata(command))
+            decide(history, command, Metadata(recorded_at=self._recorded_at(command), actor=ACTOR))
         except LedgerError:
             return True
         return False
 
     def attempt(self, command: Command) -> None:
         """Decide a command; keep it with its events, and with its error where refused ones are kept."""
-        day, metadata = _day_of(command, self._zone), self._metadata(command)
-        at = metadata.recorded_at
+        day, at = _day_of(command, self._zone), self._recorded_at(command)
+        metadata = Metadata(recorded_at=at, actor=ACTOR)
         decider = self._decider if not self.attempts or command.plan_id == self.plan.plan_id else Decider(())
         try:
             events = decider.decide(command, metadata)

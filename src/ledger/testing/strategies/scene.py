@@ -15,6 +15,7 @@ from ledger.commands import (
 )
 from ledger.dates import DAY, midnight
 from ledger.events import PlanOpened, ScheduleRevised
+from ledger.events.facts import ReversalCause
 from ledger.money import Money
 from ledger.plan import Plan
 from ledger.terms import PartialCover
@@ -129,10 +130,9 @@ def _payment(scene: Scene, number: int, *, on: date, minor: int, early: bool = F
 
 def _reversal(act: Act, scene: Scene) -> ReversePayment:
     reference = list(scene.paid)[-1 - act.pick % len(scene.paid)]
-    if act.kind == "reverse":
-        return ReversePayment(plan_id=scene.plan_id, reference=reference, cause="error", on=None)
-    on = scene.paid[reference][0] + timedelta(days=act.days)
-    return ReversePayment(plan_id=scene.plan_id, reference=reference, cause="chargeback", on=on)
+    on = scene.paid[reference][0] + timedelta(days=act.days)  # for an error the day states nothing
+    cause: ReversalCause = "error" if act.kind == "reverse" else "chargeback"
+    return ReversePayment(plan_id=scene.plan_id, reference=reference, cause=cause, on=on)
 
 
 def _reinstatement(act: Act, scene: Scene, number: int, plan: Plan) -> ReinstatePlan | None:
