@@ -19,7 +19,7 @@ from tests.examples import open_plan, usd
 from tests.test_golden import golden_history
 
 Events = list[RawEvent]
-RECORDED_AT = datetime(2024, 4, 2, 12, tzinfo=UTC)
+RECORDED_AT = datetime(2025, 6, 2, 12, tzinfo=UTC)
 
 
 @cache

@@ -5,7 +5,6 @@ one date; events carry no sequence, their order says their rank. docs/packs.md s
 """
 
 import os
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -37,7 +36,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 @attrs.frozen(kw_only=True)
 class Packed:
-    """A pack that was written: the numbers of events and findings, its root in base64, and its size in bytes."""
+    """A pack that was written: the numbers of events and findings, its root in hexadecimal, and its size in bytes."""
 
     file: str
     events: int
@@ -84,7 +83,7 @@ def _write(
     tree, events = verify.Tree(), reader.at(reader.last_sequence())  # after the seal: it has no later events
     _member(archive, "events.jsonl", _events(events, tree, progress))
     listed = _member(archive, "findings.jsonl", map(_finding_line, findings))
-    root = b64encode(tree.root()).decode()
+    root = tree.root().hex()
     contents = {
         "format": verify.FORMAT,
         "events": tree.size,

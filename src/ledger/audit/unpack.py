@@ -35,7 +35,7 @@ class PackRefused(LedgerError):
 
 @attrs.frozen(kw_only=True)
 class Imported:
-    """A pack that was imported: its numbers, its root in base64, and how many of the events are `new`."""
+    """A pack that was imported: its numbers, its root in hexadecimal, and how many of the events are `new`."""
 
     file: str
     events: int

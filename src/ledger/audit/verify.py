@@ -25,7 +25,7 @@ import re
 import sys
 from argparse import ArgumentParser
 from array import array
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -1608,7 +1608,7 @@ class Derivation:
 
     def compare(self, command: Command, derived: Spans, bad: list[Event]) -> None:
         """The outcomes that are recorded after a command are those that the rules derive, both ways (1)."""
-        own, held = {event.version for event in command.consequences}, self.held()
+        own, (held, again) = {event.version for event in command.consequences}, self.held()
         missing = [outcome for outcome in derived if outcome not in held]
         owed: list[tuple[Item, date]] = []  # voidings that are not recorded, or not so
         for outcome, item in held.items():
@@ -1619,6 +1619,8 @@ class Derivation:
                 owed.append((item, until))
             elif item.until != until and item.void is not None and item.void.version in own:
                 bad.append(item.void)
+        for item in again:
+            self.unfounded(item, missing)
         for outcome in missing:
             voided = [item.void for item in self.items if item.outcome == outcome and item.void is not None]
             if not voided:
@@ -1627,16 +1629,16 @@ class Derivation:
                 bad.append(voided[-1])
         self.pair(command, owed, bad)
 
-    def held(self) -> dict[Outcome, Item]:
-        """The recorded outcomes that hold, or did for a day; one that is recorded twice is reported."""
+    def held(self) -> tuple[dict[Outcome, Item], list[Item]]:
+        """The recorded outcomes that hold, or did for a day; and those that are recorded again meanwhile."""
         held: dict[Outcome, Item] = {}
+        again: list[Item] = []
         for item in self.items:
             if item.held and item.outcome in held:
-                found = f"again: {in_words(item.outcome)}"
-                self.report("outcome_unfounded", item.event, "recorded once", found, item.event.version)
+                again.append(item)
             elif item.held:
                 held[item.outcome] = item
-        return held
+        return held, again
 
     def unfounded(self, item: Item, missing: list[Outcome]) -> None:
         """Report an outcome that does not follow; if it stands for one that does, with the fields of that one."""
@@ -2122,7 +2124,7 @@ class Verification:
     events: int = 0
     plans: int = 0
     receipts: int = 0
-    root: str = ""  # base64, as in a checkpoint
+    root: str = ""  # in hexadecimal
     checkpoints: list[dict[str, Any]] = field(default_factory=list)  # file, origin, size, signed (None: no key given)
     findings: list[Finding] = field(default_factory=list)
 
@@ -2133,7 +2135,7 @@ def verify(path: str, keys: Sequence[Key] = (), progress: Callable[[int, int], N
     try:
         checkpoints = read_checkpoints(pack, whole_pack)
         offsets, streams, tree, roots = read_events(pack, whole_pack, {one.size for one in checkpoints.values()})
-        result.events, result.root = tree.size, b64encode(tree.root()).decode()
+        result.events, result.root = tree.size, tree.root().hex()
         result.plans = sum(1 for kind, _ in streams if kind == "plan")
         result.receipts = len(streams) - result.plans
         check_contents(pack, result, whole_pack)
@@ -2235,8 +2237,8 @@ def check_seal(
     for name, checkpoint in checkpoints.items():
         root = roots.get(checkpoint.size)
         if root != checkpoint.root:
-            expected = f"{name}: root {b64encode(checkpoint.root).decode()} of {checkpoint.size} events"
-            found = "fewer events" if root is None else f"events with the root {b64encode(root).decode()}"
+            expected = f"{name}: root {checkpoint.root.hex()} of {checkpoint.size} events"
+            found = "fewer events" if root is None else f"events with the root {root.hex()}"
             findings.add("seal_inconsistent", None, expected, found)
     for name in pack.names:
         place = re.fullmatch(r"seal/tile/([0-9]+)/([x0-9/]+?)(?:\.p/([0-9]+))?", name)
