@@ -16,7 +16,7 @@ import pytest
 
 from ledger import Ledger, terms, timeline
 from ledger.dates import DAY, day_in, months_from
-from ledger.events import InstallmentSettled, PlanCompleted, PromoApplied
+from ledger.events import InstallmentSettled, PlanCompleted, PlanOpened, PromoApplied
 from ledger.money import EXPONENTS
 from ledger.state import funds
 from ledger.terms import PerUnit, schedule
@@ -382,12 +382,22 @@ class ChargebackRewrites(Mistaken):
 
 
 @wrong("order_of_knowledge")
-class DatedOnArrival(Mistaken):
-    """A payment that becomes known late counts from the day on which it became known."""
+class InOrderOfArrival(Mistaken):
+    """A payment counts no earlier than the one that became known before it."""
 
-    def pay(self, plan_id: str, *, recorded_at: datetime, **given: Any) -> None:
-        zone = self.ledger.history(plan_id)[0].event.terms.timezone  # type: ignore[union-attr]  # the opening
-        super().pay(plan_id, **{**given, "paid_at": day_in(zone, recorded_at)}, recorded_at=recorded_at)
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self.latest: dict[str, date] = {}
+
+    def pay(self, plan_id: str, *, paid_at: date | datetime, **given: Any) -> None:
+        day = paid_at
+        if isinstance(paid_at, datetime):
+            opened = self.ledger.history(plan_id)[0].event
+            assert isinstance(opened, PlanOpened)
+            day = day_in(opened.terms.timezone, paid_at)
+        day = max(day, self.latest.get(plan_id, day))
+        super().pay(plan_id, paid_at=day, **given)
+        self.latest[plan_id] = day
 
 
 @wrong("position_equals_model")
