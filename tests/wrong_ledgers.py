@@ -444,7 +444,7 @@ class WaitsForAJob(Mistaken):
         super().close(through=through, recorded_at=recorded_at)
         self.through = max(self.through, through)
 
-    def overdue(self, *, as_of: date, known_at: datetime | None) -> Sequence[Answer]:
+    def overdue(self, *, as_of: date, known_at: datetime | None) -> Any:
         return super().overdue(as_of=min(as_of, self.through), known_at=known_at)
 
 
@@ -452,7 +452,7 @@ class WaitsForAJob(Mistaken):
 class ListOfYesterday(Mistaken):
     """The overdue list is that of the day before."""
 
-    def overdue(self, *, as_of: date, known_at: datetime | None) -> Sequence[Answer]:
+    def overdue(self, *, as_of: date, known_at: datetime | None) -> Any:
         return super().overdue(as_of=as_of - DAY, known_at=known_at)
 
 

@@ -374,7 +374,8 @@ class PlanMachine(RuleBasedStateMachine):
         first = next((i for i, one in enumerate(lines) if one.settled_on is None), 0)
         clock = lines[(first + line) % len(lines)].clock
         anchor = clock if day[0] == "due" else clock + plan.terms.grace_days * DAY
-        return max(plan.opened_on - DAY, anchor + day[1] * DAY)
+        on: date = max(plan.opened_on - DAY, anchor + day[1] * DAY)
+        return on
 
     def _amount(self, plan_id: str, span: str, on: date | None = None) -> Mapping[str, Any]:
         lines = self._referee.lines(plan_id)
@@ -448,18 +449,16 @@ class LedgerMachine(PlanMachine):
     def learns_in_another_order(self, plan: int, line: int, day: tuple[str, int], backwards: bool) -> None:
         """Open the plan again under another id, and tell it its facts by day, or from the last day to the first."""
         plan_id = self._plan(plan)
-        if self.witness.diverged:
-            return
         told = self._referee.plans[plan_id].calls
         again, days = f"{plan_id}-again-{len(self._referee.plans)}", [self._day(plan_id, line, day)]
         for call in _ordered(told, backwards=backwards):
             given = dict(call.arguments) | {"recorded_at": self._tick()}
             repeated = Call(call.name, again, given)
             verdict = self.witness.tell(repeated)
-            if self.witness.diverged:
-                self.witness.differ(CHECKS["order_of_knowledge"], repeated, str(verdict), self.witness.story[-1].became)
             if verdict.kind == "refused":
                 return
+            if self.witness.diverged:
+                self.witness.differ(CHECKS["order_of_knowledge"], repeated, str(verdict), self.witness.story[-1].became)
         for on in {*days, *(self._referee.days(plan_id, days[0]))}:
             first, second = question("position", plan_id, on), question("position", again, on)
             expected, found = self.witness.fetch(first), self.witness.fetch(second)
