@@ -442,3 +442,53 @@ def test_an_interrupted_audit_says_how_far_it_came(book: Path) -> None:
     assert (process.returncode, rest) == (130, b"")
     assert error == b"interrupted: 0 of 49 streams audited, 1 finding so far; nothing was changed\n"
     assert hashlib.sha256(book.read_bytes()).hexdigest() == before
+
+
+def test_receipts_and_their_payments_are_clean(url: str, name: str) -> None:
+    """Money received, allocated in parts to two plans, reversed in either way, allocated again and returned."""
+    day = OPENED_ON + DAY
+    options: dict[str, Any] = {"recorded_at": datetime(2023, 4, 12, tzinfo=UTC)}
+    with Ledger.open(url, name=name) as ledger:
+        for plan_id in ("P-1", "P-2"):
+            opened: dict[str, Any] = {"opened_at": OPENED_ON, **options}
+            ledger.open_plan(plan_id, investor="I", partner=None, terms=TERMS, **opened)
+        at = datetime(2023, 4, 11, 8, tzinfo=UTC)
+        ledger.receive_unallocated("R-1", amount=usd("400.00"), received_at=at, reason="no plan stated", **options)
+        ledger.allocate("R-1", plan_id="P-1", amount=usd("150.00"), **options)
+        ledger.allocate("R-1", plan_id="P-2", amount=usd("100.00"), payment_reference="R-1b", **options)
+        ledger.reverse_allocation("R-1", plan_id="P-1", **options)
+        ledger.reverse_payment("P-2", reference="R-1b", cause="error", **options)
+        ledger.allocate("R-1", plan_id="P-1", amount=usd("50.00"), payment_reference="R-1c", **options)
+        ledger.return_unallocated("R-1", amount=usd("1.00"), on=day, reason="sent back", **options)
+        result = audit(ledger)
+    assert result.findings == ()
+    assert result.summary.receipts == 1
+    assert result.summary.acts == {"reversal": 2}
+
+
+# ---- with a seal
+
+
+def test_the_findings_of_a_seal_join_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed actor that nothing else refers to is consistent, and found by the seal, in its place."""
+    database, folder, key = f"sqlite:///{tmp_path}/books.db", str(tmp_path / "seal"), str(tmp_path / "key")
+    with Ledger.open(database) as ledger:
+        fill(ledger)
+    assert main(["keygen", key, "--db", database]) in (0, None)
+    assert main(["seal", "--to", folder, "--key", key, "--db", database]) in (0, None)
+    sealed = ["audit", "--db", database, "--seal", folder, "--key", f"{key}.pub"]
+    assert main(sealed) == 0
+    capsys.readouterr()
+    with closing(sqlite3.connect(tmp_path / "books.db", isolation_level=None)) as connection:
+        where = "stream_id = 'P-4' AND version = 1"
+        ((state,),) = connection.execute(f"SELECT state FROM ledger_events WHERE {where}").fetchall()
+        changed = state.replace(b'"actor":"clerk"', b'"actor":"other"')
+        connection.execute(f"UPDATE ledger_events SET state = ? WHERE {where}", (changed,))
+    assert main(["audit", "--db", database]) == 0
+    capsys.readouterr()
+    assert main([*sealed, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (found["kind"], found["plan_id"], found["version"]) == ("sealed_event_changed", "P-4", 1)
+    assert main(["audit", "--db", database, "--seal", str(tmp_path / "none")]) == 2
+    assert main(["audit", "--db", database, "--key", f"{key}.pub"]) == 2
+    assert "name its folder with --seal" in capsys.readouterr().err

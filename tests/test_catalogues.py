@@ -1,6 +1,6 @@
 """The catalogues of sentences: every language says every sentence, with the same facts in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from importlib.resources import as_file, files
@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 
 from ledger.audit import sentences
 from ledger.audit.language import Code, catalogue, language
+from ledger.audit.report import words
 from ledger.errors import InvalidArgument
 from ledger.money import Money
 
@@ -24,9 +25,10 @@ FORMS = {"hi": 2, "ru": 3}
 
 def _sentences() -> Iterator[str | tuple[str, ...]]:
     """Yield what the source marks for translation."""
-    with as_file(files("ledger.audit").joinpath("sentences.py")) as path:
-        for _, message, _, _ in extract_from_file("python", path, keywords={"one": None, "many": (1, 2)}):
-            yield message
+    for source in ("sentences.py", "report/words.py"):
+        with as_file(files("ledger.audit").joinpath(source)) as path:
+            for _, message, _, _ in extract_from_file("python", path, keywords={"one": None, "many": (1, 2)}):
+                yield message
 
 
 def _catalogue(code: Code) -> Catalog:
@@ -65,10 +67,20 @@ def test_every_translation_has_the_same_places(code: Code) -> None:
             assert {tuple(_places(text)) for text in (*ids, *strings)} == {tuple(_places(ids[0]))}, message.id
 
 
+def _in(value: object) -> Iterator[sentences.Sentence]:
+    """Yield the sentences in a value of a module: itself, or those of a table."""
+    if isinstance(value, sentences.Sentence):
+        yield value
+    elif isinstance(value, Mapping) and not isinstance(value, type):
+        for item in value.values():
+            yield from (
+                one for one in (item if isinstance(item, tuple) else (item,)) if isinstance(one, sentences.Sentence)
+            )
+
+
 def test_the_source_marks_every_sentence() -> None:
     """Every sentence of the module was found by the extraction: none is built at run time."""
-    kept = [*sentences.LABELS.values(), *sentences.REASONS.values(), *sentences.STATUSES.values()]
-    kept += [value for value in vars(sentences).values() if isinstance(value, sentences.Sentence)]
+    kept = [one for module in (sentences, words) for value in vars(module).values() for one in _in(value)]
     assert {one.text if one.plural is None else (one.text, one.plural) for one in kept} == set(_sentences())
 
 

@@ -1,136 +1,166 @@
-"""A random service: commands, repetitions, closings and queries in any order, against the reference model."""
+"""The machines of the testing kit: our ledger passes every check, a wrong one is caught by the check that is named.
 
-from datetime import date, timedelta
+A run by default is short: a few examples of each store, and some of the wrong ledgers; all of them with
+HYPOTHESIS_PROFILE=long.
+"""
+
+import os
+from contextlib import AbstractContextManager
+from itertools import count
+from pathlib import Path
 from typing import Any
 
-import attrs
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 
-from ledger import Ledger, LedgerError, ReferenceConflict
-from ledger.audit import verify as reference_model
-from ledger.commands import Change, Metadata, OpenPlan, RecordPayment, ReinstatePlan
-from ledger.events import PlanOpened
-from ledger.plan import Plan
-from tests.reference_words import facts_of, terms_of
-from tests.strategies import RECORDED_AT, changes, one_in, openings
+from ledger import InvalidArgument, Ledger
+from ledger.testing import CAPABILITIES, LedgerDiffers, LedgerMachine, PlanMachine, checks
+from ledger.testing.own import LATER, LedgerAdapter, opened
+from tests.wrong_ledgers import WRONG
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+EXAMPLES = 200
+"""Examples within which a wrong ledger is caught."""
+
+SOME = (
+    "grace_a_day_longer",
+    "shares_rounded_up",
+    "nothing_forfeited",
+    "known_at_ignored",
+    "waits_for_a_job",
+    "raises",
+    "answers_nonsense",
+)
+"""Wrong ledgers that are caught soon."""
 
 
-class Service(RuleBasedStateMachine):
-    """Up to three plans in one ledger: accepted commands are repeated, and all queries are checked again and again."""
+def _settings(examples: int, **more: Any) -> settings:
+    quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    return settings(max_examples=examples, stateful_step_count=20, phases=[Phase.generate], **quiet, **more)
 
-    accepted = Bundle("accepted")
+
+# ---- our own ledger
+
+
+def test_a_ledger_in_memory_passes_every_check() -> None:
+    """Whatever is recorded, in whatever order, every answer at every date is that of the reference model."""
+    report = LedgerMachine.check(opened, settings=_settings(5_000 if LONG else 25), timeout=60)
+    assert report.not_run == {"restart_forgets_nothing": ("restart",)}
+    assert report.judged["position_equals_model"] > 500
+
+
+def test_a_ledger_in_a_database_passes_every_check(shared_url: str, name: str) -> None:
+    """The same, with restarts, over SQLite and PostgreSQL."""
+    numbers = count()
+
+    def fresh() -> AbstractContextManager[LedgerAdapter]:
+        return opened(shared_url, name=f"{name}_{next(numbers)}")
+
+    report = LedgerMachine.check(fresh, settings=_settings(200 if LONG else 3), timeout=60)
+    assert (report.not_run, set(report.judged)) == ({}, set(checks.CHECKS))
+
+
+class OnePlan:
+    """An adapter of a plan that only takes payments: no method that it does not need, and no base class."""
+
+    capabilities = ("instants", "early_repayment")
 
     def __init__(self) -> None:
-        super().__init__()
-        self.ledger = Ledger.open("memory://", clock=lambda: RECORDED_AT)
-        self.opened: dict[str, PlanOpened] = {}
-        self.paid: dict[str, list[RecordPayment | ReinstatePlan]] = {}
-        self.seconds = 0
-
-    def teardown(self) -> None:
-        self.ledger.close()
-
-    def _metadata(self) -> Metadata:
-        self.seconds += 1
-        return Metadata(recorded_at=RECORDED_AT + timedelta(seconds=self.seconds))
-
-    def _execute(self, command: Change | OpenPlan, *, dry_run: bool = False) -> Any:
-        (decided,) = self.ledger.execute_all([(command, self._metadata())], dry_run=dry_run)
-        return decided
-
-    @initialize(opening=openings())
-    def open_first(self, opening: OpenPlan) -> None:
-        self._open(opening, "P-1")
-
-    @rule(opening=openings(), number=st.integers(2, 3))
-    def open_another(self, opening: OpenPlan, number: int) -> None:
-        self._open(opening, f"P-{number}")
-
-    def _open(self, opening: OpenPlan, plan_id: str) -> None:
-        decided = self._execute(attrs.evolve(opening, plan_id=plan_id))
-        if plan_id in self.opened:
-            assert decided == () or isinstance(decided, ReferenceConflict)
-        else:
-            event = decided[0].event
-            assert isinstance(event, PlanOpened)
-            self.opened[plan_id], self.paid[plan_id] = event, []
-
-    @rule(target=accepted, data=st.data())
-    def change(self, data: st.DataObject) -> Any:
-        plan_id = data.draw(st.sampled_from(sorted(self.opened)))
-        number = self.seconds
-        command = attrs.evolve(data.draw(changes(self.opened[plan_id], number, self.paid[plan_id])), plan_id=plan_id)
-        dry = self._execute(command, dry_run=True)
-        decided = self._execute(command)
-        if isinstance(decided, LedgerError):
-            assert (type(decided), str(decided)) == (type(dry), str(dry))
-            return multiple()
-        assert [event.event for event in decided] == [event.event for event in dry]
-        if isinstance(command, (RecordPayment, ReinstatePlan)) and decided:
-            self.paid[plan_id].append(command)
-        return command
-
-    @rule(command=accepted)
-    def repeat(self, command: Change) -> None:
-        before = self.ledger._store.last_sequence()
-        assert self._execute(command) == ()
-        assert self.ledger._store.last_sequence() == before
-
-    @rule(command=consumes(accepted))
-    def repeat_with_other_content(self, command: Change) -> None:
-        if isinstance(command, RecordPayment):
-            more = attrs.evolve(command.amount, minor=command.amount.minor + 1)
-            error = self._execute(attrs.evolve(command, amount=more))
-            assert isinstance(error, ReferenceConflict)
-            assert error.field == "amount"
-
-    @rule(data=st.data())
-    def close(self, data: st.DataObject) -> None:
-        through = data.draw(st.dates(date(2023, 1, 1), date(2027, 1, 1)))
-        asked = data.draw(st.dates(date(2023, 1, 1), date(2027, 1, 1)))
-        before = self.ledger.positions(as_of=asked)
-        self.ledger.close_books(through=through)
-        assert self.ledger.positions(as_of=asked) == before
-        assert self.ledger.close_books(through=through) == ()
-
-    @rule(data=st.data())
-    def ask(self, data: st.DataObject) -> None:
-        as_of = data.draw(st.dates(date(2023, 1, 1), date(2027, 1, 1)))
-        from_read_model, from_replay = (
-            (
-                self.ledger.overdue(as_of=as_of, known_at=known_at),
-                self.ledger.balances(as_of=as_of, known_at=known_at),
-                self.ledger.portfolio(as_of=as_of, known_at=known_at),
-            )
-            for known_at in (None, RECORDED_AT + timedelta(days=1))
-        )
-        assert from_read_model == from_replay
-        for position in self.ledger.positions(as_of=as_of):
-            facts, opened = facts_of(self.ledger.history(position.plan_id)), self.opened[position.plan_id]
-            report = reference_model.derive(terms_of(opened), opened.effective_on, facts, as_of)
-            assert (position.status, position.shares_credited, position.bonus_credited, position.bonus_promised) == (
-                report.status,
-                report.shares_credited,
-                report.bonus_credited,
-                report.bonus_promised,
-            )
-
-    @invariant()
-    def recorded_outcomes_follow_from_the_facts(self) -> None:
-        for plan_id in self.opened:
-            plan = Plan(self.ledger.history(plan_id))
-            plan.check(plan.timeline(plan.horizon))
-
-    @invariant()
-    def shares_and_money_are_conserved(self) -> None:
-        for position in self.ledger.positions(as_of=date(2025, 1, 1)):
-            terms = self.opened[position.plan_id].terms
-            held = position.shares_credited + position.shares_promised + position.shares_forfeited
-            assert held == terms.shares
-            assert position.paid.minor + position.outstanding.minor == terms.price.minor
+        self._all = LedgerAdapter(Ledger.open("memory://", clock=lambda: LATER))
+        self.open, self.pay, self.position = self._all.open, self._all.pay, self._all.position
 
 
-TestService = Service.TestCase
-TestService.settings = settings(one_in(3), stateful_step_count=30)
+def test_a_plan_passes_the_checks_that_it_can() -> None:
+    """`PlanMachine` needs three calls; every check that lacks a capability is reported as not run."""
+    report = PlanMachine.check(OnePlan, settings=_settings(10))
+    assert report.not_run["as_known_is_a_prefix"] == ("known_at",)
+    assert report.not_run["overdue_equals_model"] == ("overdue",)
+    assert "late_close_equals_daily_close not run: lacks close" in str(report).replace("  ", " ")
+    assert report.judged["position_equals_model"]
+
+
+TestCaseOfOnePlan = PlanMachine.of(OnePlan, checks=["conservation"]).TestCase
+TestCaseOfOnePlan.settings = _settings(3)
+
+
+# ---- wrong ledgers
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if LONG or name in SOME])
+def test_a_wrong_ledger_is_caught_by_its_check(name: str) -> None:
+    """Within 200 examples the check that is named fails; no other is run."""
+    wrong = WRONG[name]
+    made = seed(1)(LedgerMachine.of(wrong.factory, checks=[wrong.check]))
+    made.TestCase.settings = _settings(EXAMPLES, report_multiple_bugs=False, verbosity=Verbosity.quiet)
+    with pytest.raises(LedgerDiffers) as caught:
+        made.TestCase("runTest").debug()
+    assert caught.value.check == wrong.check
+
+
+def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
+    """The table of docs/wrong-ledgers.md is that of `WRONG`."""
+    rows = [f"| {wrong.mistake} | `{wrong.check}` |" for wrong in WRONG.values()]
+    page = (Path(__file__).parent.parent / "docs" / "wrong-ledgers.md").read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if line.startswith("| ") and "`" in line] == rows
+    assert len(rows) >= 25
+    assert {wrong.check for wrong in WRONG.values()} == set(checks.CHECKS)
+
+
+# ---- reports
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "calls"),
+    [
+        ("raises", "raised KeyError: 'cancelled' (in seen, wrong_ledgers.py:", 1),
+        ("hangs", "no answer within 2 seconds", 1),
+        (
+            "answers_nonsense",
+            "answered nonsense: position.paid is '0.00' (str); expected money, such as {'minor': 1",
+            1,
+        ),
+        ("loses_a_call", "status in_grace, ", 4),
+    ],
+)
+def test_a_failure_is_told_with_the_call_the_answer_and_the_shortest_history(name: str, found: str, calls: int) -> None:
+    """An adapter that raises, hangs, answers nonsense or loses a call: no traceback of ours, and a few calls only."""
+    if name == "hangs" and not LONG:
+        pytest.skip("it takes its time")
+    quick = settings(_settings(EXAMPLES, derandomize=True), phases=[Phase.generate, Phase.shrink])
+    with pytest.raises(LedgerDiffers) as caught:
+        LedgerMachine.check(WRONG[name].factory, checks=[WRONG[name].check], settings=quick, timeout=2)
+    error, words = caught.value, str(caught.value)
+    assert f"  found     {found}" in words
+    assert "  call      position('P-1', as_of=20" in words
+    assert "  expected  " in words
+    assert len(error.calls) <= calls, words
+    assert error.__traceback__ is not None
+    assert error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "sentence"),
+    [
+        (["fly"], "capabilities is 'fly'; expected some of early_repayment, instants"),
+        (["known_at"], "capabilities is 'known_at'; expected recorded_at with it"),
+        (["restart"], "expected an adapter with a method 'restart', or capabilities without it"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(capabilities: list[str], sentence: str) -> None:
+    """An unknown capability, one without its method or without another that it needs: the sentence names it."""
+
+    def made() -> OnePlan:
+        ledger = OnePlan()
+        ledger.capabilities = tuple(capabilities)
+        return ledger
+
+    with pytest.raises(InvalidArgument, match="capabilities") as caught:
+        PlanMachine.check(made, settings=_settings(1))
+    assert sentence in str(caught.value)
+
+
+def test_a_check_that_there_is_not_is_refused() -> None:
+    """A misspelt check is an invalid argument, and the sentence lists those that there are."""
+    with pytest.raises(InvalidArgument, match="checks is 'conserved'; expected some of answers_every_call"):
+        LedgerMachine.of(opened, checks=["conserved"])
+    assert set(CAPABILITIES) >= {need for check in checks.CHECKS.values() for need in check.needs}

@@ -100,6 +100,7 @@ def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str,
     with ZipFile(wheel) as files:
         assert {name.partition("/")[0] for name in files.namelist()} == {
             "installment_ledger.py",
+            "installment_ledger_hypothesis.py",
             "ledger",
             f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info",
         }

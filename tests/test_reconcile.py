@@ -17,6 +17,7 @@ from ledger.books.reader import EXAMPLE, read_book
 from ledger.cli.app import main
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 from tests.raw_sql import change
+from tests.strategies import one_in
 
 DAY = timedelta(days=1)
 ON = date(2023, 5, 10)
@@ -133,6 +134,7 @@ def statements(draw: st.DrawFn) -> tuple[list[BankRow], list[Booked]]:
     return rows, here
 
 
+@one_in(2)
 @given(statements(), st.integers(0, 4), st.randoms(use_true_random=False))
 def test_every_row_and_all_money_is_told_once_in_whatever_order_it_comes(
     sides: tuple[list[BankRow], list[Booked]], window: int, random: Any
@@ -292,7 +294,8 @@ def test_the_bundled_book_against_its_own_payments(tmp_path: Path, capsys: pytes
     errors = sum(",error," in line for line in (EXAMPLE / "reversals.csv").read_text().splitlines())
     unkept = sum(one.file == "payments.csv" for one in report.refused)
     assert counts["missing_here"] == errors + unkept
-    assert counts["missing_there"] == 22 - errors  # the chargebacks, which have a file of their own
+    chargebacks = sum(",chargeback," in line for line in (EXAMPLE / "reversals.csv").read_text().splitlines())
+    assert counts["missing_there"] == chargebacks  # they have a file of their own
 
 
 def test_a_period_limits_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,11 +356,11 @@ def test_money_that_cannot_be_read_is_not_called_missing(
 
 def test_what_the_ledger_learnt_later_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As known at an instant before the payment was recorded."""
-    url, before = f"sqlite:///{tmp_path}/books.db", datetime(2029, 1, 1, tzinfo=UTC)
+    url, before = f"sqlite:///{tmp_path}/books.db", datetime(2024, 1, 1, tzinfo=UTC)
     with Ledger.open(url) as ledger:
         ledger.open_plan("P-1", investor="I", partner=None, terms=TERMS, opened_at=OPENED_ON, recorded_at=before)
         pay(ledger, OPENED_ON, "a")
     bank = tmp_path / "bank.csv"
     bank.write_text(f"reference,date,amount,currency\na,{OPENED_ON},150.00,USD\n")
     assert run(capsys, str(bank), "--db", url)[0] == 0
-    assert run(capsys, str(bank), "--db", url, "--known-at", "2029-06-01")[0] == 1
+    assert run(capsys, str(bank), "--db", url, "--known-at", "2024-06-01")[0] == 1

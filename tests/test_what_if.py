@@ -27,7 +27,7 @@ from tests.examples import OPENED_ON, open_plan, pay
 from tests.plans import DAY, DUE, TEN, D, cancel, record, reinstate
 from tests.plans import pay as paid
 from tests.raw_sql import change
-from tests.strategies import METADATA, History, histories
+from tests.strategies import METADATA, History, histories, one_in
 from tests.strategies import RECORDED_AT as DECIDED_AT
 
 CLOSED = date(2024, 6, 30)
@@ -137,6 +137,7 @@ def day_of_question(history: History) -> date:
     return max(recorded.event.effective_on for recorded in history.events) + timedelta(days=30)
 
 
+@one_in(4)
 @given(histories())
 def test_the_terms_as_agreed_change_nothing(history: History) -> None:
     """No plan departs, no fact is refused, and both positions are the same."""
@@ -177,6 +178,7 @@ def decided_again(opened: OpenPlan, commands: Sequence[Command]) -> tuple[Plan, 
     return Plan(events), None
 
 
+@one_in(4)
 @given(histories(), OTHERS)
 def test_the_decisions_refuse_the_same_fact_first(history: History, other: OtherTerms) -> None:
     """The commands decided again under the other terms: the first refusal is ours, or the positions are."""
@@ -193,6 +195,7 @@ def test_the_decisions_refuse_the_same_fact_first(history: History, other: Other
     assert found.comparisons[0].otherwise == Totals.of(plan.position(day))
 
 
+@one_in(4)
 @given(histories(), OTHERS)
 def test_until_the_day_of_departure_nothing_differs(history: History, other: OtherTerms) -> None:
     """On the day before there is no departure; on the day there is, dated that day; later it keeps its date."""

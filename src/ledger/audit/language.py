@@ -22,6 +22,7 @@ _LOCALES: Mapping[Code, str] = {"en": "en_GB", "hi": "hi", "ru": "ru"}
 """Whose conventions: English dates read 14 May 2023, and Hindi numbers count in lakhs."""
 
 _DATE = "d MMMM y"
+_MONTH = "LLLL y"
 
 
 def catalogue(code: Code) -> bytes:
@@ -46,6 +47,7 @@ class Language:
     def __init__(self, code: Code) -> None:
         from babel import Locale, dates, numbers  # noqa: PLC0415 - of the extra `audit`, and only for people
 
+        self.code = code
         self._locale = Locale.parse(_LOCALES[code])
         self._dates, self._numbers = dates, numbers
         self._translations = _translations(code)
@@ -110,6 +112,10 @@ class Language:
         rate = Decimal(basis_points).scaleb(-4)
         pattern = self._locale.percent_formats[None].pattern.replace("0%", "0.##%").replace("0\xa0%", "0.##\xa0%")
         return str(self._numbers.format_percent(rate, format=pattern, locale=self._locale))
+
+    def month(self, value: date) -> str:
+        """Return the month of a date, with its year."""
+        return str(self._dates.format_date(value, _MONTH, locale=self._locale))
 
     def date(self, value: date) -> str:
         """Return a date; of an instant, with its time in UTC."""

@@ -20,6 +20,7 @@ from ledger.audit.own_terms import acts_of_own_terms
 from ledger.audit.part import Part, PartAudit, audit_part
 from ledger.audit.usual import SharedReference, UsageInFile
 from ledger.audit.whole import check_counter, check_kinds, compare_read_models
+from ledger.books.external_sort import ExternalSort
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import KINDS, PLAN, RECEIPT
 from ledger.service import Ledger
@@ -115,14 +116,15 @@ def examine(
     if processes is not None:
         arguments.whole("processes", processes, minimum=1)
     reader = store.at(store.last_sequence())
-    with closing(UsageInFile()) as usage:
-        auditing = _Auditing(reader, usage, progress)
+    with closing(UsageInFile()) as usage, closing(ExternalSort[DiscretionaryAct](_place)) as acts:
+        auditing = _Auditing(reader, usage, acts, progress)
         yield from auditing.parts(processes)
         yield from auditing.count(check_kinds(reader, auditing.events))
         yield from auditing.count(check_counter(store, reader.through, auditing.unchecked))
         yield from auditing.count(_read_models(store, auditing))
         for check in checks:
             yield from auditing.count(check(reader))
+        yield from auditing.acts()
         yield from auditing.count(acts_of_own_terms(reader, usage))
         yield from auditing.count(usage.shared())
         yield auditing.summary()
@@ -137,7 +139,13 @@ def _read_models(store: EventReader, auditing: "_Auditing") -> Iterator[Finding]
 class _Auditing:
     """The state of an audit: counts, and what waits for the end."""
 
-    def __init__(self, reader: EventReader, usage: UsageInFile, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        reader: EventReader,
+        usage: UsageInFile,
+        acts: ExternalSort[DiscretionaryAct],
+        progress: Progress | None,
+    ) -> None:
         self.events: Counter[str] = Counter()
         self.read_models: list[str] = []
         self.unchecked: list[str] = []
@@ -147,10 +155,11 @@ class _Auditing:
         self._streams: Counter[str] = Counter()
         self._found: Counter[str] = Counter()
         self._acts: Counter[str] = Counter()
+        self._kept = acts
         self._shared = 0
 
     def parts(self, processes: int | None) -> Iterator[Item]:
-        """Yield what is found in the streams, part by part in their order."""
+        """Yield the findings in the streams, part by part in their order."""
         total = sum(self._reader.count(kind=kind) for kind in KINDS)
         if self._progress is not None:
             self._progress(0, total)
@@ -158,10 +167,16 @@ class _Auditing:
             self._streams.update(audited.streams)
             self.events.update(audited.events)
             self._usage.add(audited.usage)
-            yield from self.count((*audited.findings, *audited.acts))
+            yield from self.count(audited.findings)
+            for act in audited.acts:
+                self._kept.add(act)
             if self._progress is not None:
                 done = sum(self._streams.values())
                 self._progress(done, max(done, total))
+
+    def acts(self) -> Iterator[Item]:
+        """Yield the acts in the streams: after all findings."""
+        yield from self.count(self._kept)
 
     def count(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield items, counted."""
@@ -190,6 +205,10 @@ class _Auditing:
             read_models=tuple(self.read_models),
             unchecked=tuple(self.unchecked),
         )
+
+
+def _place(act: DiscretionaryAct) -> tuple[str, int]:
+    return act.plan_id, act.version
 
 
 # ---- parts, here or in processes

@@ -536,22 +536,30 @@ def as_opened(terms: Terms) -> Plan:
 
 
 def live(terms: Terms, opened_on: date, facts: Iterable[Fact], as_of: date) -> Plan:
-    """Live from the opening to `as_of`: each day its deadlines, then its facts in the order of recording (6)."""
+    """Return the plan at the end of the day `as_of`."""
     if as_of < opened_on:
         raise ValueError(f"the plan opens on {opened_on}, after {as_of}")
+    return next(plan for day, plan in days(terms, opened_on, facts) if day == as_of)
+
+
+def days(terms: Terms, opened_on: date, facts: Iterable[Fact]) -> Iterator[tuple[date, Plan]]:
+    """Live from the opening on: each day its deadlines, then its facts in the order of recording (6).
+
+    Yields each day and the plan at its end: the same plan, which goes on to change.
+    """
     plan = as_opened(terms)
     by_day: dict[date, list[Fact]] = {}
     for fact in believed(facts):
         assert fact.on is not None, "only a reversal for error may do without a date"
         by_day.setdefault(fact.on, []).append(fact)
     day = opened_on
-    while day <= as_of:
+    while True:
         deadlines(plan, day)
         for fact in by_day.get(day, []):
             take_in(plan, day, fact)
         end_of_day(plan, day)
+        yield day, plan
         day += ONE_DAY
-    return plan
 
 
 # ---------------------------------------------------------------- the report

@@ -15,16 +15,17 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from ledger.books.files import UnusableFile
 from ledger.cli import (
     audit,
-    audit_explain,
-    audit_restate,
     bookkeeping,
     changes,
+    explain,
     exports,
     operations,
     packs,
     queries,
     receipts,
     reconcile,
+    report,
+    restate,
     sealing,
     what_if,
 )
@@ -55,8 +56,8 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
     ),
     "Audit": (
         audit.audit,
-        audit_explain.explain,
-        audit_restate.restate,
+        explain.explain,
+        restate.restate,
         sealing.keygen,
         sealing.seal,
         sealing.prove,
@@ -65,6 +66,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         what_if.what_if,
         packs.pack,
         packs.import_pack,
+        report.report,
     ),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),

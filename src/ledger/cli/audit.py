@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from textwrap import wrap
 
 from ledger.audit import KINDS, DiscretionaryAct, Finding, SharedReference, Summary, examine
 from ledger.audit.run import Check, Item
+from ledger.audit.seal import check_seal, read_verifier_key
 from ledger.cli import rendering
-from ledger.cli.evidence import CouldNotRun, evidence
-from ledger.cli.options import AsJson, Interrupted, Location, progress_bar
+from ledger.cli.evidence import evidence
+from ledger.cli.options import AsJson, Interrupted, Location, UsageError, progress_bar
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Column, Table, print_table, width_of_output
 from ledger.errors.excerpt import visible
@@ -18,7 +20,15 @@ _SHOWN = 1_000
 """Rows of a table, at most: JSON has them all."""
 
 
-def audit(*, seal: Path | None = None, processes: int | None = None, json: AsJson = False, location: Location) -> int:
+def audit(
+    *,
+    seal: Path | None = None,
+    key: str | None = None,
+    witness: Sequence[Path] = (),
+    processes: int | None = None,
+    json: AsJson = False,
+    location: Location,
+) -> int:
     """Check every event, derive every outcome again, and report all findings. Nothing is changed.
 
     Exit code 0 if nothing is wrong, 1 with findings, 2 if the ledger could not be read.
@@ -27,12 +37,15 @@ def audit(*, seal: Path | None = None, processes: int | None = None, json: AsJso
     ----------
     seal
         Also check the events against the seal in this folder.
+    key
+        The verifier key of the seal, or its file, from elsewhere; default: the one that lies with the seal.
+    witness
+        An older checkpoint of the seal that somebody else has kept; may be repeated.
     processes
         The number of processes; default: as many as there are processors, for more than a few plans.
     json
         Print JSON Lines: a finding each, then the acts, the shared references, and the summary, each under its name.
     """
-    checks = () if seal is None else (_seal(seal),)
     report = _JsonLines() if json else _Text()
     done = found = total = 0
     with evidence(location) as ledger, progress_bar("Auditing") as bar:
@@ -42,6 +55,7 @@ def audit(*, seal: Path | None = None, processes: int | None = None, json: AsJso
             done, total = streams, of
             bar(streams, of)
 
+        checks = _checks(seal, key, witness)
         try:
             with closing(examine(ledger, checks=checks, processes=processes, progress=progress)) as items:
                 for item in items:
@@ -54,9 +68,14 @@ def audit(*, seal: Path | None = None, processes: int | None = None, json: AsJso
     return 1 if found else 0
 
 
-def _seal(folder: Path) -> Check:
-    """Return the check of a seal."""
-    raise CouldNotRun(f"--seal {folder}: this version of installment-ledger cannot read seals")
+def _checks(seal: Path | None, key: str | None, witnesses: Sequence[Path]) -> Sequence[Check]:
+    """Return the check of a seal, if there is one. Raises `InvalidArgument` for a key that is none."""
+    if seal is None:
+        if key is not None or witnesses:
+            raise UsageError("--key and --witness belong to a seal: name its folder with --seal")
+        return ()
+    verifier = None if key is None else read_verifier_key(key)
+    return (partial(check_seal, folder=seal, key=verifier, witnesses=witnesses),)
 
 
 class _JsonLines:

@@ -34,6 +34,8 @@ class Matched:
 
 def match(rows: Sequence[BankRow], money: Sequence[Booked], *, window: int) -> list[Matched]:
     """Return every row once, and all money once, unless it is only a candidate. `window` is in days."""
+    rows = sorted(rows, key=lambda row: (row.on, row.amount.minor, row.plan_id or "", row.line))
+    money = sorted(money, key=lambda one: (one.on, one.plan_id or "", one.reference, one.amount.minor, one.kind))
     found: list[Matched] = []
     by_row: dict[tuple[str, bool], list[BankRow]] = defaultdict(list)
     by_money: dict[tuple[str, bool], list[Booked]] = defaultdict(list)
