@@ -15,8 +15,8 @@ import attrs
 import pytest
 
 from ledger import Ledger, terms, timeline
-from ledger.dates import DAY, day_in, months_from
-from ledger.events import InstallmentSettled, PlanCompleted, PlanOpened, PromoApplied
+from ledger.dates import DAY, months_from
+from ledger.events import InstallmentSettled, PlanCompleted, PromoApplied
 from ledger.money import EXPONENTS
 from ledger.state import funds
 from ledger.terms import PerUnit, schedule
@@ -382,22 +382,13 @@ class ChargebackRewrites(Mistaken):
 
 
 @wrong("order_of_knowledge")
-class InOrderOfArrival(Mistaken):
-    """A payment counts no earlier than the one that became known before it."""
+class LateIsLost(Mistaken):
+    """A payment that becomes known two months late is lost."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger)
-        self.latest: dict[str, date] = {}
-
-    def pay(self, plan_id: str, *, paid_at: date | datetime, **given: Any) -> None:
-        day = paid_at
-        if isinstance(paid_at, datetime):
-            opened = self.ledger.history(plan_id)[0].event
-            assert isinstance(opened, PlanOpened)
-            day = day_in(opened.terms.timezone, paid_at)
-        day = max(day, self.latest.get(plan_id, day))
-        super().pay(plan_id, paid_at=day, **given)
-        self.latest[plan_id] = day
+    def pay(self, plan_id: str, *, paid_at: date | datetime, recorded_at: datetime, **given: Any) -> None:
+        day = paid_at.date() if isinstance(paid_at, datetime) else paid_at
+        if recorded_at.date() - day <= timedelta(days=60):
+            super().pay(plan_id, paid_at=paid_at, recorded_at=recorded_at, **given)
 
 
 @wrong("position_equals_model")
