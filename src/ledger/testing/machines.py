@@ -147,7 +147,7 @@ class PlanMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._left = ExitStack()
-        made = type(self).factory
+        made = type(self).factory  # pyright: ignore[reportAttributeAccessIssue]  # a function of the class, not a method
         if made is None:
             raise InvalidArgument(argument="factory", given=None, expected=f"{type(self).__name__}.of(factory)")
         ledger = made()
@@ -404,7 +404,8 @@ def _chosen(names: Collection[str] | None) -> tuple[Check, ...]:
 
 def _settings(parent: settings) -> settings:
     """Return settings for a machine: each example is some twenty calls, however long they take."""
-    return settings(parent, deadline=None, stateful_step_count=20, suppress_health_check=list(HealthCheck))
+    slow = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+    return settings(parent, deadline=None, stateful_step_count=20, suppress_health_check=slow)
 
 
 def _other(given: Mapping[str, Any]) -> Mapping[str, Any]:
