@@ -50,8 +50,11 @@ class _Minimiser:
 
     def _of_few_plans(self, history: list[Entry]) -> list[Entry]:
         culprit = self._error.call.plan_id
-        if culprit is not None and self._fails(only := _of(history, [culprit])):
-            return only
+        if culprit is not None:
+            only = _of(history, [culprit])
+            for some in ([entry for entry in only if entry.call.plan_id is not None], only):
+                if self._fails(some):
+                    return some
         plans = list(dict.fromkeys(entry.call.plan_id for entry in history if entry.call.plan_id is not None))
         return _of(history, _shortened(plans, lambda some: self._fails(_of(history, some))))
 

@@ -55,8 +55,11 @@ def _read(name: str, value: Any) -> Any:
     """Return an argument as the port takes it. Raises `InvalidArgument`."""
     if value is None and name in _OPTIONAL:
         return None
-    if name in ("terms", "amount"):
-        return to_dict(from_dict(PlanTerms if name == "terms" else Money, value))
+    if name == "terms":
+        return to_dict(from_dict(PlanTerms, value))
+    if name == "amount":
+        money = from_dict(Money, value)
+        return {"minor": money.minor, "currency": money.currency}
     if name == "revised_shares":
         return arguments.whole(name, value, minimum=1)
     if not isinstance(value, str):
