@@ -140,7 +140,7 @@ def test_no_file_is_replaced(whole: Path, tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "nowhere")
     before = whole.read_bytes()
     for path in (whole, foreign, link):
-        with pytest.raises(InvalidArgument, match="a new file; one that exists is not replaced"):
+        with pytest.raises(InvalidArgument, match="a new path; one that exists is not replaced"):
             packed(path)
     with pytest.raises(InvalidArgument, match="a folder that can be written"):
         packed(tmp_path / "missing" / "pack.zip")
