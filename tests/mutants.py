@@ -135,7 +135,7 @@ def _mutmut(*arguments: str) -> str:
 def run(functions: Iterable[str]) -> None:
     """Run the mutants of these functions, or all; the results are in the folder `mutants`."""
     environment = os.environ | {"HYPOTHESIS_PROFILE": "mutation"}
-    command = [_PROGRAM, "run", *map(pattern, functions)]
+    command = [str(_PROGRAM), "run", *map(pattern, functions)]
     ran = subprocess.run(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, check=False)
     if ran.returncode and "nothing matches" not in ran.stderr:  # a function may have no mutant
         raise SystemExit(f"{ran.stderr}mutmut could not run")

@@ -89,7 +89,7 @@ def test_nothing_is_run_if_no_rule_differs(capsys: pytest.CaptureFixture[str]) -
 
 def test_the_table_of_equivalents_is_up_to_date() -> None:
     """Each entry names a function and a line of its module: a rule that changes has its mutants judged again."""
-    code = {}
+    code: dict[str, str] = {}
     for path in mutants.mutated_files():
         source = path.read_text(encoding="utf-8")
         code |= {f"{mutants.module_of(path)}.{name}": "".join(source.split()) for name in functions(source)}

@@ -16,8 +16,9 @@ from ledger.state import Snapshot, State
 from ledger.terms import Portion
 from ledger.timeline import Derivation, steps
 from tests.examples import TERMS
+from tests.plans import DUE, pay_each, record
 from tests.reference_words import fact_of, outcome_of, terms_of
-from tests.strategies import History, histories
+from tests.strategies import History, histories, opened_in
 
 
 def _dates(history: History) -> st.SearchStrategy[date]:
@@ -133,6 +134,14 @@ def test_a_snapshot_is_part_of_the_state(data: st.DataObject) -> None:
     assert snapshot.held == state.paid + state.unapplied
     shared = [field for field in Snapshot._fields if field != "held"]
     assert [getattr(snapshot, field) for field in shared] == [getattr(state, field) for field in shared]
+
+
+def test_on_a_completed_plan_nothing_is_missing() -> None:
+    """The day before the last payment 100.00 USD are missing; on its day and the day after it, nothing."""
+    facts = Plan(record(*pay_each(DUE))).facts
+    for shift, missing in ((-1, 10_000), (0, 0), (1, 0)):
+        derivation = Derivation.run(opened_in(record()), facts, through=DUE[-1] + timedelta(days=shift))
+        assert (derivation.state().missing, derivation.snapshot().missing) == (missing, missing)
 
 
 @given(history=histories())
