@@ -4,19 +4,20 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import verify as reference_model
 from ledger.commands import Metadata, OpenPlan
 from ledger.decide import decide
-from ledger.events import PaymentReversed
+from ledger.events import PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
 from ledger.plan import Plan
 from ledger.state import Snapshot, State
-from ledger.terms import Portion
+from ledger.terms import EarnedPromo, Portion
 from ledger.timeline import Derivation, steps
 from tests.examples import TERMS
-from tests.plans import DUE, pay_each, record
+from tests.plans import DUE, D, pay, pay_each, record
 from tests.reference_words import fact_of, outcome_of, terms_of
 from tests.strategies import History, histories, opened_in
 
@@ -142,6 +143,39 @@ def test_on_a_completed_plan_nothing_is_missing() -> None:
     for shift, missing in ((-1, 10_000), (0, 0), (1, 0)):
         derivation = Derivation.run(opened_in(record()), facts, through=DUE[-1] + timedelta(days=shift))
         assert (derivation.state().missing, derivation.snapshot().missing) == (missing, missing)
+
+
+@given(data=st.data())
+def test_the_grounds_add_up_to_the_state(data: st.DataObject) -> None:
+    """Payments to the money paid and unapplied, awards to the bonuses; completion gives its payment to its bonuses."""
+    history = data.draw(histories())
+    plan = Plan(history.events)
+    as_of = data.draw(_dates(history))
+    derived, found = plan.timeline(as_of), plan.grounds(as_of)
+    state, amounts = derived.state, {key: payment.amount.minor for key, payment in plan.payments.items()}
+    assert sum(amounts[reference] for reference in found.applied) == state.paid
+    assert sum(amounts[reference] for reference in found.waiting) == state.unapplied
+    completed = [outcome for outcome in derived.holding() if isinstance(outcome, PlanCompleted)]
+    credited = (*found.at_once, *(found.on_completion if completed else ()))
+    assert sum(award.shares for award in credited) == state.bonus_credited
+    if state.status in ("active", "in_grace"):
+        assert sum(award.shares for award in found.on_completion) == state.bonus_promised
+    payments = {award.payment for award in found.considered if not isinstance(award.promo, EarnedPromo)}
+    assert payments <= ({outcome.payment for outcome in completed} or {""})
+    assert all(award in found.considered for award in found.on_completion)
+    assert found.late or not any(isinstance(outcome, PaymentMissed) for outcome in derived.outcomes)
+    taken = pairwise(plan.steps(as_of))
+    revived = (isinstance(two.fact, PlanReinstated) and one.state.status == "cancelled" for one, two in taken)
+    assert found.bonuses_wait is not any(revived)
+
+
+@pytest.mark.parametrize("shift", [-1, 0, 1])
+def test_the_ground_of_a_lost_promise_is_the_first_installment_past_due(shift: int) -> None:
+    """On the day after the due date of number 2 that is it, and so it stays when number 2 is paid."""
+    events = record(pay(D), *pay_each([DUE[1] + timedelta(days=5)], first=2))
+    plan, line = Plan(events), opened_in(events).lines[1]
+    assert plan.grounds(DUE[1] + timedelta(days=shift)).late == (line if shift > 0 else None)
+    assert plan.grounds(DUE[1] + timedelta(days=5)).late == line
 
 
 @given(history=histories())
