@@ -75,7 +75,7 @@ def test_a_payment_that_is_cut_off_is_recorded_once(near: Ledger, far: Ledger, p
     ("text", "cut"),
     [
         (_SAVE, "before it arrives"),
-        (b"WITH locked", "before it arrives"),
+        (b"INSERT INTO", "before it arrives"),
         (b"COMMIT", "before it arrives"),
         (b"COMMIT", "after the commit"),
     ],
