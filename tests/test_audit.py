@@ -4,7 +4,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -29,11 +28,12 @@ from ledger.audit.discretion import ActKind
 from ledger.audit.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
 from ledger.audit.run import parts
 from ledger.books.importer import import_book
-from ledger.books.reader import EXAMPLE, read_book
+from ledger.books.reader import read_book
 from ledger.cli.app import main
 from ledger.cli.evidence import read_only
 from ledger.store import WHOLE, Partition, open_reader
 from ledger.values import to_dict
+from tests.audits import first_plans
 from tests.examples import OPENED_ON, TERMS, open_plan, pay, usd
 from tests.strategies import one_in
 from tests.test_audit_findings import DUE, fill
@@ -41,22 +41,12 @@ from tests.test_audit_findings import DUE, fill
 DAY = timedelta(days=1)
 
 
-def _first_plans(folder: Path) -> Path:
-    """Write the first 49 plans of the bundled book to a folder."""
-    folder.mkdir()
-    for file in EXAMPLE.iterdir():
-        heading, *rows = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        some = [row for row in rows if file.name == "partners.csv" or re.search(r"P-000[0-4]\d,", row)]
-        (folder / file.name).write_text("".join([heading, *some]), encoding="utf-8")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first plans of the bundled book in a file, with three planted errors."""
     path = tmp_path_factory.mktemp("book") / "books.db"
     with Ledger.open(f"sqlite:///{path}") as ledger:
-        import_book(ledger, read_book(_first_plans(path.with_name("book"))))
+        import_book(ledger, read_book(first_plans(path.with_name("book"))))
     edits = [("P-00003", 3, b'"shares":7350', b'"shares":9999'), ("P-00020", 2, b'"actor":null', b'"actor":"x"')]
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for plan_id, version, before, after in edits:
@@ -117,7 +107,7 @@ def test_adding_is_associative(cuts: list[str], at: int) -> None:
 
 def test_processes_find_the_same(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two spawned processes and this one report the same findings, acts and counts, in the same order."""
-    monkeypatch.setattr(run, "_STREAMS", 7)
+    monkeypatch.setattr(run, "STREAMS", 7)
     with Ledger.open(f"sqlite:///{book}?mode=ro", catch_up=False) as ledger:
         seen: list[tuple[int, int]] = []
         alone = audit(ledger, processes=1)
@@ -129,7 +119,7 @@ def test_processes_find_the_same(book: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_audit_that_nobody_finishes_leaves_no_process(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing the stream of findings ends the processes; nothing is waited for but what was begun."""
-    monkeypatch.setattr(run, "_STREAMS", 7)
+    monkeypatch.setattr(run, "STREAMS", 7)
     with Ledger.open(f"sqlite:///{book}?mode=ro", catch_up=False) as ledger:
         items = examine(ledger, processes=2)
         first = next(items)
@@ -416,7 +406,7 @@ from ledger.audit import run
 from ledger.cli import rendering
 from ledger.cli.app import main
 
-run._STREAMS = 7
+run.STREAMS = 7
 printed = rendering.print_json_line
 
 def print_and_wait(item):

@@ -421,10 +421,10 @@ def test_what_exists_is_not_replaced(book: str, tmp_path: Path, form: Form, caps
     """Neither a file nor a folder."""
     (tmp_path / "kept").write_text("mine")
     assert main(["export", form, "--to", str(tmp_path / "kept"), "--db", book]) == 1
-    assert "expected a path that does not exist yet" in capsys.readouterr().err
+    assert "expected a new path; one that exists is not replaced" in capsys.readouterr().err
     assert (tmp_path / "kept").read_text() == "mine"
     assert main(["export", form, "--to", str(tmp_path / "none" / "x"), "--db", book]) == 1
-    assert "a path that can be written (No such file or directory)" in capsys.readouterr().err
+    assert "a new path in a folder that can be written (No such file or directory)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", FORMS)

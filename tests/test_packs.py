@@ -140,7 +140,7 @@ def test_no_file_is_replaced(whole: Path, tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "nowhere")
     before = whole.read_bytes()
     for path in (whole, foreign, link):
-        with pytest.raises(InvalidArgument, match="a new file; one that exists is not replaced"):
+        with pytest.raises(InvalidArgument, match="a new path; one that exists is not replaced"):
             packed(path)
     with pytest.raises(InvalidArgument, match="a folder that can be written"):
         packed(tmp_path / "missing" / "pack.zip")
@@ -266,7 +266,9 @@ def test_contents_that_are_not_those_of_the_pack(whole: Path, tmp_path: Path) ->
     assert made(5, b'}\n{"kind"', b'}{"kind"')[0] == "pack_line_unreadable"
 
 
-@pytest.mark.parametrize("planted", [one for one in PLANTED if one.name in ("no UTF-8", "a bonus cut out")], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "planted", [one for one in PLANTED if one.name in ("no UTF-8", "a bonus cut out")], ids=lambda one: one.name
+)
 def test_a_pack_with_findings_is_not_restored(planted: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Damaged events are packed as they are stored; nobody restores them."""
     path = packed(tmp_path / "pack.zip", planted.plant([*sound()]))

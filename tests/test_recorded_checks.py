@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from ledger import InvalidArgument, Ledger, Money
+from ledger.events import PaymentMade
 from ledger.testing import findings
 from tests.examples import OPENED_ON, open_plan, pay
 from tests.strategies import History, histories, one_in
@@ -27,7 +28,9 @@ def test_nothing_is_found_in_a_ledger_that_nobody_touched(history: History) -> N
 def test_a_fact_that_the_rules_refuse_is_found(books: Ledger) -> None:
     """A payment written behind the ledger's back, dated after the cancellation, with its place."""
     paid = books.history("P-1")[1]
-    late = attrs.evolve(paid.event, effective_on=OPENED_ON + timedelta(days=400), reference="forged")
+    payment = paid.event
+    assert isinstance(payment, PaymentMade)
+    late = attrs.evolve(payment, effective_on=OPENED_ON + timedelta(days=400), reference="forged")
     books._store.append([attrs.evolve(paid, version=4, key="forged", event=late)])
     found = next(iter(findings(books, checks=["decides_as_the_rules"])))
     assert (found.kind, found.plan_id, found.version, found.expected) == (
@@ -53,7 +56,8 @@ def test_a_list_that_lost_a_row_is_found(tmp_path: Path) -> None:
     with Ledger.open(url) as ledger:
         kinds = {finding.kind for finding in findings(ledger)}
         listed = next(findings(ledger, checks=["balances_are_sums"]))
-    assert kinds == {"overdue_equals_model", "overdue_is_those_in_grace", "balances_equal_model"}
+    of_lists = {"overdue_equals_model", "overdue_is_those_in_grace", "balances_equal_model", "balances_are_sums"}
+    assert kinds == of_lists
     assert listed.expected.startswith("I-7: plans 2")
 
 

@@ -212,7 +212,7 @@ def test_the_command_writes_a_new_file_whole(tmp_path: Path, capsys: pytest.Capt
     assert main(arguments) == 1
     assert main(["--db", location, "report", "--out", str(tmp_path / "no" / "report.html")]) == 1
     assert main(["--db", f"sqlite:///{tmp_path}/none.db", "report", "--out", str(tmp_path / "other.html")]) == 2
-    assert "a new file; one that exists is not replaced" in capsys.readouterr().err
+    assert "a new path; one that exists is not replaced" in capsys.readouterr().err
     assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".html") == ["report.html"]
 
 

@@ -26,14 +26,13 @@ def test_the_plugin_reports_by_part_of_the_contract(tmp_path: Path) -> None:
         "def factory(name):\n"
         "    store = open_store('memory://', name)\n"
         "    append = store.append\n"
-        "    store.append = lambda events: tuple(one for event in events for one in append([event]))\n"
+        "    store.append = lambda events, **more: tuple(one for event in events for one in append([event], **more))\n"
         "    return store\n"
         "factory.lacks = ['restart', 'processes', 'snapshots']\n",
     )
     assert run.returncode == 1, run.stdout
-    said = {
-        line.split()[0]: line.split()[1:3] for line in run.stdout.splitlines() if line.split(" ")[0] in CAPABILITIES
-    }
+    lines = [line.split() for line in run.stdout.splitlines() if line.partition(" ")[0] in CAPABILITIES]
+    said = {line[0]: line[1:3] for line in lines}
     assert {part for part, words in said.items() if words[0] == "failed"} == {"atomicity"}
     assert {part for part, words in said.items() if words == ["not", "run"]} == {"restart", "processes", "snapshots"}
     assert said.keys() == CAPABILITIES.keys()

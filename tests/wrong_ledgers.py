@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from ledger import Ledger, terms, timeline
-from ledger.dates import DAY, day_in, months_from
+from ledger.dates import DAY, months_from
 from ledger.events import InstallmentSettled, PlanCompleted, PromoApplied
 from ledger.money import EXPONENTS
 from ledger.state import funds
@@ -382,12 +382,13 @@ class ChargebackRewrites(Mistaken):
 
 
 @wrong("order_of_knowledge")
-class DatedOnArrival(Mistaken):
-    """A payment that becomes known late counts from the day on which it became known."""
+class LateIsLost(Mistaken):
+    """A payment that becomes known two months late is lost."""
 
-    def pay(self, plan_id: str, *, recorded_at: datetime, **given: Any) -> None:
-        zone = self.ledger.history(plan_id)[0].event.terms.timezone  # type: ignore[union-attr]  # the opening
-        super().pay(plan_id, **{**given, "paid_at": day_in(zone, recorded_at)}, recorded_at=recorded_at)
+    def pay(self, plan_id: str, *, paid_at: date | datetime, recorded_at: datetime, **given: Any) -> None:
+        day = paid_at.date() if isinstance(paid_at, datetime) else paid_at
+        if recorded_at.date() - day <= timedelta(days=60):
+            super().pay(plan_id, paid_at=paid_at, recorded_at=recorded_at, **given)
 
 
 @wrong("position_equals_model")
@@ -444,7 +445,7 @@ class WaitsForAJob(Mistaken):
         super().close(through=through, recorded_at=recorded_at)
         self.through = max(self.through, through)
 
-    def overdue(self, *, as_of: date, known_at: datetime | None) -> Sequence[Answer]:
+    def overdue(self, *, as_of: date, known_at: datetime | None) -> Any:
         return super().overdue(as_of=min(as_of, self.through), known_at=known_at)
 
 
@@ -452,7 +453,7 @@ class WaitsForAJob(Mistaken):
 class ListOfYesterday(Mistaken):
     """The overdue list is that of the day before."""
 
-    def overdue(self, *, as_of: date, known_at: datetime | None) -> Sequence[Answer]:
+    def overdue(self, *, as_of: date, known_at: datetime | None) -> Any:
         return super().overdue(as_of=as_of - DAY, known_at=known_at)
 
 

@@ -4,14 +4,10 @@ The same events give the same bytes, whatever store they lie in: members are sto
 one date; events carry no sequence, their order says their rank. docs/packs.md specifies every member.
 """
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import attrs
@@ -22,6 +18,7 @@ from ledger.audit.finding import Finding
 from ledger.audit.leaf import leaf
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RECEIPT
+from ledger.exports.files import new_file
 from ledger.store import EventReader, RawEvent
 from ledger.telemetry import Progress
 
@@ -60,7 +57,7 @@ def pack(
     be written and for a folder that is no seal, `StoreUnavailable` if the ledger or the seal cannot be read.
     """
     sealed = _seal_files(seal) if seal is not None else []
-    with _new_file(to) as file, ZipFile(file, "w", ZIP_STORED) as archive:
+    with new_file(to, argument="file") as file, ZipFile(file, "w", ZIP_STORED) as archive:
         events, root, listed = _write(archive, reader, sealed, findings, progress)
     return Packed(file=str(to), events=events, findings=listed, root=root, bytes=to.stat().st_size)
 
@@ -150,23 +147,3 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreUnavailable(store=f"Seal file {path}", reason=reason, remedy="pack it again") from error
-
-
-@contextmanager
-def _new_file(to: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that gets its name when it is complete; one that exists is never replaced."""
-    if os.path.lexists(to):
-        raise InvalidArgument(argument="file", given=str(to), expected="a new file; one that exists is not replaced")
-    try:
-        with NamedTemporaryFile(dir=to.parent, prefix=f".{to.name}-", delete=False) as file:
-            try:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                to.open("x").close()  # fails if somebody made it meanwhile
-                Path(file.name).replace(to)
-            finally:
-                Path(file.name).unlink(missing_ok=True)
-    except OSError as error:
-        expected = f"a new file in a folder that can be written ({error.strerror or error})"
-        raise InvalidArgument(argument="file", given=str(to), expected=expected) from error

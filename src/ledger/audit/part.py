@@ -1,7 +1,7 @@
 """The audit of a partition: one pure function, and results that add up. No scheduling is here.
 
-On one machine `ledger.audit.audit` runs it in processes; anything that calls functions on other machines can run it
-there: a part and its result are plain values, and a reader is opened from an address.
+`ledger.audit.audit` runs it in processes of this machine, or of many; anything else that calls functions on other
+machines can run it there: a part and its result are plain values, and a reader is opened from an address.
 """
 
 from collections.abc import Mapping

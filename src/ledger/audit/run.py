@@ -1,43 +1,27 @@
-"""The audit of a whole ledger: partitions in processes, then what concerns all of them, as a stream of values."""
+"""The audit of a whole ledger: its parts, on one machine or many, then what concerns all of them, as a stream of values."""
 
-import atexit
-import os
-import signal
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, closing
-from multiprocessing import get_context
+from contextlib import closing
 from typing import cast
 
 import attrs
 
-from ledger import arguments
 from ledger.audit.discretion import DiscretionaryAct
 from ledger.audit.finding import Finding
 from ledger.audit.own_terms import acts_of_own_terms
-from ledger.audit.part import Part, PartAudit, audit_part
+from ledger.audit.parallel import STREAMS, Workers, each, ranges, workers_for
+from ledger.audit.part import Part, audit_part
 from ledger.audit.usual import SharedReference, UsageInFile
 from ledger.audit.whole import check_counter, check_kinds, compare_read_models
 from ledger.books.external_sort import ExternalSort
-from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import KINDS, PLAN, RECEIPT
 from ledger.service import Ledger
-from ledger.store import EventReader, Partition, ReaderAddress, Store, open_reader
+from ledger.store import EventReader, Store
 from ledger.telemetry import Progress
 
 Check = Callable[[EventReader], Iterable[Finding]]
 """A further check of a ledger, such as that of a seal: its findings join those of the audit."""
-
-_STREAMS = 1_000
-"""Streams of a part."""
-
-_FEW = 2_000
-"""Plans up to which the start of processes costs more than it saves."""
-
-_AHEAD = 3
-"""Parts per process that are given out before their turn."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,10 +69,11 @@ def audit(
     *,
     checks: Sequence[Check] = (),
     processes: int | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Audit a ledger, or the events that a reader shows, and return everything found. See `examine`."""
-    found = list(examine(ledger, checks=checks, processes=processes, progress=progress))
+    found = list(examine(ledger, checks=checks, processes=processes, workers=workers, progress=progress))
     (summary,) = (one for one in found if isinstance(one, Summary))
     return Audit(
         findings=tuple(one for one in found if isinstance(one, Finding)),
@@ -103,22 +88,23 @@ def examine(
     *,
     checks: Sequence[Check] = (),
     processes: int | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> Generator[Item, None, None]:
     """Audit a ledger, or the events that a reader shows, and yield what is found as it is found; last the summary.
 
     Nothing is changed, and memory does not grow with the ledger. `checks` are further ones, whose findings join in.
     `processes`: None for as many as there are processors where that is worth it, 1 for this process alone; a ledger in
-    memory has no other. A script that uses more guards its main module, as `multiprocessing` demands. `progress` is
-    called with the streams that are done and all of them. Raises `StoreUnavailable`, `InvalidArgument`.
+    memory has no other. A script that uses more guards its main module, as `multiprocessing` demands. `workers`, such
+    as those of a cluster, take their place. `progress` is called with the streams that are done and all of them. Raises
+    `StoreUnavailable`, `InvalidArgument`.
     """
     store = ledger.store if isinstance(ledger, Ledger) else ledger
-    if processes is not None:
-        arguments.whole("processes", processes, minimum=1)
     reader = store.at(store.last_sequence())
     with closing(UsageInFile()) as usage, closing(ExternalSort[DiscretionaryAct](_place)) as acts:
         auditing = _Auditing(reader, usage, acts, progress)
-        yield from auditing.parts(processes)
+        with workers_for(reader, processes=processes, workers=workers) as chosen:
+            yield from auditing.parts(chosen)
         yield from auditing.count(check_kinds(reader, auditing.events))
         yield from auditing.count(check_counter(store, reader.through, auditing.unchecked))
         yield from auditing.count(_read_models(store, auditing))
@@ -158,12 +144,12 @@ class _Auditing:
         self._kept = acts
         self._shared = 0
 
-    def parts(self, processes: int | None) -> Iterator[Item]:
+    def parts(self, workers: Workers | None) -> Iterator[Item]:
         """Yield the findings in the streams, part by part in their order."""
         total = sum(self._reader.count(kind=kind) for kind in KINDS)
         if self._progress is not None:
             self._progress(0, total)
-        for audited in _audited(self._reader, processes, plans=self._reader.count()):
+        for audited in each(self._reader, audit_part, parts(self._reader, streams=STREAMS), workers=workers):
             self._streams.update(audited.streams)
             self.events.update(audited.events)
             self._usage.add(audited.usage)
@@ -211,59 +197,10 @@ def _place(act: DiscretionaryAct) -> tuple[str, int]:
     return act.plan_id, act.version
 
 
-# ---- parts, here or in processes
+# ---- parts
 
 
 def parts(reader: EventReader, *, streams: int) -> Iterator[Part]:
     """Yield the parts of a ledger in the order of kinds and ids, each of so many streams."""
     for kind in KINDS:
-        after = ""
-        while ids := reader.stream_ids(kind=kind, within=Partition(after, None), limit=streams):
-            yield Part(kind, Partition(after, ids[-1]))
-            after = ids[-1]
-
-
-def _audited(reader: EventReader, processes: int | None, *, plans: int) -> Iterator[PartAudit]:
-    try:
-        address = reader.address()
-    except InvalidArgument:  # in memory
-        address = None
-    if processes is None:
-        processes = (os.cpu_count() or 1) if plans > _FEW else 1
-    if address is None or processes == 1:
-        yield from (audit_part(reader, part) for part in parts(reader, streams=_STREAMS))
-    else:
-        yield from _in_processes(address, parts(reader, streams=_STREAMS), processes, reader.label)
-
-
-def _in_processes(address: ReaderAddress, given: Iterator[Part], processes: int, label: str) -> Iterator[PartAudit]:
-    """Yield the audits of parts in their order; when nobody asks for more, those not begun are left."""
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(address,))
-    waiting: deque[Future[PartAudit]] = deque()
-    try:
-        for part in given:
-            waiting.append(pool.submit(_audit_part, part))
-            if len(waiting) > _AHEAD * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        reason = "a process of the audit ended before its work was done"
-        raise StoreUnavailable(store=label, reason=reason, remedy="audit it again, in one process") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_open = ExitStack()
-_readers: list[EventReader] = []
-"""In a process of an audit: the reader that it keeps open as long as it lives."""
-
-
-def _begin(address: ReaderAddress) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started the audit ends it
-    _readers.append(_open.enter_context(open_reader(address)))
-    atexit.register(_open.close)
-
-
-def _audit_part(part: Part) -> PartAudit:
-    return audit_part(_readers[0], part)
+        yield from (Part(kind, within) for within in ranges(reader, kind=kind, streams=streams))

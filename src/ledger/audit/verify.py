@@ -1658,8 +1658,9 @@ class Derivation:
         """Report voidings: those that are not recorded, those that should not be, and those that are others."""
         for item, until in owed:
             expected = f"{in_words(item.outcome)}, voided from {until} on"
-            other = item.void or (bad.pop(0) if bad else None)
-            if other is not None and other in command.consequences:
+            own = item.void if item.void in command.consequences else None
+            other = own or (bad.pop(0) if bad else None)
+            if other is not None:
                 found = f"version {other.fields['voids']} voided from {other.on} on"
                 self.report("voiding_differs", other, expected, found, item.event.version)
                 self.reported.add(other.version)

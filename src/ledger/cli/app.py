@@ -27,9 +27,10 @@ from ledger.cli import (
     report,
     restate,
     sealing,
+    simulation,
     what_if,
 )
-from ledger.cli.options import Interrupted, LedgerLocation, UsageError
+from ledger.cli.options import DEFAULT_DB, Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
 
@@ -68,6 +69,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         packs.import_pack,
         report.report,
     ),
+    "Testing": (simulation.sim, simulation.replay),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,
@@ -92,7 +94,7 @@ app["--help"].group = app["--version"].group = Group.create_ordered("Other")
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    db: Annotated[str, Parameter(name="--db", env_var="LEDGER_DB")] = "sqlite:///ledger.db",
+    db: Annotated[str | None, Parameter(name="--db", env_var="LEDGER_DB", show_default=lambda _: DEFAULT_DB)] = None,
     name: Annotated[str, Parameter(name="--name")] = "ledger",
     views: Annotated[str | None, Parameter(name="--views", env_var="LEDGER_VIEWS")] = None,
 ) -> Any:
@@ -110,7 +112,7 @@ def _launch(
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "location" not in ignored:
         return command(*bound.args, **bound.kwargs)
-    return command(*bound.args, **bound.kwargs, location=LedgerLocation(db, name, views))
+    return command(*bound.args, **bound.kwargs, location=LedgerLocation(db or DEFAULT_DB, name, views, stated=db is not None))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

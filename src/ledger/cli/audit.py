@@ -12,6 +12,7 @@ from ledger.audit.seal import check_seal, read_verifier_key
 from ledger.cli import rendering
 from ledger.cli.evidence import evidence
 from ledger.cli.options import AsJson, Interrupted, Location, UsageError, progress_bar
+from ledger.cli.parallel import HERE, Parallel
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Column, Table, print_table, width_of_output
 from ledger.errors.excerpt import visible
@@ -25,7 +26,7 @@ def audit(
     seal: Path | None = None,
     key: str | None = None,
     witness: Sequence[Path] = (),
-    processes: int | None = None,
+    parallel: Parallel = HERE,
     json: AsJson = False,
     location: Location,
 ) -> int:
@@ -41,8 +42,6 @@ def audit(
         The verifier key of the seal, or its file, from elsewhere; default: the one that lies with the seal.
     witness
         An older checkpoint of the seal that somebody else has kept; may be repeated.
-    processes
-        The number of processes; default: as many as there are processors, for more than a few plans.
     json
         Print JSON Lines: a finding each, then the acts, the shared references, and the summary, each under its name.
     """
@@ -57,7 +56,12 @@ def audit(
 
         checks = _checks(seal, key, witness)
         try:
-            with closing(examine(ledger, checks=checks, processes=processes, progress=progress)) as items:
+            with (
+                parallel.workers() as workers,
+                closing(
+                    examine(ledger, checks=checks, processes=parallel.processes, workers=workers, progress=progress)
+                ) as items,
+            ):
                 for item in items:
                     found += isinstance(item, Finding)
                     report.show(item)

@@ -28,13 +28,18 @@ class UsageError(Exception):
     """A command line that asks for what a command does not do."""
 
 
+DEFAULT_DB = "sqlite:///ledger.db"
+"""The database without `--db` and `LEDGER_DB`."""
+
+
 @attrs.frozen
 class LedgerLocation:
-    """The location of a ledger, as `--db`, `--name` and `--views` give it."""
+    """The location of a ledger, as `--db`, `--name` and `--views` give it; `stated` says whether the database is."""
 
     url: str
     name: str
     views: str | None
+    stated: bool = True
 
     def open(self) -> Ledger:
         """Open an existing ledger: a mistyped name is an error, not an empty ledger."""

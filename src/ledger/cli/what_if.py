@@ -9,10 +9,11 @@ import attrs
 
 from ledger.audit.terms_file import READERS, read_terms
 from ledger.audit.what_if import Comparison, Departure, OtherTerms, Totals, WhatIf
-from ledger.audit.what_if import what_if as compare
+from ledger.audit.what_if_in_parts import what_if_in_parts
 from ledger.cli import rendering
 from ledger.cli.exports import could_not_run, reading
-from ledger.cli.options import NOW, Asked, Location, UsageError
+from ledger.cli.options import NOW, Asked, Location, UsageError, progress_bar
+from ledger.cli.parallel import HERE, Parallel
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Column, Table, print_table
 from ledger.cli.terms_options import read
@@ -28,6 +29,7 @@ def what_if(
     stacking: str | None = None,
     reinstatement: str | None = None,
     terms: Path | None = None,
+    parallel: Parallel = HERE,
     asked: Asked = NOW,
     location: Location,
 ) -> int:
@@ -66,14 +68,17 @@ def what_if(
         by_plan = None if terms is None else read_terms(terms)
         if not stated and by_plan is None:
             raise UsageError("state the terms to compare with, such as --grace-days 30, or --terms FILE")
-        with reading(location) as reader:
-            found = compare(
+        with reading(location) as reader, parallel.workers() as workers, progress_bar("Comparing") as progress:
+            found = what_if_in_parts(
                 reader,
                 other=OtherTerms(**stated),
                 by_plan=by_plan,
                 as_of=asked.as_of,
                 known_at=asked.known,
                 now=utc_now(),
+                processes=parallel.processes,
+                workers=workers,
+                progress=progress,
             )
     if asked.json:
         rendering.print_json(found)

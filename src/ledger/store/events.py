@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import attrs
@@ -16,6 +17,8 @@ from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawE
 from ledger.store.sql import StoredRow
 
 T = TypeVar("T")
+
+_FILE = "sqlite:///"
 
 
 class Recorder(Protocol):
@@ -106,7 +109,7 @@ class RecorderEvents:
         """Return where the same events can be read from another process."""
         if self._url == "memory://":
             raise InvalidArgument(argument="url", given=self._url, expected="a database that another process can open")
-        return ReaderAddress(self._url, self._name, self.through)
+        return ReaderAddress(_absolute(self._url), self._name, self.through)
 
     def decode(self, raw: StoredRow) -> RecordedEvent:
         """Return a stored event. Raises `CorruptHistory`."""
@@ -269,3 +272,9 @@ class RecorderStore(RecorderEvents):
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""
         return self._schema
+
+
+def _absolute(url: str) -> str:
+    """Return a URL that does not depend on the current folder, which is another one in other processes."""
+    scheme, path = url[: len(_FILE)], url[len(_FILE) :]
+    return f"{scheme}{Path(path).absolute()}" if scheme == _FILE else url

@@ -260,6 +260,9 @@ class Referee:
     @staticmethod
     def _overpays(plan: _Plan, fact: model.Fact) -> bool:
         """Return whether more than the price would stand at the end of any day (5)."""
+        amounts = [one.amount for one in (*plan.facts, fact) if isinstance(one, (model.Paid, model.Reinstated))]
+        if sum(amounts) <= plan.terms.price:
+            return False  # whatever is taken back: no day has to be lived for it
         dates = [one.on for one in (*plan.facts, fact) if one.on is not None]
         return plan.live(max(dates), fact).overpaid_on is not None
 

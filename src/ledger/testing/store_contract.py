@@ -57,8 +57,7 @@ class StoreUnderTest:
     target: str
 
     def __attrs_post_init__(self) -> None:
-        lacks = getattr(self._factory(), "lacks", frozenset())
-        for name in sorted(set(lacks) - CAPABILITIES.keys()):
+        for name in sorted(self.lacks - CAPABILITIES.keys()):
             raise InvalidArgument(argument="lacks", given=name, expected=f"some of {', '.join(CAPABILITIES)}")
 
     @property
@@ -86,7 +85,7 @@ class StoreUnderTest:
         return factory  # type: ignore[no-any-return]  # anybody's
 
 
-def promise(name: str) -> Any:
+def promise(name: str) -> pytest.MarkDecorator:
     """Mark a test as one of a part of the contract."""
     return pytest.mark.ledger_store(name)
 

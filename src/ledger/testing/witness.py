@@ -21,7 +21,7 @@ from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Change, Check
 from ledger.testing.referee import Referee, Verdict
 
-TIMEOUT = 5.0
+TIMEOUT = 10.0
 """Seconds that a call may take."""
 
 _HUNG = 20
