@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
@@ -271,7 +271,7 @@ class Witness:
         where = f"in {place.name}, {Path(place.filename).name}:{place.lineno}"
         return f"raised {type(error).__name__}: {sentence(str(error))} ({where})"
 
-    def differ(self, check: Check, call: Call, expected: str, found: str) -> None:
+    def differ(self, check: Check, call: Call, expected: str, found: str) -> NoReturn:
         """Raise `LedgerDiffers`: a check has failed."""
         __tracebackhide__ = True
         raise LedgerDiffers(check, call, expected, found, self.story)
