@@ -111,4 +111,4 @@ def _header(path: Path, line: str) -> Failure:
 
 
 def _unusable(path: Path, expected: str) -> UnusableFile:
-    return UnusableFile(argument=str(path), given=None, expected=expected)
+    return UnusableFile(argument="history", given=str(path), expected=expected)

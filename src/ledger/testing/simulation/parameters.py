@@ -145,7 +145,7 @@ class Market(_Table, frozen=True, kw_only=True):
 def read_market(source: str | Path) -> Market:
     """Return a market that comes with the library, by its name, or that of a file. Raises `UnusableFile`."""
     name = str(source)
-    path = files(__package__).joinpath(f"{name}.toml") if name in PACKAGED else Path(source)
+    path = files("ledger.testing.simulation").joinpath(f"{name}.toml") if name in PACKAGED else Path(source)
     try:
         market = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Market)
     except OSError as error:
@@ -181,4 +181,4 @@ def _check(name: str, market: Market) -> None:
 
 
 def _unusable(name: str, expected: str) -> UnusableFile:
-    return UnusableFile(argument=name, given=None, expected=expected)
+    return UnusableFile(argument="market", given=name, expected=expected)
