@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = ("audit", "cli", "postgres", "telemetry", "testing")
+EXTRAS = ("audit", "cli", "cluster", "postgres", "telemetry", "testing")
 
 long = pytest.mark.skipif(
     os.environ.get("HYPOTHESIS_PROFILE") != "long" or shutil.which("uv") is None,
