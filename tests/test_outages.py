@@ -104,9 +104,7 @@ def test_a_payment_takes_as_many_round_trips(
     assert proxy.round_trips - before == round_trips  # by now the driver has prepared the statements
 
 
-def test_a_save_that_the_server_refuses_leaves_a_usable_connection(
-    near: Ledger, postgres_url: str, name: str
-) -> None:
+def test_a_save_that_the_server_refuses_leaves_a_usable_connection(near: Ledger, postgres_url: str, name: str) -> None:
     """The second event meets a row whose predecessor is missing: nothing is saved, nothing stays locked or open."""
     open_plan(near)
     late = _payment(near, "bank-1")
