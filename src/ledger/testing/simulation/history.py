@@ -78,8 +78,10 @@ def read_history(path: Path) -> tuple[list[Entry], Failure]:
     """Return a history and the failure that it shows. Raises `UnusableFile` that names the line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unusable(path, f"a history file that can be read ({error})") from error
+    except OSError as error:
+        raise _unusable(path, f"a history file that can be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise _unusable(path, f"a history in UTF-8 ({error.reason})") from error
     header = _header(path, lines[0] if lines else "")
     entries: list[Entry] = []
     for number, line in enumerate(lines[1:], 2):
@@ -111,4 +113,4 @@ def _header(path: Path, line: str) -> Failure:
 
 
 def _unusable(path: Path, expected: str) -> UnusableFile:
-    return UnusableFile(argument=str(path), given=None, expected=expected)
+    return UnusableFile(argument="history", given=str(path), expected=expected)

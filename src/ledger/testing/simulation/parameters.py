@@ -181,4 +181,4 @@ def _check(name: str, market: Market) -> None:
 
 
 def _unusable(name: str, expected: str) -> UnusableFile:
-    return UnusableFile(argument=name, given=None, expected=expected)
+    return UnusableFile(argument="market", given=name, expected=expected)
