@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from ledger import Ledger
 from ledger.readmodel import runner
@@ -15,6 +15,14 @@ from tests.examples import OPENED_ON, open_plan, pay
 
 settings.register_profile("default", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", parent=settings.get_profile("default"), max_examples=20_000)
+settings.register_profile(  # the same examples for each mutant, and none made smaller
+    "mutation",
+    parent=settings.get_profile("default"),
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -240,3 +240,24 @@ def test_the_money_left_settles_other_installments_than_before() -> None:
     for shift, settled in ((4, 2), (5, 1), (6, 1)):
         assert plan.position(D + shift * DAY).settled == settled
     assert plan.timeline(D + 5 * DAY).holding() == [InstallmentSettled(D, 1, 2_300, "bank-1")]
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        (19, ("in_grace", 9, 10)),
+        (20, ("in_grace", 10, 9)),
+        (21, ("in_grace", 11, 8)),
+        (28, ("in_grace", 18, 1)),
+        (29, ("in_grace", 19, 0)),
+        (30, ("cancelled", 0, None)),
+    ],
+)
+def test_a_payment_stops_the_clock_of_the_installment_that_it_settles(
+    day: int, expected: tuple[str, int, int | None]
+) -> None:
+    """Number 1 is open again from 15 June, number 2 since 10 June: the payment of 20 June settles number 1."""
+    plan = plan_after(pay(D), charge_back(date(2023, 6, 15)), pay(date(2023, 6, 20), "bank-2"))
+    position = plan.position(date(2023, 6, day))
+    assert overdue_figures(position) == expected
+    assert position.settled == (1 if day >= 20 else 0)

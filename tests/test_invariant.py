@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.commands import Command
 from ledger.decide import decide
+from ledger.discrepancies import Discrepancy, RecordedOutcome, discrepancies
 from ledger.errors import CorruptHistory
 from ledger.events import (
     Event,
@@ -213,3 +214,16 @@ def test_a_sound_history_passes_the_check() -> None:
     """The history that these are made from follows from its facts, and closing it adds nothing."""
     Plan(SOUND).check(Plan(SOUND).timeline(D + 3 * DAY))
     assert decide(SOUND, close(D + 3 * DAY), METADATA) == ()
+
+
+def test_an_outcome_that_is_voided_although_it_follows_from_the_facts_is_found() -> None:
+    """It holds by the facts and ends by the record; the one before it, which agrees, is not named."""
+    settled, voiding = cast(Any, SOUND[2].event), SOUND[4]
+    first, second = RecordedOutcome(3, settled), RecordedOutcome(6, attrs.evolve(settled, number=2), voiding)
+    derived = (first.outcome, second.outcome)
+    expected = Discrepancy(second.outcome, second, until=None, ended_by=None)
+    assert list(discrepancies([first, second], derived, {})) == [expected]
+    assert str(expected) == "version 6, InstallmentSettled of 2023-05-10, ends on 2023-05-13; from the facts: None"
+    assert list(discrepancies([attrs.evolve(first, void=voiding)], derived[:1], {})) == [
+        Discrepancy(first.outcome, attrs.evolve(first, void=voiding), until=None, ended_by=None)
+    ]

@@ -1,15 +1,17 @@
 """Payments (RULES.md section 5): oldest installment first, settled by the completing payment, within the price."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import attrs
+import pendulum
 import pytest
 from hypothesis import given
 
-from ledger import Ledger, Overpayment, PaymentRefused, PlanIsCompleted
+from ledger import InvalidArgument, Ledger, Overpayment, PaymentRefused, PlanIsCompleted
 from ledger.decide import decide
 from ledger.events import InstallmentSettled, PlanReinstated
 from ledger.plan import Plan
+from ledger.state.position import position
 from tests import examples
 from tests.examples import OPENED_ON
 from tests.plans import (
@@ -130,3 +132,13 @@ def test_money_charged_back_leaves_room_from_its_date(shift: int, *, accepted: b
     else:
         with pytest.raises(Overpayment, match=r"1050\.00 USD would stand on 2023-05-19.*pay at most 50\.00 USD"):
             decide(history, payment, METADATA)
+
+
+def test_a_position_is_that_of_a_date() -> None:
+    """An instant is refused by name; a date of another class becomes a plain one."""
+    plan = plan_after(pay(D))
+    state = plan.timeline(D).state
+    with pytest.raises(InvalidArgument) as refused:
+        position("P-1", plan.opened, state, datetime(2023, 5, 10, tzinfo=UTC))
+    assert (refused.value.argument, refused.value.expected) == ("as_of", "a datetime.date")
+    assert type(position("P-1", plan.opened, state, pendulum.date(2023, 5, 10)).as_of) is date

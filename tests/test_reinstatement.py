@@ -521,3 +521,17 @@ def test_with_its_payment_charged_back_installments_reopen_and_the_reinstatement
     assert position.shares_credited + position.shares_promised == (2_300 if shift == 20 else 30_000)
     assert plan.timeline(x).state.package == 30_000
     assert position.bonus_promised == 0
+
+
+def test_the_payment_that_completes_is_the_last_that_settles() -> None:
+    """A day with more money than the price, of which some is charged back: the reinstating payment settles number 10.
+
+    bank-2 finds nothing to settle when it applies after it, so its chargeback later that day does not end completion.
+    """
+    on = D + 10 * DAY
+    cancelled = (pay(D, "bank-1", 8), pay(D + 5 * DAY, "bank-2"), cancel(D + 3 * DAY))
+    late = pay(D + DAY, "bank-4")  # known last, dated before the request
+    plan = plan_after(*cancelled, reinstate(on), charge_back(on, "bank-2"), late)
+    completed = [one for one in plan.timeline(on).holding() if isinstance(one, (InstallmentSettled, PlanCompleted))]
+    assert [one.payment for one in completed[8:]] == ["bank-4", "bank-9", "bank-9"]
+    assert (plan.position(on).status, plan.position(on).paid) == ("completed", TEN.price)

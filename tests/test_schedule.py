@@ -1,6 +1,6 @@
 """Terms, schedule and release (RULES.md sections 2 to 4): due dates, amounts, released shares, and every refusal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -36,7 +36,7 @@ from ledger.terms import (
     Release,
     Schedule,
 )
-from ledger.terms.schedule import Installment, installments
+from ledger.terms.schedule import Installment, installments, problems, schedule
 from tests.examples import OPENED_ON
 from tests.plans import DAY
 from tests.strategies import METADATA, OPENINGS, schedules
@@ -126,6 +126,29 @@ def test_the_opening_records_the_schedule_of_its_terms(
     opened = opening(command)
     assert opened.lines == lines
     assert opened.terms == attrs.evolve(agreed, first_due_on=lines[0].due_on)
+
+
+@given(made=schedules())
+def test_the_schedule_of_terms_without_a_plan_is_that_of_the_opening(
+    made: tuple[PlanTerms, tuple[Installment, ...]],
+) -> None:
+    """`schedule` returns the same lines from the terms and the opening date alone."""
+    agreed, lines = made
+    assert schedule(agreed, min(lines[0].due_on, agreed.first_due_on or lines[0].due_on)) == lines
+
+
+def test_the_schedule_of_a_plan_that_nobody_opens_is_refused_like_its_opening() -> None:
+    """Terms that contradict each other, as for an opening, without a plan; other things are no arguments."""
+    with pytest.raises(TermsRefused) as refused:
+        schedule(package(shares=139_649), OPENED_ON)
+    assert (refused.value.plan_id, refused.value.remedy[:17]) == (None, "lower the release")
+    wrong: Any = "3,000 USD in 20"
+    with pytest.raises(InvalidArgument) as caught:
+        schedule(wrong, OPENED_ON)
+    assert (caught.value.argument, caught.value.given, caught.value.expected) == ("terms", wrong, "PlanTerms")
+    with pytest.raises(InvalidArgument) as caught:
+        schedule(package(), datetime(2023, 4, 10, tzinfo=UTC))
+    assert (caught.value.argument, caught.value.expected) == ("opened_on", "a datetime.date")
 
 
 # ---- due dates
@@ -585,20 +608,42 @@ def test_promotions_may_not_promise_more_shares_than_can_be_counted() -> None:
 LINES = lines_of(package(count=3, price="300.00", shares=30_000))
 
 
+NUMBERS = "the installments are not numbered from 1 to the number of installments"
+DATES = "the due dates do not increase"
+SIGNS = "an installment has no amount, or negative shares"
+PRICE = "the installments do not add up to the price"
+PACKAGE = "the installments release more shares than the package has"
+
+
 @pytest.mark.parametrize(
-    ("lines", "problem"),
+    ("lines", "expected"),
     [
-        (LINES[:2], "the installments are not numbered from 1"),
-        ((LINES[1], LINES[0], LINES[2]), "the installments are not numbered from 1"),
-        ((LINES[0], attrs.evolve(LINES[1], due_on=LINES[0].due_on), LINES[2]), "the due dates do not increase"),
-        ((attrs.evolve(LINES[0], amount=0), LINES[1], attrs.evolve(LINES[2], amount=20_000)), "has no amount"),
-        ((attrs.evolve(LINES[0], shares=-1), *LINES[1:]), "negative shares"),
-        ((attrs.evolve(LINES[0], amount=10_001), *LINES[1:]), "do not add up to the price"),
-        ((attrs.evolve(LINES[0], shares=20_201), *LINES[1:]), "release more shares than the package has"),
+        (LINES[:2], [NUMBERS, PRICE]),
+        ((), [NUMBERS, PRICE]),
+        ((LINES[1], LINES[0], LINES[2]), [NUMBERS, NUMBERS, DATES]),
+        ((*LINES, attrs.evolve(LINES[2], number=4)), [NUMBERS, DATES, PRICE]),
+        ((LINES[0], attrs.evolve(LINES[1], due_on=LINES[0].due_on), LINES[2]), [DATES]),
+        ((LINES[0], attrs.evolve(LINES[1], due_on=LINES[0].due_on + DAY), LINES[2]), []),
+        ((attrs.evolve(LINES[0], amount=0), LINES[1], attrs.evolve(LINES[2], amount=20_000)), [SIGNS]),
+        ((attrs.evolve(LINES[0], amount=1), LINES[1], attrs.evolve(LINES[2], amount=19_999)), []),
+        ((attrs.evolve(LINES[0], shares=-1), *LINES[1:]), [SIGNS]),
+        ((attrs.evolve(LINES[0], shares=0), *LINES[1:]), []),
+        ((attrs.evolve(LINES[0], amount=10_001), *LINES[1:]), [PRICE]),
+        ((attrs.evolve(LINES[0], amount=9_999), *LINES[1:]), [PRICE]),
+        ((attrs.evolve(LINES[0], shares=20_200), *LINES[1:]), []),
+        ((attrs.evolve(LINES[0], shares=20_201), *LINES[1:]), [PACKAGE]),
+        (LINES, []),
     ],
 )
-def test_an_opening_refuses_lines_that_no_terms_produce(lines: tuple[Installment, ...], problem: str) -> None:
-    """An opening whose lines contradict its terms, as an edited one would, cannot be made."""
+def test_an_opening_refuses_lines_that_no_terms_produce(
+    lines: tuple[Installment, ...], expected: Sequence[str]
+) -> None:
+    """An opening whose lines contradict its terms, as an edited one would, cannot be made; each fault is named."""
     agreed = package(count=3, price="300.00", shares=30_000)
-    with pytest.raises(InvalidArgument, match=problem):
-        PlanOpened(effective_on=OPENED_ON, investor="I-1", partner=None, terms=agreed, lines=lines, opened_at=None)
+    assert list(problems(lines, agreed)) == expected
+    fields: dict[str, Any] = {"effective_on": OPENED_ON, "investor": "I-1", "partner": None, "opened_at": None}
+    if expected:
+        with pytest.raises(InvalidArgument, match=expected[0]):
+            PlanOpened(terms=agreed, lines=lines, **fields)
+    else:
+        assert PlanOpened(terms=agreed, lines=lines, **fields).lines == lines

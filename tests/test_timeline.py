@@ -1,21 +1,25 @@
 """The timeline against the day-stepping reference model, and its own promises, on random histories."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import verify as reference_model
 from ledger.commands import Metadata, OpenPlan
 from ledger.decide import decide
+from ledger.events import PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
 from ledger.plan import Plan
-from ledger.state import State
-from ledger.terms import Portion
-from ledger.timeline import steps
+from ledger.state import Snapshot, State
+from ledger.terms import EarnedPromo, Portion
+from ledger.timeline import Derivation, steps
 from tests.examples import TERMS
+from tests.plans import DUE, D, pay, pay_each, record
 from tests.reference_words import fact_of, outcome_of, terms_of
-from tests.strategies import History, histories
+from tests.strategies import History, histories, opened_in
 
 
 def _dates(history: History) -> st.SearchStrategy[date]:
@@ -105,6 +109,90 @@ def test_the_steps_begin_and_end_the_outcomes_that_the_timeline_holds(history: H
     for outcome in (outcome for step in taken for outcome in step.ended):
         held.remove(outcome)
     assert held == plan.timeline(plan.horizon).holding()
+
+
+@given(data=st.data())
+def test_most_held_is_the_largest_sum_of_money_at_the_end_of_a_day(data: st.DataObject) -> None:
+    """Paid and unapplied money together, at the end of each day with a fact; of equal sums the first."""
+    plan = Plan(data.draw(histories()).events)
+    days = sorted({fact.effective_on for fact in plan.facts})
+    as_of = data.draw(st.sampled_from([plan.horizon, *days]))
+    states = [plan.timeline(day).state for day in days if day <= as_of]
+    most = max(states, key=lambda state: state.paid + state.unapplied, default=None)
+    derived = plan.timeline(as_of)
+    assert derived.most_held == (most.paid + most.unapplied if most else 0)
+    if most and derived.most_held:
+        assert derived.most_held_on == most.on
+
+
+@given(data=st.data())
+def test_a_snapshot_is_part_of_the_state(data: st.DataObject) -> None:
+    """What commands are refused on is what the state says; held is the money paid and the unapplied."""
+    history = data.draw(histories())
+    plan = Plan(history.events)
+    derivation = Derivation.run(plan.opened, plan.facts, through=data.draw(_dates(history)))
+    snapshot, state = derivation.snapshot(), derivation.state()
+    assert snapshot.held == state.paid + state.unapplied
+    shared = [field for field in Snapshot._fields if field != "held"]
+    assert [getattr(snapshot, field) for field in shared] == [getattr(state, field) for field in shared]
+
+
+def test_on_a_completed_plan_nothing_is_missing() -> None:
+    """The day before the last payment 100.00 USD are missing; on its day and the day after it, nothing."""
+    facts = Plan(record(*pay_each(DUE))).facts
+    for shift, missing in ((-1, 10_000), (0, 0), (1, 0)):
+        derivation = Derivation.run(opened_in(record()), facts, through=DUE[-1] + timedelta(days=shift))
+        assert (derivation.state().missing, derivation.snapshot().missing) == (missing, missing)
+
+
+@given(data=st.data())
+def test_the_grounds_add_up_to_the_state(data: st.DataObject) -> None:
+    """Payments to the money paid and unapplied, awards to the bonuses; completion gives its payment to its bonuses."""
+    history = data.draw(histories())
+    plan = Plan(history.events)
+    as_of = data.draw(_dates(history))
+    derived, found = plan.timeline(as_of), plan.grounds(as_of)
+    state, amounts = derived.state, {key: payment.amount.minor for key, payment in plan.payments.items()}
+    assert sum(amounts[reference] for reference in found.applied) == state.paid
+    assert sum(amounts[reference] for reference in found.waiting) == state.unapplied
+    completed = [outcome for outcome in derived.holding() if isinstance(outcome, PlanCompleted)]
+    credited = (*found.at_once, *(found.on_completion if completed else ()))
+    assert sum(award.shares for award in credited) == state.bonus_credited
+    if state.status in ("active", "in_grace"):
+        assert sum(award.shares for award in found.on_completion) == state.bonus_promised
+    payments = {award.payment for award in found.considered if not isinstance(award.promo, EarnedPromo)}
+    assert payments <= ({outcome.payment for outcome in completed} or {""})
+    assert all(award in found.considered for award in found.on_completion)
+    assert found.late or not any(isinstance(outcome, PaymentMissed) for outcome in derived.outcomes)
+    taken = pairwise(plan.steps(as_of))
+    revived = (isinstance(two.fact, PlanReinstated) and one.state.status == "cancelled" for one, two in taken)
+    assert found.bonuses_wait is not any(revived)
+
+
+@pytest.mark.parametrize("shift", [-1, 0, 1])
+def test_the_ground_of_a_lost_promise_is_the_first_installment_past_due(shift: int) -> None:
+    """On the day after the due date of number 2 that is it, and so it stays when number 2 is paid."""
+    events = record(pay(D), *pay_each([DUE[1] + timedelta(days=5)], first=2))
+    plan, line = Plan(events), opened_in(events).lines[1]
+    assert plan.grounds(DUE[1] + timedelta(days=shift)).late == (line if shift > 0 else None)
+    assert plan.grounds(DUE[1] + timedelta(days=5)).late == line
+
+
+@given(history=histories())
+def test_a_step_is_the_opening_a_fact_or_a_day_that_changes_something(history: History) -> None:
+    """The opening, then each fact that counts, day by day; a day without a fact has outcomes or another state."""
+    plan = Plan(history.events)
+    taken = list(steps(plan.opened, plan.facts, date.max))
+    errors = {fact.reference for fact in plan.facts if isinstance(fact, PaymentReversed) and fact.cause == "error"}
+    counting = [fact for fact in plan.facts if fact.reference not in errors]
+    assert (taken[0].fact, taken[0].state.on) == (None, plan.opened.effective_on)
+    assert [step.fact for step in taken if step.fact] == sorted(counting, key=lambda fact: fact.effective_on)
+    for before, after in pairwise(taken):
+        if after.fact is None:
+            assert before.state.on < after.state.on
+            assert after.outcomes or before.state._replace(on=after.state.on) != after.state
+        else:
+            assert after.state.on == after.fact.effective_on
 
 
 def test_a_plan_may_be_cancelled_on_the_last_day_of_all() -> None:

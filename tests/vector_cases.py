@@ -497,6 +497,10 @@ def chargebacks() -> Iterator[Case]:
         told(attrs.evolve(FOUR, promos=on_time)).pays("200.00", on=DUE).reverses(cause="chargeback", on="2023-05-20")
     )
     again = story.pays("400.00", on="2023-05-25")
+    reopened = told().pays("100.00", on=DUE).until("2023-06-15").reverses(cause="chargeback", on="2023-06-15")
+    title = "Number 1 is open again from 15 June, number 2 since 10 June: a payment on 20 June settles number 1."
+    around = tuple(date(2023, 6, day) for day in (19, 20, 21, 29, 30))
+    yield Case("charged-back-two-clocks", "10", title, reopened.pays("100.00", on="2023-06-20"), around)
     yield Case("charged-back-on-time", "7", "Settled for the last time after its due date.", again)
 
 
