@@ -7,6 +7,9 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
+_READY = b"Z\x00\x00\x00\x05"
+"""The server is ready for the next statement: it has answered all that was sent."""
+
 _IDLE = b"Z\x00\x00\x00\x05I"
 """The server is ready for the next statement, and no transaction is open."""
 
@@ -22,6 +25,7 @@ class Proxy:
         self._door = socket.create_server(("127.0.0.1", 0))
         self._armed: tuple[bytes, Cut, Callable[[], object]] | None = None
         self.cuts = 0
+        self.round_trips = 0
         Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -72,6 +76,7 @@ class Proxy:
     def _answer(self, server: socket.socket, client: socket.socket, swallowed: list[bool]) -> None:
         with suppress(OSError):
             while answer := server.recv(1 << 16):
+                self.round_trips += answer.count(_READY)
                 if not swallowed:
                     client.sendall(answer)
                 elif answer.endswith(_IDLE):

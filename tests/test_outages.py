@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_a_payment_that_is_cut_off_is_recorded_once(near: Ledger, far: Ledger, p
     ("text", "cut"),
     [
         (_SAVE, "before it arrives"),
-        (b"WITH locked", "before it arrives"),
+        (b"INSERT INTO", "before it arrives"),
         (b"COMMIT", "before it arrives"),
         (b"COMMIT", "after the commit"),
     ],
@@ -89,6 +90,40 @@ def test_a_payment_that_is_stamped_is_recorded_once_with_the_stamp_that_it_retur
     recorded = far.record_payment("P-1", reference="bank-1", amount=usd("150.00"), paid_at=OPENED_ON)
     assert (proxy.cuts, near.history("P-1")[1:]) == (1, recorded)
     assert len({event.recorded_at for event in recorded}) == 1
+
+
+@pytest.mark.parametrize(("stated", "round_trips"), [(RECORDED_AT, 2), (None, 3)])
+def test_a_payment_takes_as_many_round_trips(
+    far: Ledger, proxy: Proxy, stated: datetime | None, round_trips: int
+) -> None:
+    """One to load; one to save where the instant is stated, else one to the lock and one with the commit."""
+    open_plan(far)
+    for number in range(10):
+        before = proxy.round_trips
+        far.record_payment("P-1", reference=f"{number}", amount=usd("1.00"), paid_at=OPENED_ON, recorded_at=stated)
+    assert proxy.round_trips - before == round_trips  # by now the driver has prepared the statements
+
+
+def test_a_save_that_the_server_refuses_leaves_a_usable_connection(near: Ledger, postgres_url: str, name: str) -> None:
+    """The second event meets a row whose predecessor is missing: nothing is saved, nothing stays locked or open."""
+    open_plan(near)
+    late = _payment(near, "bank-1")
+    database = near._store._recorder.database  # type: ignore[attr-defined]
+    with database.connection() as connection:
+        process = connection.info.backend_pid
+    events = f"{name}_events"
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        columns = "kind, stream_id, version, tag, state"
+        other.execute(f"INSERT INTO {events} ({columns}) SELECT kind, stream_id, 3, tag, state FROM {events}".encode())
+        for _ in range(7):
+            with pytest.raises(ConcurrentChange):
+                near._store.append(late, stamp=lambda events: events)
+        assert other.execute(f"SELECT array_agg(version) FROM {events}".encode()).fetchone() == ([1, 3],)
+        other.execute(f"DELETE FROM {events} WHERE version = 3".encode())
+    near.record_payment("P-1", reference="bank-1", amount=usd("150.00"), paid_at=OPENED_ON)
+    assert [event.version for event in near.history("P-1")] == [1, 2, 3]
+    with database.connection() as connection:
+        assert connection.info.backend_pid == process
 
 
 @pytest.mark.parametrize(

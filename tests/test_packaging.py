@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
-EXTRAS = ("audit", "cli", "postgres", "telemetry", "testing")
+EXTRAS = ("audit", "cli", "cluster", "postgres", "telemetry", "testing")
 
 long = pytest.mark.skipif(
     os.environ.get("HYPOTHESIS_PROFILE") != "long" or shutil.which("uv") is None,
@@ -39,9 +39,7 @@ def _pins() -> dict[str, str]:
     lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
     pins = [Requirement(line) for line in lines if not line.startswith("#")]
     return {
-        pin.name: str(pin.specifier).removeprefix("==")
-        for pin in pins
-        if pin.marker is None or pin.marker.evaluate()
+        pin.name: str(pin.specifier).removeprefix("==") for pin in pins if pin.marker is None or pin.marker.evaluate()
     }
 
 
@@ -54,7 +52,9 @@ def test_the_constraints_are_the_versions_that_these_tests_run_with() -> None:
 
 def test_the_license_of_every_dependency_is_stated() -> None:
     """The page of dependencies has each of the pinned packages in the first column of its table."""
-    rows = re.findall(r"^\| ([a-z0-9, -]+) \|.*\| (.+) \|$", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([a-z0-9, -]+) \|.*\| (.+) \|$", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE
+    )
     stated = {name: license_ for names, license_ in rows for name in names.split(", ")}
     assert _pins().keys() == stated.keys() - {"package", "---"}
     assert stated["psycopg"] == "**LGPL-3.0-only**"

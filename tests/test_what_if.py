@@ -171,8 +171,6 @@ def decided_again(opened: OpenPlan, commands: Sequence[Command]) -> tuple[Plan, 
     """Return the plan after commands are decided again, up to the first that is refused, and its refusal."""
     events = decide((), opened, METADATA)
     for command in commands:
-        if isinstance(command, OpenPlan):
-            continue  # the opening as it was agreed, once more
         try:
             events += decide(events, command, METADATA)
         except CommandRefused as refusal:

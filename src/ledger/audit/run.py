@@ -1,4 +1,4 @@
-"""The audit of a whole ledger: its parts, on one machine or many, then what concerns all of them, as a stream of values."""
+"""The audit of a whole ledger: its parts, on one machine or many, then all that concerns the whole, as a stream."""
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

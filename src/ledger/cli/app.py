@@ -112,7 +112,9 @@ def _launch(
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "location" not in ignored:
         return command(*bound.args, **bound.kwargs)
-    return command(*bound.args, **bound.kwargs, location=LedgerLocation(db or DEFAULT_DB, name, views, stated=db is not None))
+    return command(
+        *bound.args, **bound.kwargs, location=LedgerLocation(db or DEFAULT_DB, name, views, stated=db is not None)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -23,6 +23,9 @@ from ledger.store.port import LAST, Batch, Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors
 
 T = TypeVar("T")
+
+Committing = Callable[[], AbstractContextManager[object]]
+"""Makes the block for the last statement of a change; its answer, and the commit, are there after the block."""
 
 _CREATING = 0x1ED6E5
 """Key of the advisory lock under which the schema changes: IF NOT EXISTS is not safe in two sessions."""
@@ -98,6 +101,21 @@ class PostgresDatabase:
             assert isinstance(cursor, psycopg.Cursor)
             with cursor.connection.transaction():
                 return change(cursor)
+
+        return self.run(transaction, writing=True, cut_off=cut_off)
+
+    def write_locking(
+        self, lock: str, change: Callable[[Cursor, Committing], T], *, cut_off: Callable[[], None] | None = None
+    ) -> T:
+        """Make a change under the lock that the statement `lock` takes until the commit.
+
+        The transaction begins in one round trip with the lock, and ends in one with the last statement of the change.
+        """
+
+        def transaction(cursor: Cursor) -> T:
+            assert isinstance(cursor, psycopg.Cursor)
+            with _begun(cursor.connection, lock):
+                return change(cursor, lambda: _committing(cursor.connection))
 
         return self.run(transaction, writing=True, cut_off=cut_off)
 
@@ -209,6 +227,26 @@ def _is_idle(connection: Connection[Any]) -> bool:
     return connection.info.transaction_status == TransactionStatus.IDLE
 
 
+@contextmanager
+def _begun(connection: Connection[Any], lock: str) -> Iterator[None]:
+    """Begin a transaction with a lock, which the block commits: its statements see all that was committed before."""
+    try:
+        connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {lock}".encode())
+        yield
+    except BaseException:
+        if not connection.closed:
+            connection.rollback()
+        raise
+
+
+@contextmanager
+def _committing(connection: Connection[Any]) -> Iterator[None]:
+    """Send the statements of the block and a commit together; after one that fails the server skips the others."""
+    with connection.pipeline():
+        yield
+        connection.execute(b"COMMIT")
+
+
 def _answers(connection: Connection[Any]) -> bool:
     try:
         connection.execute("SELECT 1")
@@ -240,6 +278,17 @@ class CallersPostgres(PostgresDatabase):
                     raise
                 raise _taken() from error
 
+    def write_locking(
+        self, lock: str, change: Callable[[Cursor, Committing], T], *, cut_off: Callable[[], None] | None = None
+    ) -> T:
+        """Make a change in a savepoint, under the lock; the caller commits."""
+
+        def locking(cursor: Cursor) -> T:
+            cursor.execute(lock)
+            return change(cursor, nullcontext)
+
+        return self.run(locking, writing=True, cut_off=cut_off)
+
     def settle(self, lock: str) -> None:
         """Wait for nobody: the transaction sees what it sees."""
 
@@ -250,9 +299,10 @@ class CallersPostgres(PostgresDatabase):
 class PostgresRecorder(SqlRecorder):
     """Events in PostgreSQL.
 
-    A save locks the ledger, inserts, notifies, and commits: in one statement, unless its events are stamped under the
-    lock. The lock is held until the commit, so sequences become visible in their order and a reader that tails the log
-    misses nothing. The library's database functions do without it, and are never used.
+    A save locks the ledger, inserts, notifies, and commits: in one statement or, where its events are stamped under the
+    lock, in two round trips, to the lock and from there to the commit. The lock is held until the commit, so sequences
+    become visible in their order and a reader that tails the log misses nothing. The library's database functions do
+    without it, and are never used.
     """
 
     event_columns = (
@@ -278,6 +328,11 @@ class PostgresRecorder(SqlRecorder):
             "WHERE number > 1 ORDER BY number RETURNING sequence) "
             "SELECT sequence FROM first UNION ALL SELECT sequence FROM rest"
         ).encode()
+        self._save_next = (
+            f"INSERT INTO {events} ({columns}) SELECT * FROM (VALUES {{}}) AS given({columns}) WHERE NOT EXISTS "
+            f"(SELECT FROM {events} WHERE kind = %s AND stream_id = %s AND version = %s) "
+            f"ORDER BY version RETURNING sequence, pg_notify('{events}', '')"
+        )
         self._save_all = (
             f"INSERT INTO {events} ({columns}) SELECT * FROM {given} "
             "ON CONFLICT (kind, stream_id, version) DO NOTHING RETURNING sequence"
@@ -307,17 +362,19 @@ class PostgresRecorder(SqlRecorder):
         unsure: list[Batch] = []  # those that were cut off: each may have been saved nevertheless
 
         def save(cursor: Cursor) -> tuple[Batch, list[int]]:
-            if ordered:
-                cursor.execute(self._lock)
             made[:] = [batch := make()]
-            return batch, self._insert_locking(cursor, batch.raw)
+            return batch, self._insert_in_stream(cursor, batch.raw)
+
+        def save_locked(cursor: Cursor, committing: Committing) -> tuple[Batch, list[int]]:
+            made[:] = [batch := make()]
+            return batch, self._insert_locked(cursor, batch.raw, committing)
 
         def cut_off() -> None:
             unsure.extend(made)
 
         try:
             if ordered or not _is_of_one_stream(make().raw):
-                return self.database.write(save, cut_off=cut_off)
+                return self.database.write_locking(self._lock, save_locked, cut_off=cut_off)
             return self.database.run(save, writing=True, cut_off=cut_off)
         except IntegrityError:
             for batch in unsure:
@@ -329,14 +386,18 @@ class PostgresRecorder(SqlRecorder):
         self.database.settle(self._lock_shared)
 
     def insert_within(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
-        return self._insert_locking(cursor, events)
-
-    def _insert_locking(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
-        if _is_of_one_stream(events):
-            return self._insert_in_stream(cursor, events)
         cursor.execute(self._lock)
+        return self._insert_locked(cursor, events, nullcontext)
+
+    def _insert_locked(self, cursor: Cursor, events: Sequence[RawEvent], committing: Committing) -> list[int]:
+        """Insert events under the lock, all or none, and notify; the last statement is sent in a block `committing`."""
+        if _is_of_one_stream(events):
+            with committing():
+                self._send_next(cursor, events)
+            return _complete(cursor, events)
         sequences = (self._insert_at_once if len(events) < _MANY else self._copy_in)(cursor, events)
-        cursor.execute(f"NOTIFY {self.events_table}".encode())
+        with committing():
+            cursor.execute(f"NOTIFY {self.events_table}".encode())
         return sequences
 
     def _saved_before(self, events: Sequence[RawEvent]) -> list[int]:
@@ -357,6 +418,16 @@ class PostgresRecorder(SqlRecorder):
         _, *columns = map(list, zip(*events, strict=True))
         cursor.execute(self._save, columns)
         return _complete(cursor, events)
+
+    def _send_next(self, cursor: Cursor, events: Sequence[RawEvent]) -> None:
+        """Insert events of one stream, under the lock: all of them, or none where their versions are taken.
+
+        A row of parameters for each costs driver and server less than arrays. The statement of each number of events is
+        prepared once it is frequent.
+        """
+        rows = ", ".join(["(%s::text, %s::text, %s::bigint, %s::text, %s::bytea)"] * len(events))
+        values = [value for event in events for value in event[1:]]
+        cursor.execute(self._save_next.format(rows).encode(), (*values, *events[0][1:4]))
 
     def _insert_at_once(self, cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
         """Insert some events of several streams, under the lock."""
@@ -402,7 +473,7 @@ def _is_of_one_stream(events: Sequence[RawEvent]) -> bool:
 
 def _complete(cursor: Cursor, events: Sequence[RawEvent]) -> list[int]:
     """Return the sequences of inserted events. Raises `IntegrityError` if they are fewer than the events."""
-    sequences = sorted(sequence for (sequence,) in cursor.fetchall())
+    sequences = sorted(sequence for sequence, *_ in cursor.fetchall())
     if len(sequences) < len(events):
         raise _taken()
     return sequences

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ledger.audit import audit
+from ledger.command_handler import CommandHandler
 from ledger.commands import AnyCommand, CancelPlan, Metadata, OpenPlan, RecordPayment, ReinstatePlan, ReversePayment
 from ledger.errors import InvalidArgument, LedgerError
 from ledger.money import Money
@@ -20,14 +21,21 @@ from ledger.values import from_dict
 Factory = Callable[[], AbstractContextManager[Any]]
 """Opens the port of an empty ledger."""
 
+_KEPT = 5_000
+"""Plans that are kept in memory between deliveries, at most, as an import does."""
+
 
 class BatchAdapter(LedgerAdapter):
     """A `Ledger` behind the port that also takes many commands in one transaction: `tell_all`."""
 
+    _handler: tuple[Ledger, CommandHandler] | None = None
+
     def tell_all(self, *, calls: Sequence[Call]) -> Sequence[Refused | None]:
         """Make the calls together; return for each its refusal, or None."""
         commands = [(_command(call), Metadata(recorded_at=call.arguments["recorded_at"])) for call in calls]
-        decided = self.ledger.execute_all(commands)
+        if self._handler is None or self._handler[0] is not self.ledger:  # the first time, and after a restart
+            self._handler = self.ledger, self.ledger.command_handler(keep=_KEPT)
+        decided = self._handler[1].execute(commands)
         return [Refused(one.code, str(one)) if isinstance(one, LedgerError) else None for one in decided]
 
 

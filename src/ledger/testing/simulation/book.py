@@ -49,7 +49,9 @@ def write_book(stream: Stream, folder: Path, *, progress: Progress | None = None
     """
     expected = "a new folder"
     if folder.exists() or folder.is_symlink():
-        raise InvalidArgument(argument="book", given=str(folder), expected=f"{expected}; one that exists is not changed")
+        raise InvalidArgument(
+            argument="book", given=str(folder), expected=f"{expected}; one that exists is not changed"
+        )
     try:
         unfinished = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:

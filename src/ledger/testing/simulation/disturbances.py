@@ -61,9 +61,7 @@ class Disturbances:
     def _spans(self, name: str, a_year: int, hours: int) -> Sequence[Span]:
         dice = Dice(self._seed, name)
         begins = sorted(dice.between(0, self._years * _YEAR_HOURS) for _ in range(a_year * self._years))
-        return [
-            Span(self._begins + at * HOUR, self._begins + (at + dice.between(1, hours)) * HOUR) for at in begins
-        ]
+        return [Span(self._begins + at * HOUR, self._begins + (at + dice.between(1, hours)) * HOUR) for at in begins]
 
 
 def _after(spans: Sequence[Span], instant: datetime) -> datetime:

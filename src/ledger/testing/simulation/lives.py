@@ -1,4 +1,4 @@
-"""The lives of plans: what investors do on which day. They act by the schedule that they were given, and know no rule."""
+"""The lives of plans: what investors do on which day. They know the schedule that they were given, and no rule."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -87,7 +87,7 @@ class _Investor:
         return [self._paid(line, self._late_by()) for line in self._lines], len(self._lines)
 
     def _forgetful(self) -> tuple[list[Payment], int]:
-        """Forget an installment now and then: remember it within grace, or pay it with the next one, and be surprised."""
+        """Forget an installment now and then: remember it within grace, or pay it with the next one, too late."""
         payments: list[Payment] = []
         for line, after in zip(self._lines, [*self._lines[1:], None], strict=True):
             if not self._dice.happens(self._ways.forgets_bp):
@@ -142,7 +142,7 @@ class _Investor:
             yield from self._returns(missed.due_on + (self._terms.grace_days + after) * DAY, settled)
 
     def _returns(self, day: date, settled: int) -> Iterator[Act]:
-        """Come back with the money that is overdue: the office reinstates the plan, or it is a payment like any other."""
+        """Come back with the money that is overdue: the office reinstates the plan, or the money comes as a payment."""
         overdue = [line for line in self._lines[settled:] if line.due_on < day]
         policy = self._terms.reinstatement
         if isinstance(policy, Closed) or not self._dice.happens(self._ways.reinstated_bp):

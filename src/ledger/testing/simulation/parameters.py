@@ -33,7 +33,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A table of the file."""
 
 
-class Package(_Table):
+class Package(_Table, frozen=True):
     """A package that is sold, in the forms of the columns of a book, and how often beside the others."""
 
     weight: Weight
@@ -66,7 +66,7 @@ class Package(_Table):
         )
 
 
-class Kinds(_Table):
+class Kinds(_Table, frozen=True):
     """Weights of the kinds of investor."""
 
     punctual: Weight = 0  # pays on the due date or shortly before
@@ -79,7 +79,7 @@ class Kinds(_Table):
     stops: Weight = 0  # pays some installments, and no more
 
 
-class Investors(_Table):
+class Investors(_Table, frozen=True):
     """How investors behave."""
 
     kinds: Kinds
@@ -95,7 +95,7 @@ class Investors(_Table):
     plans_most: Positive = 3
 
 
-class Banks(_Table):
+class Banks(_Table, frozen=True):
     """How the rows of payments arrive."""
 
     instants_bp: Chance = 3_000
@@ -109,7 +109,7 @@ class Banks(_Table):
     corrected_bp: Chance = 7_000  # of the errors: the money is booked again
 
 
-class Partners(_Table):
+class Partners(_Table, frozen=True):
     """Partners bring plans and rows; while one is on leave, the rows wait."""
 
     plans_each: Positive = 40
@@ -117,7 +117,7 @@ class Partners(_Table):
     leave_days: Positive = 14
 
 
-class Operations(_Table):
+class Operations(_Table, frozen=True):
     """Our own side: outages, restarts, clocks, closings."""
 
     outages_a_year: Count = 6
@@ -128,7 +128,7 @@ class Operations(_Table):
     rebuilds_a_year: Count = 1
 
 
-class Market(_Table, kw_only=True):
+class Market(_Table, frozen=True, kw_only=True):
     """A market: its packages, time zones, investors, banks, partners and operations."""
 
     format: str

@@ -51,7 +51,7 @@ def call_of(data: Mapping[str, Any]) -> Call:
     return Call(str(name), data["plan_id"], {key: _read(key, value) for key, value in given.items()})
 
 
-def _read(name: str, value: Any) -> Any:
+def _read(name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each form
     """Return an argument as the port takes it. Raises `InvalidArgument`."""
     if value is None and name in _OPTIONAL:
         return None

@@ -1,4 +1,4 @@
-"""The run of a simulation: a market's rows drive a ledger beside the referee, and the checks are judged as they pass."""
+"""The run of a simulation: a market's rows drive a ledger beside the referee, and checks are judged as they pass."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from ledger.testing.simulation.chance import Dice
 from ledger.testing.simulation.history import Failure
 from ledger.testing.simulation.observer import Entry, Observer
 from ledger.testing.simulation.stream import Row, Stream
-from ledger.testing.witness import TIMEOUT, Clockwork, LedgerDiffers, question
+from ledger.testing.witness import Clockwork, LedgerDiffers, question
 
 _TOGETHER = 500
 """Rows in one delivery, at most."""
@@ -30,6 +30,9 @@ _LISTED = 40
 
 _ASKED_AT_THE_END = 400
 """Plans whose position is asked for at the end, at most; the balances cover all."""
+
+_PATIENCE = 60
+"""Seconds that a call may take where nobody says otherwise; longer with many plans, which a rebuild derives again."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -73,9 +76,9 @@ def simulate(
     """Drive an empty ledger through a market, and judge every check that it can run, up to the first that fails.
 
     `factory` opens an adapter of `LedgerPort`; one with a method `tell_all` is told many calls at a time. `timeout` is
-    the number of seconds that a call may take; default: in proportion to the plans. `progress` is called with days.
+    the number of seconds that a call may take; default: a minute, and more with many plans. `progress` counts days.
     """
-    patience = max(TIMEOUT, stream.plans / 50) if timeout is None else timeout
+    patience = _PATIENCE + stream.plans / 50 if timeout is None else timeout
     with factory() as ledger:
         run = _Run(Observer(ledger, clockwork=Clockwork(patience)), stream)
         error: LedgerDiffers | None = None
