@@ -188,6 +188,14 @@ def test_a_bonus_on_completion_rests_on_the_last_payment() -> None:
         assert award == Award(promo, 3_400, payment, base=34_000)
 
 
+def test_of_the_bonuses_considered_stacking_chooses() -> None:
+    """Both are considered, and of two that exclude each other the larger one is credited on completion."""
+    promos = (PackageBonus(code="spring", rate_bp=1_000), PackageBonus(code="summer", rate_bp=2_000))
+    found = plan_after(terms=attrs.evolve(TEN, promos=promos, stacking="exclusive")).grounds(D)
+    assert [award.promo for award in found.considered] == [*promos]
+    assert [award.promo for award in found.on_completion] == [promos[1]]
+
+
 @given(history=histories())
 def test_a_step_is_the_opening_a_fact_or_a_day_that_changes_something(history: History) -> None:
     """The opening, then each fact that counts, day by day; a day without a fact has outcomes or another state."""
