@@ -118,10 +118,11 @@ def function_of(mutant: str) -> str:
 
 
 def mutation(mutant: str, diff: str) -> Mutation:
-    """Return the change of a mutant, of which mutmut shows a unified diff."""
+    """Return the change of a mutant, of which mutmut shows a unified diff; lines that are gone become `nothing`."""
     lines = diff.splitlines()
     removed, added = (
         " ".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(sign * 3))
+        or "nothing"
         for sign in "-+"
     )
     return Mutation(function_of(mutant), removed, added)

@@ -69,6 +69,8 @@ def test_a_mutation_is_read_from_its_diff() -> None:
     """The lines before and after, without their indentation; a change over several lines is one."""
     diff = "--- src/a.py\n+++ src/a.py\n@@ -1,4 +1,4 @@\n def day():\n-    return (\n-        1)\n+    return 2\n"
     assert mutation("ledger.dates.x_day__mutmut_1", diff) == Mutation("ledger.dates.day", "return ( 1)", "return 2")
+    gone = diff.replace("+    return 2\n", "")
+    assert mutation("ledger.dates.x_day__mutmut_2", gone) == Mutation("ledger.dates.day", "return ( 1)", "nothing")
 
 
 def test_nothing_is_run_if_no_rule_differs(capsys: pytest.CaptureFixture[str]) -> None:

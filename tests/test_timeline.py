@@ -14,10 +14,11 @@ from ledger.decide import decide
 from ledger.events import PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
 from ledger.plan import Plan
 from ledger.state import Snapshot, State
-from ledger.terms import EarnedPromo, Portion
+from ledger.terms import EarnedPromo, PackageBonus, Portion
+from ledger.terms.promos import Award
 from ledger.timeline import Derivation, steps
 from tests.examples import TERMS
-from tests.plans import DUE, D, pay, pay_each, record
+from tests.plans import DUE, TEN, D, pay, pay_each, plan_after, record
 from tests.reference_words import fact_of, outcome_of, terms_of
 from tests.strategies import History, histories, opened_in
 
@@ -166,7 +167,7 @@ def test_the_grounds_add_up_to_the_state(data: st.DataObject) -> None:
     assert found.late or not any(isinstance(outcome, PaymentMissed) for outcome in derived.outcomes)
     taken = pairwise(plan.steps(as_of))
     revived = (isinstance(two.fact, PlanReinstated) and one.state.status == "cancelled" for one, two in taken)
-    assert found.bonuses_wait is not any(revived)
+    assert found.bonuses_wait is (not any(revived))
 
 
 @pytest.mark.parametrize("shift", [-1, 0, 1])
@@ -176,6 +177,23 @@ def test_the_ground_of_a_lost_promise_is_the_first_installment_past_due(shift: i
     plan, line = Plan(events), opened_in(events).lines[1]
     assert plan.grounds(DUE[1] + timedelta(days=shift)).late == (line if shift > 0 else None)
     assert plan.grounds(DUE[1] + timedelta(days=5)).late == line
+
+
+def test_a_bonus_on_completion_rests_on_the_last_payment() -> None:
+    """The day before number 10 is paid no payment has completed the plan; from its day on it is the tenth."""
+    promo = PackageBonus(code="spring", rate_bp=1_000)
+    plan = plan_after(*pay_each(DUE), terms=attrs.evolve(TEN, promos=(promo,)))
+    for shift, payment in ((-1, ""), (0, "bank-10"), (1, "bank-10")):
+        (award,) = plan.grounds(DUE[-1] + timedelta(days=shift)).on_completion
+        assert award == Award(promo, 3_400, payment, base=34_000)
+
+
+def test_of_the_bonuses_considered_stacking_chooses() -> None:
+    """Both are considered, and of two that exclude each other the larger one is credited on completion."""
+    promos = (PackageBonus(code="spring", rate_bp=1_000), PackageBonus(code="summer", rate_bp=2_000))
+    found = plan_after(terms=attrs.evolve(TEN, promos=promos, stacking="exclusive")).grounds(D)
+    assert [award.promo for award in found.considered] == [*promos]
+    assert [award.promo for award in found.on_completion] == [promos[1]]
 
 
 @given(history=histories())
