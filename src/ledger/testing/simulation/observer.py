@@ -81,7 +81,6 @@ class Observer(Witness):
         if isinstance(said, (Fault, Verdict)):
             words = said.words if isinstance(said, Fault) else str(said)
             self.differ(CHECKS["answers_every_call"], calls[0], f"{len(calls)} answers", words)
-            return  # which is not reached: `differ` raises
         for change, one in zip(changes, said, strict=True):
             answer = Verdict("refused", one.code) if isinstance(one, Refused) else None
             self.story.append(Told(change.call, str(answer) if answer else "recorded, or known already"))
