@@ -10,8 +10,8 @@ from benchmarks.databases import Databases
 from benchmarks.measure import interleaved
 from benchmarks.ours import NAME
 from benchmarks.workload import paid_before
-from ledger.audit.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
-from ledger.audit.run import parts
+from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
+from ledger.audit.examination.run import parts
 from ledger.events import PLAN
 from ledger.store import WHOLE, EventReader, open_store
 

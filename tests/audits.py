@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from ledger.audit.plan import PlanAudit, audit_plan
+from ledger.audit.examination.plan import PlanAudit, audit_plan
 from ledger.books.reader import EXAMPLE
 from ledger.commands import (
     CancelPlan,

@@ -23,10 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Ledger, PartialCover, Portion, StoreUnavailable
-from ledger.audit import ACTS, KINDS, Audit, DiscretionaryAct, Finding, Summary, audit, examine, run
-from ledger.audit.discretion import ActKind
-from ledger.audit.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
-from ledger.audit.run import parts
+from ledger.audit import ACTS, KINDS, Audit, DiscretionaryAct, Finding, Summary, audit, examine
+from ledger.audit.examination import run
+from ledger.audit.examination.discretion import ActKind
+from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
+from ledger.audit.examination.run import parts
 from ledger.books.importer import import_book
 from ledger.books.reader import read_book
 from ledger.cli.app import main
@@ -402,7 +403,7 @@ def test_the_text_fits_the_terminal(
 
 _INTERRUPTED = """
 import sys, time
-from ledger.audit import run
+from ledger.audit.examination import run
 from ledger.cli import rendering
 from ledger.cli.app import main
 

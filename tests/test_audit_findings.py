@@ -15,7 +15,7 @@ import pytest
 
 from ledger import Ledger, PartialCover
 from ledger.audit import KINDS, audit
-from ledger.audit.kinds import SECTIONS
+from ledger.audit.examination.kinds import SECTIONS
 from tests.examples import OPENED_ON, TERMS, usd
 
 DAY = timedelta(days=1)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ledger.audit import ACTS, KINDS
-from ledger.audit.kinds import SECTIONS
+from ledger.audit.examination.kinds import SECTIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "audit-findings.md"
 

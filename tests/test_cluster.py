@@ -14,12 +14,14 @@ import pytest
 from distributed import versions
 
 from ledger import InvalidArgument, Ledger, StoreUnavailable
-from ledger.audit import audit, run, what_if_in_parts
+from ledger.audit import audit
 from ledger.audit import cluster as door
 from ledger.audit.cluster import cluster
+from ledger.audit.examination import run
+from ledger.audit.examination.part import Part, audit_part
 from ledger.audit.parallel import _work
-from ledger.audit.part import Part, audit_part
 from ledger.audit.what_if import OtherTerms, what_if
+from ledger.audit.what_if import in_parts as what_if_in_parts
 from ledger.books.importer import import_book
 from ledger.books.reader import read_book
 from ledger.cli.app import main

@@ -22,9 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import InvalidArgument, Ledger
-from ledger.audit import Finding, unpack, verify
-from ledger.audit.pack import pack
-from ledger.audit.unpack import PackRefused, import_pack, verified_pack
+from ledger.audit import Finding, verify
+from ledger.audit.packs import unpack
+from ledger.audit.packs.pack import pack
+from ledger.audit.packs.unpack import PackRefused, import_pack, verified_pack
 from ledger.cli.app import main
 from ledger.errors import ConcurrentChange
 from ledger.store import RawEvent, open_store
@@ -439,7 +440,7 @@ def test_a_ledger_with_other_events_is_left_alone(whole: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ledger.audit import unpack
+from ledger.audit.packs import unpack
 from ledger.store import open_store
 
 unpack._CHUNK = 10

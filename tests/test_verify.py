@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import verify
-from ledger.audit.pack import pack
+from ledger.audit.packs.pack import pack
 from ledger.events import RecordedEvent
 from ledger.events.codec import CURRENT, Codec
 from ledger.store import RawEvent, open_store

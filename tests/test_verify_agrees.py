@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import KINDS, audit, verify
-from ledger.audit.kinds import SECTIONS
+from ledger.audit.examination.kinds import SECTIONS
 from ledger.store import RawEvent, open_store
 from tests.audits import audited, stored
 from tests.planted import PLANTED, Planted, encoded, sound

@@ -3,13 +3,13 @@
 Nothing here changes a byte of the ledger that it looks at.
 """
 
-from ledger.audit.discretion import ACTS as ACTS
-from ledger.audit.discretion import DiscretionaryAct as DiscretionaryAct
-from ledger.audit.discretion import Effect as Effect
+from ledger.audit.examination.discretion import ACTS as ACTS
+from ledger.audit.examination.discretion import DiscretionaryAct as DiscretionaryAct
+from ledger.audit.examination.discretion import Effect as Effect
+from ledger.audit.examination.run import Audit as Audit
+from ledger.audit.examination.run import Summary as Summary
+from ledger.audit.examination.run import audit as audit
+from ledger.audit.examination.run import examine as examine
+from ledger.audit.examination.usual import SharedReference as SharedReference
 from ledger.audit.finding import KINDS as KINDS
 from ledger.audit.finding import Finding as Finding
-from ledger.audit.run import Audit as Audit
-from ledger.audit.run import Summary as Summary
-from ledger.audit.run import audit as audit
-from ledger.audit.run import examine as examine
-from ledger.audit.usual import SharedReference as SharedReference

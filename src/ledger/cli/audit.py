@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from ledger.audit import KINDS, DiscretionaryAct, Finding, SharedReference, Summary, examine
-from ledger.audit.run import Check, Item
+from ledger.audit.examination.run import Check, Item
 from ledger.audit.seal import check_seal, read_verifier_key
 from ledger.cli import rendering
 from ledger.cli.evidence import evidence

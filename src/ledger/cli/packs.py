@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.audit import Finding, examine, verify
-from ledger.audit.pack import pack as write_pack
-from ledger.audit.unpack import import_pack as restore
-from ledger.audit.unpack import verified_pack
+from ledger.audit.packs.pack import pack as write_pack
+from ledger.audit.packs.unpack import import_pack as restore
+from ledger.audit.packs.unpack import verified_pack
 from ledger.cli import rendering
 from ledger.cli.evidence import CouldNotRun, evidence
 from ledger.cli.options import AsJson, Interrupted, Location, progress_bar

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from ledger.audit.terms_file import READERS, read_terms
 from ledger.audit.what_if import Comparison, Departure, OtherTerms, Totals, WhatIf
-from ledger.audit.what_if_in_parts import what_if_in_parts
+from ledger.audit.what_if.in_parts import what_if_in_parts
+from ledger.audit.what_if.terms_file import READERS, read_terms
 from ledger.cli import rendering
 from ledger.cli.exports import could_not_run, reading
 from ledger.cli.options import NOW, Asked, Location, UsageError, progress_bar

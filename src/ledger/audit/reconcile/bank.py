@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from ledger.audit.csv_file import CsvFile
+from ledger.audit.reconcile.csv_file import CsvFile
 from ledger.books.columns import Cells, Malformed
 from ledger.errors import InvalidArgument
 from ledger.money import Money, currency

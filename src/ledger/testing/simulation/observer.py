@@ -77,7 +77,7 @@ class Observer(Witness):
         for call in calls:
             self._note(Entry(call, self._batches))
         changes = [Change(call=call, verdict=self._verdict(call)) for call in calls]
-        said = self._make(Call("tell_all", None, {"calls": calls}))
+        said: Any = self._make(Call("tell_all", None, {"calls": calls}))
         if isinstance(said, (Fault, Verdict)):
             words = said.words if isinstance(said, Fault) else str(said)
             self.differ(CHECKS["answers_every_call"], calls[0], f"{len(calls)} answers", words)

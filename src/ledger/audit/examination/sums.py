@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from ledger.audit.kinds import Findings
+from ledger.audit.examination.kinds import Findings
 from ledger.events import (
     InstallmentSettled,
     OutcomeVoided,

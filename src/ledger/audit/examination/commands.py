@@ -6,8 +6,8 @@ from typing import get_args
 
 import attrs
 
-from ledger.audit.kinds import Findings
-from ledger.audit.stored import Lost, Slot
+from ledger.audit.examination.kinds import Findings
+from ledger.audit.examination.stored import Lost, Slot
 from ledger.events import (
     CancellationRequested,
     PaymentMade,

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger.audit.commands import FACTS, commands
-from ledger.audit.discretion import DiscretionaryAct, acts_of
-from ledger.audit.facts import check_closing, check_facts, check_terms, known_zone
+from ledger.audit.examination.commands import FACTS, commands
+from ledger.audit.examination.discretion import DiscretionaryAct, acts_of
+from ledger.audit.examination.facts import check_closing, check_facts, check_terms, known_zone
+from ledger.audit.examination.kinds import Findings
+from ledger.audit.examination.retelling import Retelling
+from ledger.audit.examination.stored import Decode, Lost, Slot, check_order, read_stream
+from ledger.audit.examination.sums import check_sums
 from ledger.audit.finding import Finding
-from ledger.audit.kinds import Findings
-from ledger.audit.retelling import Retelling
-from ledger.audit.stored import Decode, Lost, Slot, check_order, read_stream
-from ledger.audit.sums import check_sums
 from ledger.events import PLAN, PaymentMade, PlanOpened, PlanReinstated, RecordedEvent
 from ledger.events.recorded import Stream
 from ledger.store import RawEvent

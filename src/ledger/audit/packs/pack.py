@@ -71,7 +71,7 @@ def _write(
 ) -> tuple[int, str, int]:
     """Write all members; return the number of events, their root, and the number of findings."""
     home = files("ledger")
-    _member(archive, "README.md", [home.joinpath("audit", "pack_readme.md").read_bytes()])
+    _member(archive, "README.md", [home.joinpath("audit", "packs", "pack_readme.md").read_bytes()])
     _member(archive, "verify.py", [home.joinpath("audit", "verify.py").read_bytes()])
     for schema in sorted(home.joinpath("events", "schemas").iterdir(), key=lambda one: one.name):
         _member(archive, f"schemas/{schema.name}", [schema.read_bytes()])

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from ledger.audit.examination.kinds import SECTIONS
 from ledger.audit.finding import Finding
-from ledger.audit.kinds import SECTIONS
 from ledger.events import KINDS
 from ledger.projections.builtin import PERIODS
 from ledger.projections.payments import PAYMENTS

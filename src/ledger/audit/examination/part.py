@@ -9,11 +9,11 @@ from functools import reduce
 
 import attrs
 
-from ledger.audit.discretion import DiscretionaryAct
+from ledger.audit.examination.discretion import DiscretionaryAct
+from ledger.audit.examination.plan import audit_plan, opened_by
+from ledger.audit.examination.receipts import audit_receipt, payments_of, plans_in, read_receipt
+from ledger.audit.examination.usual import NOTHING, Usage, UsageOf
 from ledger.audit.finding import Finding
-from ledger.audit.plan import audit_plan, opened_by
-from ledger.audit.receipts import audit_receipt, payments_of, plans_in, read_receipt
-from ledger.audit.usual import NOTHING, Usage, UsageOf
 from ledger.events import PLAN, RECEIPT
 from ledger.store import EventReader, Partition, ReaderAddress, open_reader
 

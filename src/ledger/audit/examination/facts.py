@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from ledger.audit.commands import FACTS
-from ledger.audit.kinds import Findings
+from ledger.audit.examination.commands import FACTS
+from ledger.audit.examination.kinds import Findings
 from ledger.dates import day_in, tzdata_version
 from ledger.errors import InvalidArgument, TermsRefused
 from ledger.events import PaymentMade, PlanOpened, RecordedEvent

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from ledger.audit.stored import Lost
+from ledger.audit.examination.stored import Lost
 from ledger.events import InstallmentSettled, Outcome, OutcomeVoided, PaymentMissed, PromoApplied, RecordedEvent
 from ledger.events.codec import CURRENT
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from ledger.audit.facts import check_day, known_zone
+from ledger.audit.examination.facts import check_day, known_zone
+from ledger.audit.examination.kinds import Findings
+from ledger.audit.examination.stored import Decode, Lost, Slot, check_order, read_stream
 from ledger.audit.finding import Finding
-from ledger.audit.kinds import Findings
-from ledger.audit.stored import Decode, Lost, Slot, check_order, read_stream
 from ledger.dates import day_in
 from ledger.errors import CorruptHistory
 from ledger.events import (

@@ -9,10 +9,10 @@ from datetime import date
 
 import attrs
 
-from ledger.audit.commands import Recorded
-from ledger.audit.kinds import Findings
-from ledger.audit.matching import Consequence, Matched, described, differences, match
-from ledger.audit.stored import Lost
+from ledger.audit.examination.commands import Recorded
+from ledger.audit.examination.kinds import Findings
+from ledger.audit.examination.matching import Consequence, Matched, described, differences, match
+from ledger.audit.examination.stored import Lost
 from ledger.decide.consequences import Consequences
 from ledger.errors import (
     CommandRefused,

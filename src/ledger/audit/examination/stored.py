@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from ledger.audit.kinds import Findings
+from ledger.audit.examination.kinds import Findings
 from ledger.errors import CorruptHistory, WrittenByNewerVersion
 from ledger.events import RecordedEvent
 from ledger.events.codec import NOT_CANONICAL

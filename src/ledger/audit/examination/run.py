@@ -7,13 +7,13 @@ from typing import cast
 
 import attrs
 
-from ledger.audit.discretion import DiscretionaryAct
+from ledger.audit.examination.discretion import DiscretionaryAct
+from ledger.audit.examination.own_terms import acts_of_own_terms
+from ledger.audit.examination.part import Part, audit_part
+from ledger.audit.examination.usual import SharedReference, UsageInFile
+from ledger.audit.examination.whole import check_counter, check_kinds, compare_read_models
 from ledger.audit.finding import Finding
-from ledger.audit.own_terms import acts_of_own_terms
 from ledger.audit.parallel import STREAMS, Workers, each, ranges, workers_for
-from ledger.audit.part import Part, audit_part
-from ledger.audit.usual import SharedReference, UsageInFile
-from ledger.audit.whole import check_counter, check_kinds, compare_read_models
 from ledger.books.external_sort import ExternalSort
 from ledger.events import KINDS, PLAN, RECEIPT
 from ledger.service import Ledger

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ledger.audit.csv_file import CsvFile, UnusableRow
+from ledger.audit.reconcile.csv_file import CsvFile, UnusableRow
 from ledger.audit.what_if import OtherTerms
 from ledger.books import columns
 from ledger.books.columns import Malformed
