@@ -6,8 +6,10 @@ HYPOTHESIS_PROFILE=long.
 
 import os
 from contextlib import AbstractContextManager
+from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
@@ -75,7 +77,13 @@ class OnePlan:
 
     def __init__(self) -> None:
         self._all = LedgerAdapter(Ledger.open("memory://", clock=lambda: LATER))
-        self.open, self.pay, self.position = self._all.open, self._all.pay, self._all.position
+        self.position = self._all.position
+
+    def open(self, plan_id: str, *, recorded_at: datetime, **given: Any) -> None:
+        self._all.open(plan_id, recorded_at=LATER, **given)
+
+    def pay(self, plan_id: str, *, recorded_at: datetime, **given: Any) -> None:
+        self._all.pay(plan_id, recorded_at=LATER, **given)
 
 
 def test_a_plan_passes_the_checks_that_it_can() -> None:

@@ -160,7 +160,7 @@ def test_a_ledger_that_was_changed_is_not_sealed_again(
         index = {"first": 0, "early": 7, "last": len(events) - 2}[place]
         event = events[index]
         if how == "changed":
-            set_column(ledger, event, "state", event.state.replace(b"2030", b"2031"))
+            set_column(ledger, event, "state", event.state.replace(b"2025", b"2026"))
         elif how == "removed":
             change(ledger, "DELETE FROM books_events WHERE sequence = ?", event.sequence)
         elif how == "inserted":
