@@ -226,22 +226,22 @@ def test_an_interrupted_import_says_how_much_is_kept(tmp_path: Path) -> None:
     header = (
         "plan_id,investor_id,partner_id,opened_at,price,currency,shares,installments,rounding_unit,release,timezone"
     )
-    rows = "".join(f"P-{number},I-1,,{plan}\n" for number in range(40_000))
+    rows = "".join(f"P-{number},I-1,,{plan}\n" for number in range(16_000))
     (book / "plans.csv").write_text(f"{header},grace_days,promos\n{rows}")
     url = f"sqlite:///{tmp_path}/books.db"
     command = [sys.executable, "-m", "ledger", "import", str(book), "--db", url]
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while run.poll() is None and _stored(tmp_path / "books.db") < 6_000:
+    while run.poll() is None and _stored(tmp_path / "books.db") < 4_000:
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
     _, error = run.communicate(timeout=60)
     assert run.returncode == 130
     assert error.startswith("interrupted: ")
-    assert " of 40,000 rows are processed and kept; run the same import again for the rest" in error
+    assert " of 16,000 rows are processed and kept; run the same import again for the rest" in error
     kept = int(error.split()[1].replace(",", ""))
-    assert 0 < kept <= _stored(tmp_path / "books.db") < 40_000
+    assert 0 < kept <= _stored(tmp_path / "books.db") < 16_000
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert _stored(tmp_path / "books.db") == 40_000
+    assert _stored(tmp_path / "books.db") == 16_000
 
 
 def _stored(path: Path) -> int:

@@ -82,12 +82,29 @@ def _number(reader: EventReader, processes: int | None) -> int:
 def _processes(number: int, label: str) -> Iterator[Workers]:
     pool = ProcessPoolExecutor(number, mp_context=get_context("spawn"), initializer=_begin)
     try:
+        with _interrupts_held():  # while a process starts, an interrupt is this one's alone
+            for _ in range(number):
+                pool.submit(_nothing)
         yield Workers(executor=pool, count=lambda: number, kept=True)
     except BrokenProcessPool as error:
         reason = "a process ended before its work was done"
         raise StoreUnavailable(store=label, reason=reason, remedy="try again, in one process") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back inside the block; processes that start in it never get it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing() -> None:
+    """Do nothing: to be given a call makes a process start."""
 
 
 def ranges(reader: EventReader, *, kind: str = PLAN, streams: int) -> Iterator[Partition]:

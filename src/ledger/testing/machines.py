@@ -425,9 +425,11 @@ def _ordered(calls: Sequence[tuple[Call, date]], *, backwards: bool) -> list[Cal
     Facts of one day keep their order.
     """
     (opening, _), *facts = calls
-    if backwards:
-        payments = sorted((one for one in facts if one[0].name != "reverse"), key=lambda one: one[1], reverse=True)
-        facts = payments + [one for one in facts if one[0].name == "reverse"]
+    others = [one for one in facts if one[0].name != "reverse"]
+    reversals = [one for one in facts if one[0].name == "reverse"]
+    charged_back = {day for call, day in reversals if call.arguments["cause"] == "chargeback"}
+    if backwards and charged_back.isdisjoint(day for _, day in others):
+        facts = sorted(others, key=lambda one: one[1], reverse=True) + reversals
     else:
         facts = sorted(facts, key=lambda one: one[1])
     return [opening, *(call for call, _ in facts)]
