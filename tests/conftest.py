@@ -13,8 +13,12 @@ from ledger.readmodel import runner
 from tests import crash_worker
 from tests.examples import OPENED_ON, open_plan, pay
 
-settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", parent=settings.get_profile("default"), max_examples=20_000)
+settings.register_profile(  # the same examples for everybody, so that a change is judged by itself
+    "default", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(  # new ones, by the thousand
+    "long", deadline=None, max_examples=20_000, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile(  # the same examples for each mutant, and none made smaller
     "mutation",
     parent=settings.get_profile("default"),
