@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ledger.dates import Known
 from ledger.errors import CorruptHistory
-from ledger.events import RECEIPT
+from ledger.events import PLAN, RECEIPT
 from ledger.plan import Plan, known
 from ledger.receipt import Receipt
 from ledger.store import WHOLE, EventReader, Partition, RawEvent
@@ -26,6 +26,16 @@ class Replayed(NamedTuple):
     error: CorruptHistory | None
 
 
+def id_pages(
+    reader: EventReader, *, kind: str = PLAN, within: Partition = WHOLE, page: int = PAGE
+) -> Iterator[list[str]]:
+    """Yield the stream ids of a kind in a partition, in their order, up to `page` at a time."""
+    after = within.after
+    while ids := reader.stream_ids(kind=kind, within=Partition(after, within.up_to), limit=page):
+        yield ids
+        after = ids[-1]
+
+
 def replay(
     reader: EventReader, *, within: Partition = WHOLE, known_at: Known | None = None, page: int = PAGE
 ) -> Iterator[list[Replayed]]:
@@ -34,9 +44,7 @@ def replay(
     The reader decides through which sequence events count; `known_at` leaves out those recorded later. Plans without
     an event by then are left out.
     """
-    after = within.after
-    while plan_ids := reader.stream_ids(within=Partition(after, within.up_to), limit=page):
-        after = plan_ids[-1]
+    for plan_ids in id_pages(reader, within=within, page=page):
         yield replay_plans(reader, plan_ids, known_at=known_at)
 
 
@@ -63,9 +71,7 @@ def replay_receipts(
     """Return the receipts, in the order of their references, and the errors of those that cannot be read."""
     receipts: list[Receipt] = []
     errors: list[CorruptHistory] = []
-    after = ""
-    while references := reader.stream_ids(kind=RECEIPT, within=Partition(after, None), limit=PAGE):
-        after = references[-1]
+    for references in id_pages(reader, kind=RECEIPT):
         found = reader.raw_histories(references, kind=RECEIPT)
         for reference in references:
             try:

@@ -21,6 +21,7 @@ import attrs
 from ledger import arguments
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import PLAN
+from ledger.replay import id_pages
 from ledger.store import EventReader, Head, Partition, ReaderAddress, open_reader
 
 P = TypeVar("P")
@@ -110,7 +111,7 @@ def _nothing() -> None:
 def ranges(reader: EventReader, *, kind: str = PLAN, streams: int) -> Iterator[Partition]:
     """Yield ranges of so many streams, in the order of their ids; together they hold all that are there now."""
     after = ""
-    while ids := reader.stream_ids(kind=kind, within=Partition(after, None), limit=streams):
+    for ids in id_pages(reader, kind=kind, page=streams):
         yield Partition(after, ids[-1])
         after = ids[-1]
 

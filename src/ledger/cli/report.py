@@ -34,11 +34,11 @@ def report(*, out: Path, lang: Lang = "en", as_of: AsOf = None, known_at: KnownA
         with progress_bar("Auditing") as progress:
             audited = audit(ledger, progress=progress)
         with progress_bar(f"Writing {out}") as progress:
-            text = page_of(
+            page = page_of(
                 ledger.store, as_of=_day(asked), known_at=asked.known, audit=audited, language=spoken, progress=progress
             )
-        file.write(text.encode())
-    rendering.say(f"Wrote {out}, {len(text.encode()):,} bytes.")
+        size = file.write(page.encode())
+    rendering.say(f"Wrote {out}, {size:,} bytes.")
 
 
 def _renderer() -> Callable[..., str]:

@@ -10,7 +10,7 @@ from ledger.events import PLAN, RECEIPT, MoneyReceived, PaymentReversed, PlanOpe
 from ledger.exports.accounts import Amounts
 from ledger.exports.entries import Entry, plan_entries, receipt_entries
 from ledger.plan import Plan, known
-from ledger.replay import PAGE
+from ledger.replay import id_pages
 from ledger.state import State
 from ledger.store import WHOLE, EventReader, Partition
 
@@ -45,9 +45,7 @@ def streams(
     Streams without an event by then are left out. Raises `CorruptHistory`.
     """
     for kind in kinds:
-        after = within.after
-        while ids := reader.stream_ids(kind=kind, within=Partition(after, within.up_to), limit=PAGE):
-            after = ids[-1]
+        for ids in id_pages(reader, kind=kind, within=within):
             found = reader.raw_histories(ids, kind=kind)
             for stream_id in ids:
                 raw = found[stream_id]

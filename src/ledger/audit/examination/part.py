@@ -15,6 +15,7 @@ from ledger.audit.examination.receipts import audit_receipt, payments_of, plans_
 from ledger.audit.examination.usual import NOTHING, Usage, UsageOf
 from ledger.audit.finding import Finding
 from ledger.events import PLAN, RECEIPT
+from ledger.replay import id_pages
 from ledger.store import EventReader, Partition, ReaderAddress, open_reader
 
 PAGE = 250
@@ -60,12 +61,8 @@ EMPTY = PartAudit(streams={}, events={}, findings=(), acts=(), usage=NOTHING)
 def audit_part(reader: EventReader, part: Part) -> PartAudit:
     """Audit the streams of a part, as far as the reader shows their events. Raises `StoreUnavailable`."""
     audit_page = _plans if part.kind == PLAN else _receipts
-    pages: list[PartAudit] = []
-    after = part.within.after
-    while stream_ids := reader.stream_ids(kind=part.kind, within=Partition(after, part.within.up_to), limit=PAGE):
-        after = stream_ids[-1]
-        pages.append(audit_page(reader, stream_ids))
-    return reduce(PartAudit.__add__, pages, EMPTY)
+    pages = id_pages(reader, kind=part.kind, within=part.within, page=PAGE)
+    return reduce(PartAudit.__add__, (audit_page(reader, stream_ids) for stream_ids in pages), EMPTY)
 
 
 def audit_part_at(address: ReaderAddress, part: Part) -> PartAudit:

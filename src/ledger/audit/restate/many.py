@@ -12,8 +12,8 @@ from ledger.plan import Plan
 from ledger.projections.periods import period_on
 from ledger.projections.totals import total
 from ledger.receipt import Receipt
-from ledger.replay import PAGE
-from ledger.store import EventReader, Partition, Quarantined
+from ledger.replay import id_pages
+from ledger.store import EventReader, Quarantined
 
 _SHARES = ("shares_credited", "shares_promised", "shares_forfeited", "bonus_credited", "bonus_promised")
 
@@ -78,9 +78,7 @@ def _learnings(
     of: tuple[str | None, str | None],
 ) -> Iterator[Learning | CorruptHistory]:
     """Yield the learning of each stream of a kind that is asked about, or the error in its history."""
-    after = ""
-    while page := reader.stream_ids(kind=kind, within=Partition(after, None), limit=PAGE):
-        after = page[-1]
+    for page in id_pages(reader, kind=kind):
         found = reader.raw_histories(page, kind=kind)
         for stream_id in page:
             try:
