@@ -14,21 +14,11 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from ledger.books.files import UnusableFile
 from ledger.cli import (
-    audit,
     bookkeeping,
     changes,
-    explain,
-    exports,
     operations,
-    packs,
     queries,
     receipts,
-    reconcile,
-    report,
-    restate,
-    sealing,
-    simulation,
-    what_if,
 )
 from ledger.cli.options import DEFAULT_DB, Interrupted, LedgerLocation, UsageError
 from ledger.errors import LedgerError
@@ -38,7 +28,7 @@ _LOCATION = ("--db", "--name", "--views")
 _WITHOUT_LEDGER = ("demo", "preview")
 """Commands that use no ledger of the caller."""
 
-COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
+COMMANDS: Mapping[str, Sequence[Callable[..., object] | str]] = {
     "Bookkeeping": (bookkeeping.demo, bookkeeping.import_, bookkeeping.close),
     "Plans": (
         *(changes.open_, changes.pay, changes.reverse, changes.cancel, changes.reinstate),
@@ -56,26 +46,29 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object]]] = {
         receipts.return_,
     ),
     "Audit": (
-        audit.audit,
-        explain.explain,
-        restate.restate,
-        sealing.keygen,
-        sealing.seal,
-        sealing.prove,
-        exports.export,
-        reconcile.reconcile,
-        what_if.what_if,
-        packs.pack,
-        packs.import_pack,
-        report.report,
+        "ledger.cli.audit:audit",
+        "ledger.cli.explain:explain",
+        "ledger.cli.restate:restate",
+        "ledger.cli.sealing:keygen",
+        "ledger.cli.sealing:seal",
+        "ledger.cli.sealing:prove",
+        "ledger.cli.exports:export",
+        "ledger.cli.reconcile:reconcile",
+        "ledger.cli.what_if:what_if",
+        "ledger.cli.packs:pack",
+        "ledger.cli.packs:import_pack",
+        "ledger.cli.report:report",
     ),
-    "Testing": (simulation.sim, simulation.replay),
+    "Testing": ("ledger.cli.simulation:sim", "ledger.cli.simulation:replay"),
     "Operations": (
         *(operations.migrate, operations.follow, operations.rebuild, operations.verify, operations.status),
         operations.backup,
     ),
 }
-"""All commands, by the group under which `--help` lists them."""
+"""All commands, by the group under which `--help` lists them.
+
+One that is named by its place is imported when it is run: no other command waits for the audit or the testing kit.
+"""
 
 app = App(
     name="installment-ledger",
@@ -124,6 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters
     try:
         _refuse_location(given)
+        if _command(given) is None:
+            app.resolved_commands()  # `--help` lists every command with its sentence
         code = app.meta(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, UsageError, UnusableFile) as error:
         return _failed(error, 2)
