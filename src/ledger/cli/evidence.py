@@ -1,12 +1,14 @@
 """The opening of a ledger as evidence: it is read and never changed, or the command could not run (exit code 2)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import parse_qsl, quote, urlencode
 
+from ledger.books.files import UnusableFile
 from ledger.cli.options import LedgerLocation, UsageError
 from ledger.errors import LedgerError
 from ledger.service import Ledger
+from ledger.store import EventReader, open_store
 
 _SQLITE, _READ_ONLY = "sqlite:///", "?mode=ro"
 _SESSION = "-c default_transaction_read_only=on"
@@ -26,6 +28,24 @@ def evidence(location: LedgerLocation) -> Iterator[Ledger]:
         views = None if location.views is None else read_only(location.views)
         with Ledger.open(read_only(location.url), name=location.name, views=views, create=False, catch_up=False) as one:
             yield one
+    except LedgerError as error:
+        raise CouldNotRun(str(error)) from error
+
+
+@contextmanager
+def reading(location: LedgerLocation) -> Iterator[EventReader]:
+    """Open the events of an existing ledger as they are now, in a file or session that cannot write."""
+    with closing(open_store(read_only(location.url), location.name, create=False)) as store:
+        yield store.at(store.last_sequence())
+
+
+@contextmanager
+def could_not_run() -> Iterator[None]:
+    """Turn an error of the ledger into one that means that the command could not run, with the same sentence."""
+    try:
+        yield
+    except UnusableFile:
+        raise
     except LedgerError as error:
         raise CouldNotRun(str(error)) from error
 

@@ -11,7 +11,7 @@ from ledger.arguments import whole
 from ledger.audit.reconcile import Mapping, Matched, Reconciliation, read_statement
 from ledger.audit.reconcile import reconcile as compare
 from ledger.cli import rendering
-from ledger.cli.exports import could_not_run, reading
+from ledger.cli.evidence import could_not_run, reading
 from ledger.cli.options import AsJson, Day, KnownAt, Location, known_by
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Column, Table, print_table

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 from ledger.cli import rendering
-from ledger.cli.exports import could_not_run
+from ledger.cli.evidence import could_not_run
 from ledger.cli.options import AsJson, Location, UsageError, progress_bar
 from ledger.cli.paragraphs import paragraph
 from ledger.cli.rendering import counted

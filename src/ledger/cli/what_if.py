@@ -11,7 +11,7 @@ from ledger.audit.what_if import Comparison, Departure, OtherTerms, Totals, What
 from ledger.audit.what_if.in_parts import what_if_in_parts
 from ledger.audit.what_if.terms_file import READERS, read_terms
 from ledger.cli import rendering
-from ledger.cli.exports import could_not_run, reading
+from ledger.cli.evidence import could_not_run, reading
 from ledger.cli.options import NOW, Asked, Location, UsageError, progress_bar
 from ledger.cli.parallel import HERE, Parallel
 from ledger.cli.rendering import counted
