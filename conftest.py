@@ -19,21 +19,19 @@ from sybil import Document, Example, Region, Sybil
 from sybil.example import SybilFailure
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+from tests.processes import plain_environment
 
 _LANGUAGES = ("python", "console", "text")
 _HEREDOC = re.compile(r"<<-?'?(\w+)'?")
 _TIMEOUT = 120
 """Seconds that one command may take."""
 
-_SETTINGS = ("LEDGER_DB", "LEDGER_VIEWS", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS")
-"""Variables that would change the output of a command."""
-
 
 def _run_console(example: Example) -> str | None:
     """Run each `$ ` line; return the difference between the output and the page, or None."""
     for command, shown in _commands(str(example.parsed)):
         programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-        environment = {key: value for key, value in os.environ.items() if key not in _SETTINGS} | {"PATH": programs}
+        environment = plain_environment() | {"PATH": programs}
         run = subprocess.run(  # noqa: S602 - the pages are ours, and show a shell
             command,
             shell=True,

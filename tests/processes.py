@@ -1,4 +1,7 @@
-"""Processes that start in no time: forked from one that has imported everything and opened nothing."""
+"""Processes that tests start: the environment of a program, and forks of one that has imported everything.
+
+A fork starts in no time: its parent has opened nothing.
+"""
 
 import multiprocessing
 import os
@@ -18,6 +21,18 @@ _CONTEXT.set_forkserver_preload(["__main__", "tests.crash_worker", "tests.worker
 
 TIMEOUT = 60
 """Seconds after which something that should happen at once counts as never."""
+
+_SETTINGS = (
+    *("LEDGER_DB", "LEDGER_VIEWS"),
+    *("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"),
+    *("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"),
+)
+"""Variables that change the output of a command: the ledger's, the terminal's, and those that pytest reads."""
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the environment without the settings of whoever runs the tests: a program prints the same for all."""
+    return {name: value for name, value in os.environ.items() if name not in _SETTINGS}
 
 
 @attrs.frozen(eq=False)

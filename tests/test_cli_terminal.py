@@ -19,6 +19,7 @@ from ledger.cli.app import main
 from ledger.cli.tables import Column, Table, lines_of
 from ledger.errors.excerpt import visible
 from tests.examples import TERMS, pay
+from tests.processes import plain_environment
 
 COMMAND = (sys.executable, "-m", "ledger")
 IDS = re.compile(r"P-\d{5}|I-\d{5}|N-\d{3}")
@@ -36,8 +37,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _environment(**variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "TERM")}
-    return {**kept, "TERM": "xterm-256color", **variables}
+    return {**plain_environment(), "TERM": "xterm-256color", **variables}
 
 
 def _in_terminal(columns: int, *arguments: str, **variables: str) -> str:

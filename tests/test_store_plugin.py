@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.testing.store_contract import CAPABILITIES
+from tests.processes import plain_environment
 
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--ledger-store")
 
@@ -15,7 +16,12 @@ def _run(folder: Path, factory: str, module: str = "their_store") -> subprocess.
     """Run the contract on a store of somebody else's, in their folder."""
     (folder / "their_store.py").write_text(factory)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
-    return subprocess.run([*PYTEST, f"{module}:factory"], capture_output=True, text=True, cwd=folder, check=False)
+    return _pytest(folder, *PYTEST, f"{module}:factory")
+
+
+def _pytest(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = plain_environment()
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
 
 
 def test_the_plugin_reports_by_part_of_the_contract(tmp_path: Path) -> None:
@@ -61,5 +67,5 @@ def test_a_factory_that_there_is_not_is_a_usage_error(tmp_path: Path, module: st
 def test_the_plugin_costs_nothing_where_it_is_not_used(tmp_path: Path) -> None:
     """Without the option pytest imports no ledger."""
     (tmp_path / "test_nothing.py").write_text("import sys\ndef test_it(): assert 'ledger' not in sys.modules\n")
-    run = subprocess.run([*PYTEST[:-1], "."], capture_output=True, text=True, cwd=tmp_path, check=False)
+    run = _pytest(tmp_path, *PYTEST[:-1], ".")
     assert run.returncode == 0, run.stdout
