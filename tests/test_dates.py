@@ -334,7 +334,7 @@ def test_a_bad_date_or_instant_is_named_with_the_good_one() -> None:
     for check, value, expected in checks:
         with pytest.raises(InvalidArgument) as refused:
             check("known_at", value)
-        assert (refused.value.argument, refused.value.value, refused.value.expected) == ("known_at", value, expected)
+        assert (refused.value.argument, refused.value.given, refused.value.expected) == ("known_at", value, expected)
 
 
 def test_microseconds_are_kept() -> None:
