@@ -1,4 +1,4 @@
-"""The decision on receipts, without a store: what is recorded to the last field, and what is refused to the last letter."""
+"""The decision on receipts, without a store: recorded to the last field, and refused to the last letter."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -252,8 +252,8 @@ def test_all_that_the_plan_takes_is_allocated() -> None:
 def test_money_that_is_not_there_is_refused() -> None:
     """Another currency, more than remains, and nothing left, for an allocation and a return alike."""
     tries: list[tuple[str, Callable[[int], ReceiptCommand]]] = [
-        ("allocate", lambda minor: spend(minor)),
-        ("return", lambda minor: give_back(minor)),
+        ("allocate", spend),
+        ("return", give_back),
     ]
     for verb, take in tries:
         desk = Desk()
