@@ -70,6 +70,13 @@ def test_an_envelope_carries_the_key_and_the_metadata_of_its_command(commands: l
             assert recorded.key == key
 
 
+def test_events_carry_the_correlation_of_their_command() -> None:
+    """All of them, and those of a later command its own."""
+    events = record(pay(D, installments=2), metadata=attrs.evolve(METADATA, correlation="case-7"))
+    assert [recorded.correlation for recorded in events] == ["case-7"] * 4
+    assert {recorded.correlation for recorded in decide(events, close(DUE[3]), METADATA)} == {None}
+
+
 # ---- repeated
 
 

@@ -47,6 +47,7 @@ from tests.plans import (
     record,
     recorded_by,
     recorded_by_last,
+    reinstate,
     reverse,
 )
 from tests.strategies import METADATA, History, histories, one_in
@@ -266,6 +267,31 @@ def test_a_voiding_of_a_voiding_gives_shares_back() -> None:
         OutcomeVoided(D + 5 * DAY, voids=8, shares=2_300, because=10),
         OutcomeVoided(D + 10 * DAY, voids=9, shares=2_300, because=10),
     ]
+
+
+def test_revived_money_that_is_revived_once_more_settles_what_it_settled() -> None:
+    """A reinstatement was an error, and another one comes on the same day: the voiding of that settlement is voided."""
+    on = DUE[2] + DAY
+    commands = (
+        pay(D),
+        pay(D + 8 * DAY, "bank-2"),
+        cancel(D + 4 * DAY),
+        reinstate(on, "bank-8", 2),
+        reverse("bank-8"),
+        reinstate(on, "bank-9", 2),
+    )
+    before = record(*commands[:-1])
+    assert [(before[index].event, before[index].version) for index in (11, 16)] == [
+        (InstallmentSettled(on, 4, 2_300, "bank-2"), 12),
+        (OutcomeVoided(on, voids=12, shares=2_300, because=14), 17),
+    ]
+    after = recorded_by_last(*commands)
+    assert after[1:4] == [
+        OutcomeVoided(on, voids=17, shares=-2_300, because=19),
+        InstallmentSettled(on, 2, 2_300, "bank-9"),
+        InstallmentSettled(on, 3, 2_300, "bank-9"),
+    ]
+    assert [type(event).__name__ for event in after[4:]] == ["ScheduleRevised"]
 
 
 def test_an_outcome_that_is_new_and_over_is_followed_by_its_own_voiding() -> None:
