@@ -410,9 +410,10 @@ def test_what_was_known_may_change_for_as_long_as_clocks_differ() -> None:
 )
 def test_an_unknown_zone_is_refused(zone: object) -> None:
     """A zone is a name of the IANA database, and the refusal shows one."""
-    with pytest.raises(InvalidArgument, match="a time zone of the IANA database, such as 'Europe/Moscow'") as refused:
+    with pytest.raises(InvalidArgument) as refused:
         dates.timezone("timezone", zone)
     assert (refused.value.argument, refused.value.given) == ("timezone", zone)
+    assert refused.value.expected == "a time zone of the IANA database, such as 'Europe/Moscow'"
 
 
 @pytest.mark.parametrize("zone", ["localtime", "posixrules", "posix/UTC", "right/UTC"])

@@ -1,13 +1,19 @@
-"""Deciding one command after another is deciding each on the recorded history."""
+"""Deciding one command after another is deciding each on the recorded history; a refused fact has consequences too."""
 
+import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commands import ClosePlan, Command, Metadata
-from ledger.decide import Decider, decide
-from ledger.errors import LedgerError
-from ledger.events import PlanOpened, RecordedEvent
-from tests.strategies import RECORDED_AT, changes, days, openings
+from ledger.commands import Change, ClosePlan, Command, Metadata
+from ledger.decide import Decider, decide, fact_of
+from ledger.decide.consequences import Consequences
+from ledger.errors import CommandRefused, CorruptHistory, LedgerError, Overpayment, PlanIsCancelled
+from ledger.events import Event, Fact, InstallmentSettled, PlanOpened, RecordedEvent
+from ledger.plan import Plan
+from tests.attempts import attempts_with_closings
+from tests.plans import DAY, DUE, D, attempt, cancel, pay, pay_each, record
+from tests.strategies import RECORDED_AT, changes, days, one_in, openings
 
 
 def _outcome(decided: tuple[RecordedEvent, ...] | LedgerError) -> object:
@@ -41,3 +47,65 @@ def _attempt(decider: Decider, command: Command, metadata: Metadata) -> tuple[Re
         return decider.decide(command, metadata)
     except LedgerError as error:
         return error
+
+
+# ---- the consequences of a fact that is refused
+
+
+def followed_by(history: tuple[RecordedEvent, ...], *events: Event) -> Plan:
+    """Return the plan after more events, without asking whether they are allowed."""
+    numbered = enumerate(events, history[-1].version + 1)
+    return Plan([*history, *(attrs.evolve(history[-1], version=version, event=event) for version, event in numbered)])
+
+
+@one_in(3)
+@given(commands=attempts_with_closings())
+def test_a_refused_fact_counts_for_whoever_collects_the_refusals(commands: list[Command]) -> None:
+    """An audit reads what should not have been recorded, and what would follow: the record agrees with the facts."""
+    history: tuple[RecordedEvent, ...] = ()
+    for attempted in attempt(commands):
+        if isinstance(attempted.error, CommandRefused) and isinstance(attempted.command, Change):
+            fact = fact_of(attempted.command, Plan(history))
+            _check_counts(history, fact)
+        elif attempted.events and isinstance(attempted.events[0].event, Fact):
+            kept, refused = Consequences(Plan(history)), list[CommandRefused]()
+            fact, *owed = (recorded.event for recorded in attempted.events)  # type: ignore[assignment]
+            assert list(kept.of(fact, actor="decider", refused=refused)) == owed
+            assert refused == []
+        history += attempted.events
+
+
+def _check_counts(history: tuple[RecordedEvent, ...], fact: Fact) -> None:
+    kept, refused = Consequences(Plan(history)), list[CommandRefused]()
+    first: CommandRefused | None = None
+    try:
+        kept.of(fact, actor="decider")
+    except CommandRefused as error:
+        first = error
+    else:
+        kept = Consequences(Plan(history))  # the fact is refused for its date, which is judged elsewhere
+    owed = kept.of(fact, actor="decider", refused=refused)
+    assert [(type(error), str(error)) for error in refused[:1]] == ([(type(first), str(first))] if first else [])
+    try:
+        plan = followed_by(history, fact, *owed)
+    except CorruptHistory:
+        assert refused  # no record can hold that fact
+    else:
+        plan.check(plan.timeline(plan.horizon))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_refusals_of_a_fact_are_collected(*, late: bool) -> None:
+    """In the order of the days and recorded late alike: money that is not taken, and money of which a part settles."""
+    ended = Plan(record(cancel(D + DAY), *([pay(D, "bank-0")] if late else [])))
+    refused: list[CommandRefused] = []
+    assert list(Consequences(ended).of(fact_of(pay(D + DAY, "more"), ended), actor=None, refused=refused)) == []
+    assert [type(error) for error in refused] == [PlanIsCancelled]
+    paid = Plan(record(*pay_each(DUE[:9]), *([pay(DUE[9], "bank-10")] if late else [])))
+    fact = fact_of(pay(DUE[8] + DAY, "more", minor=1), paid)
+    refused.clear()
+    owed = Consequences(paid).of(fact, actor=None, refused=refused)
+    (error,) = refused
+    assert isinstance(error, Overpayment)
+    assert (error.on, error.standing) == ((DUE[9], 110_001) if late else (DUE[8] + DAY, 100_001))
+    assert InstallmentSettled(DUE[8] + DAY, 10, 2_300, "more") in owed
