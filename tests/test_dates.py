@@ -4,6 +4,7 @@ import calendar
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from importlib.resources import files
@@ -341,6 +342,18 @@ def test_microseconds_are_kept() -> None:
     """Of an instant nothing is rounded."""
     at = datetime(2023, 5, 10, 12, 34, 56, 789_012, tzinfo=UTC)
     assert instant("paid_at", at) == date_or_instant("paid_at", at) == known_by("known_at", at) == at
+
+
+def test_the_time_zone_of_the_machine_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine's clock shows the next day already, an instant is the same in UTC."""
+    at = datetime(2023, 5, 10, 22, 30, tzinfo=UTC)
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", "JST-9")
+        time.tzset()
+        plain = instant("paid_at", at.astimezone())
+        assert (plain.day, plain.hour, plain.tzinfo) == (10, 22, UTC)
+        assert [day_in(zone, at) for zone in ("UTC", "Europe/Moscow")] == [date(2023, 5, 10), date(2023, 5, 11)]
+    time.tzset()
 
 
 # ---- what was known
