@@ -212,6 +212,7 @@ def test_a_repeated_command_on_a_receipt_records_nothing() -> None:
         receive(),
         receive(reason="another", code="other", timezone="UTC"),
         receive(received_at=ON),
+        receive(received_at=AT + timedelta(minutes=1), timezone="UTC"),  # the first zone stays, and with it the date
         spend(4_000),
         spend(),
         give_back(1),
@@ -331,6 +332,15 @@ def test_a_receipt_that_is_not_there_is_named() -> None:
         assert desk.receipt.version == 0
         with pytest.raises(ReceiptNotFound) as caught:
             desk.do(command)
+        assert caught.value.reference == "bank-9"
+    fresh = ReceiptDecider(())
+    later: list[Callable[[], object]] = [
+        lambda: fresh.allocated(spend(1), RECORDED, amount=usd(1), paid_on=ON, same_money=True),
+        lambda: fresh.reversed(undo(), RECORDED, on=ON),
+    ]
+    for call in later:
+        with pytest.raises(ReceiptNotFound) as caught:
+            call()
         assert caught.value.reference == "bank-9"
 
 
