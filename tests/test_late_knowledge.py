@@ -4,14 +4,14 @@ A fact recorded late counts in the order of the dates; the difference to the rec
 """
 
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import Ledger, PlanIsCancelled, ReferenceConflict
+from ledger import EndOfDay, Ledger, PlanIsCancelled, ReferenceConflict
 from ledger.commands import ClosePlan, Command
 from ledger.decide import decide, fact_of
 from ledger.events import (
@@ -24,7 +24,7 @@ from ledger.events import (
     PlanCancelled,
     PromoApplied,
 )
-from ledger.plan import Plan
+from ledger.plan import Plan, known
 from ledger.terms import DoublePayment
 from ledger.timeline import timeline
 from tests import examples
@@ -51,6 +51,29 @@ from tests.plans import (
     reverse,
 )
 from tests.strategies import METADATA, History, histories, one_in
+
+# ---- what was known
+
+
+def test_what_was_known_at_an_instant_or_by_the_end_of_a_day_is_a_prefix() -> None:
+    """Inclusive; a day ends in the plan's own time zone, and in UTC for a history without its opening."""
+    at = [datetime(2023, 5, day, 20, 59, 59, tzinfo=UTC) for day in (8, 9, 9, 10)]  # a second to midnight in Moscow
+    history = [
+        attrs.evolve(event, recorded_at=when) for event, when in zip(record(pay(D), charge_back(D)), at, strict=False)
+    ]
+    assert known(history, None) == known(iter(history), at[3]) == history
+    for when, count in zip(at, (1, 3, 3, 4), strict=True):
+        assert known(history, when) == history[:count]
+        assert known(history, when - timedelta(microseconds=1)) == [one for one in history if one.recorded_at < when]
+    for later, counts in ((0, (0, 1, 3, 4)), (1, (0, 0, 1, 3)), (4 * 3_600, (0, 0, 1, 3))):
+        moved = [attrs.evolve(one, recorded_at=one.recorded_at + timedelta(seconds=later)) for one in history]
+        for day, count in zip((7, 8, 9, 10), counts, strict=True):
+            assert known(moved, EndOfDay(date(2023, 5, day))) == moved[:count]
+    assert known(history[1:], EndOfDay(date(2023, 5, 9))) == history[1:3]
+    after = [attrs.evolve(one, recorded_at=one.recorded_at + timedelta(hours=1)) for one in history]
+    assert known(after[1:], EndOfDay(date(2023, 5, 9))) == after[1:3]
+    assert known([], at[0]) == known([], EndOfDay(D)) == known([], None) == []
+
 
 # ---- back-dated payments
 
