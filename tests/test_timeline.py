@@ -12,9 +12,10 @@ from ledger.audit import verify as reference_model
 from ledger.commands import Metadata, OpenPlan
 from ledger.decide import decide
 from ledger.errors import PlanNotFound
-from ledger.events import PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
+from ledger.events import InstallmentSettled, PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
 from ledger.plan import Plan
 from ledger.state import Snapshot, State
+from ledger.state.outcome_log import OutcomeLog
 from ledger.terms import EarnedPromo, PackageBonus, Portion
 from ledger.terms.promos import Award
 from ledger.timeline import Derivation, steps
@@ -224,6 +225,23 @@ def test_a_plan_may_be_cancelled_on_the_last_day_of_all() -> None:
     assert (missed.state.on, missed.state.status) == (due_on + timedelta(days=1), "in_grace")
     assert (last.state.on, last.state.status) == (date.max, "cancelled")
     assert [plan.position(date.max - timedelta(days=days)).status for days in (1, 0)] == ["in_grace", "cancelled"]
+
+
+def test_the_log_reports_each_outcome_and_each_end_once() -> None:
+    """Since the last call; an outcome that ended on its own day has never held."""
+    first, second = InstallmentSettled(D, 1, 2_300, "bank-1"), InstallmentSettled(D + DAY, 2, 2_300, "bank-2")
+    ends = [PaymentReversed(effective_on=D + DAY, reference=one.payment, cause="chargeback") for one in (first, second)]
+    log = OutcomeLog()
+    log.add(first)
+    log.end(first, ends[0])
+    assert log.latest() == ((first,), {first: ends[0]})
+    assert log.latest() == ((), {})
+    log.add(second)
+    assert log.held() == ((first, second), {first: ends[0]})
+    assert log.latest() == ((second,), {})
+    log.end(second, ends[1])
+    assert log.latest() == ((), {second: ends[1]})
+    assert log.held() == ((first,), {first: ends[0]})
 
 
 def test_before_the_opening_there_is_no_plan() -> None:
