@@ -1,5 +1,8 @@
 """Deciding one command after another is deciding each on the recorded history; a refused fact has consequences too."""
 
+from datetime import date
+from typing import Any, cast
+
 import attrs
 import pytest
 from hypothesis import given
@@ -10,9 +13,10 @@ from ledger.decide import Decider, decide, fact_of
 from ledger.decide.consequences import Consequences
 from ledger.errors import CommandRefused, CorruptHistory, LedgerError, Overpayment, PlanIsCancelled
 from ledger.events import Event, Fact, InstallmentSettled, PlanOpened, RecordedEvent
+from ledger.money import Money
 from ledger.plan import Plan
 from tests.attempts import attempts_with_closings
-from tests.plans import DAY, DUE, D, attempt, cancel, pay, pay_each, record
+from tests.plans import DAY, DUE, D, attempt, cancel, charge_back, pay, pay_each, record
 from tests.strategies import RECORDED_AT, changes, days, one_in, openings
 
 
@@ -109,3 +113,30 @@ def test_the_refusals_of_a_fact_are_collected(*, late: bool) -> None:
     assert isinstance(error, Overpayment)
     assert (error.on, error.standing) == ((DUE[9], 110_001) if late else (DUE[8] + DAY, 100_001))
     assert InstallmentSettled(DUE[8] + DAY, 10, 2_300, "more") in owed
+
+
+@pytest.mark.parametrize(
+    ("minor", "later", "excess"),
+    [
+        (10_000, pay(DUE[6] + DAY, "in time", 3), None),
+        (10_001, pay(DUE[6] + DAY, "in time", 3), (100_001, DUE[6] + DAY)),
+        (40_001, pay(DUE[6] + DAY, "in time", 3), (130_001, DUE[6] + DAY)),
+        (40_000, charge_back(DUE[6] + DAY, "first"), None),
+        (40_001, charge_back(DUE[6] + DAY, "first"), (100_001, DUE[6])),
+    ],
+)
+def test_what_stood_before_a_late_payment_is_not_its_fault(
+    minor: int, later: Command, excess: tuple[int, date] | None
+) -> None:
+    """1,500.00 stood by a payment that should not have been recorded, until it was charged back long before."""
+    events = record(pay(D, "first", 6), pay(D + DAY, "x", 4), charge_back(D + 5 * DAY, "x"), later)
+    at = next(number for number, one in enumerate(events) if one.key == "x")
+    edited = attrs.evolve(events[at], event=attrs.evolve(cast(Any, events[at].event), amount=Money(90_000, "USD")))
+    plan = Plan([*events[:at], edited, *events[at + 1 :]])
+    refused: list[CommandRefused] = []
+    late = attrs.evolve(pay(DUE[6], "late"), amount=Money(minor, "USD"))
+    Consequences(plan).of(fact_of(late, plan), actor=None, refused=refused)
+    assert [(error.standing, error.on) for error in refused if isinstance(error, Overpayment)] == (
+        [excess] if excess else []
+    )
+    assert len(refused) == (1 if excess else 0)

@@ -100,8 +100,8 @@ class Consequences:
 
 
 def _most_held(plan: Plan, facts: Sequence[Fact], *, since: date) -> tuple[int, date]:
-    """Return the largest sum of money held at the end of a day, from a day on, and the first such day."""
-    days = sorted({since, *(fact.effective_on for fact in facts if fact.effective_on > since)})
+    """Return the largest sum of money held at the end of a day, from that of a fact on, and the first such day."""
+    days = sorted({fact.effective_on for fact in facts if fact.effective_on >= since})
     held = [Derivation.run(plan.opened, facts, through=day).snapshot().held for day in days]
     return max(held), days[held.index(max(held))]
 
