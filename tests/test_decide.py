@@ -101,7 +101,8 @@ def _check_counts(history: tuple[RecordedEvent, ...], fact: Fact) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_the_refusals_of_a_fact_are_collected(*, late: bool) -> None:
     """In the order of the days and recorded late alike: money that is not taken, and money of which a part settles."""
-    ended = Plan(record(cancel(D + DAY), *([pay(D, "bank-0")] if late else [])))
+    after = [charge_back(D + 3 * DAY, "bank-0")] if late else []
+    ended = Plan(record(pay(D, "bank-0"), cancel(D + DAY), *after))
     refused: list[CommandRefused] = []
     assert list(Consequences(ended).of(fact_of(pay(D + DAY, "more"), ended), actor=None, refused=refused)) == []
     assert [type(error) for error in refused] == [PlanIsCancelled]
