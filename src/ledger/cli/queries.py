@@ -11,7 +11,7 @@ from ledger.cli.options import NOW, AsJson, Asked, Location, QuestionOptions
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Table, print_table
 from ledger.errors import InvalidArgument
-from ledger.listing import Listing
+from ledger.readmodel.listing import Listing
 from ledger.service import Ledger
 from ledger.state import Status
 
