@@ -12,9 +12,8 @@ from typing import TypeVar
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import EndOfDay, Known, day_in, known_by, may_still_change
-from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound
+from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound, arguments
 from ledger.events import PLAN, RECEIPT, RecordedEvent
 from ledger.money import Money
 from ledger.plan import Plan, known

@@ -4,8 +4,8 @@ from datetime import date, datetime
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import Known, civil_date, day_of
+from ledger.errors import arguments
 from ledger.projections.periods import Period
 from ledger.readmodel.listing import Page
 from ledger.readmodel.periods import Day, PeriodTables

@@ -8,7 +8,6 @@ from threading import Event, Lock
 from types import TracebackType
 from typing import Self, Unpack
 
-from ledger import arguments
 from ledger.command_handler import CommandHandler, Decided
 from ledger.commands import (
     AllocateUnallocated,
@@ -26,7 +25,7 @@ from ledger.commands import (
     check_commands,
 )
 from ledger.dates import Known, civil_date, instant
-from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
+from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable, arguments
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money

@@ -10,7 +10,6 @@ from typing import Literal, get_args
 
 import attrs
 
-from ledger import arguments
 from ledger.audit.exports.accounts import ACCOUNTS as ACCOUNTS
 from ledger.audit.exports.accounts import Amounts as Amounts
 from ledger.audit.exports.beancount import beancount
@@ -25,6 +24,7 @@ from ledger.audit.exports.parquet import write_parquet
 from ledger.audit.exports.streams import Stream as Stream
 from ledger.audit.exports.streams import streams as streams
 from ledger.dates import Known
+from ledger.errors import arguments
 from ledger.events import PLAN, RECEIPT
 from ledger.store import EventReader
 from ledger.telemetry import Progress
