@@ -11,8 +11,7 @@ from datetime import date
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.plan import Plan
 from ledger.store import OWN_TABLES
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from ledger import arguments
-from ledger.errors import InvalidArgument, StoreUnavailable
+from ledger.errors import InvalidArgument, StoreUnavailable, arguments
 from ledger.store import schema
 from ledger.store.errors import check_characters, shown, unavailable
 from ledger.store.events import Recorder, RecorderEvents, RecorderStore
