@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from ledger import Ledger
+from ledger import Database, Ledger
 from ledger.projections.builtin import PERIODS
 from ledger.store import Quarantined
 from ledger.store.group_commit import Pending
@@ -147,3 +147,14 @@ def test_a_read_model_that_was_restored_is_caught_up_again(tmp_path: Path) -> No
             copy.backup(live)
         assert ledger.portfolio(as_of=OPENED_ON)[0].paid == usd("150.00")
         assert ledger.verify().differences == ()
+
+
+def test_many_ledgers_of_a_file_keep_few_files_open(tmp_path: Path) -> None:
+    """Each has a lock of its own; what they keep open does not grow with their number."""
+    with Database.open(f"sqlite:///{tmp_path}/books.db") as database:
+        for number in range(60):
+            ledger = database.ledger(f"books_{number}")
+            open_plan(ledger)
+            assert ledger.portfolio(as_of=OPENED_ON)[0].plans == 1
+        opened = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        assert sum(str(tmp_path) in file for file in opened) < 40

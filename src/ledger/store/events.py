@@ -93,10 +93,11 @@ class Recorder(Protocol):
         ...
 
 
-class _Recent:
+class Recent:
     """The events that this process has read for a command, or recorded, last: by all that is stored of each.
 
-    So a catch-up decodes none of them again; one of whose bytes a single one was edited is not found here.
+    So a catch-up decodes none of them again. One of which a single byte was edited is not found here. Ledgers may share
+    it: the same bytes are the same event.
     """
 
     def __init__(self) -> None:
@@ -104,9 +105,11 @@ class _Recent:
         self._earlier: dict[StoredRow, RecordedEvent] = {}
 
     def find(self, row: StoredRow) -> RecordedEvent | None:
+        """Return the event of a row; None if it is not among them."""
         return self._later.get(row) or self._earlier.get(row)
 
     def keep(self, row: StoredRow, event: RecordedEvent) -> None:
+        """Keep the event of a row."""
         if len(self._later) >= _RECENT:
             self._earlier, self._later = self._later, {}
         self._later[row] = event
@@ -124,7 +127,7 @@ class RecorderEvents:
         *,
         through: int = LAST,
         codec: Codec | None = None,
-        recent: _Recent | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self.label = label
         self.through = through
@@ -132,7 +135,7 @@ class RecorderEvents:
         self._name = name
         self._recorder = recorder
         self._codec = codec or Codec()
-        self._recent = recent or _Recent()
+        self._recent = recent or Recent()
 
     def at(self, through: int) -> "RecorderEvents":
         """Return a reader of the same ledger that shows nothing recorded after the sequence `through`."""
@@ -266,8 +269,9 @@ class RecorderStore(RecorderEvents):
         *,
         schema: int,
         close: Callable[[], None],
+        recent: Recent | None = None,
     ) -> None:
-        super().__init__(label, url, name, recorder)
+        super().__init__(label, url, name, recorder, recent=recent)
         self.views = views
         self.close = close
         self._schema = schema

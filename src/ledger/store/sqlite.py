@@ -24,6 +24,9 @@ T = TypeVar("T")
 _LOCKS = 10_000
 """Threads of a process that try for the lock of a name at once, at most: more than there are."""
 
+_LOCKS_KEPT = 16
+"""Names of locks up to which the connections to their files are kept open."""
+
 _POLL_INTERVAL = 0.05
 """Seconds between two looks at a file that is waited for."""
 
@@ -84,12 +87,19 @@ class SqliteDatabase(SqliteReading):
         self._locks: dict[str, Pool[sqlite3.Connection]] = {}  # by the name of their file
         self._logs_ahead = False  # known when a connection has looked: without the log a file may break
 
-    def _pool(self, connect: Callable[[], sqlite3.Connection], *, size: int, busy: str) -> Pool[sqlite3.Connection]:
+    def _pool(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        size: int,
+        busy: str,
+        kept: Callable[[], bool] = lambda: True,
+    ) -> Pool[sqlite3.Connection]:
         return Pool(
             self._label,
             connect,
             close=sqlite3.Connection.close,
-            usable=lambda connection: not connection.in_transaction,
+            usable=lambda connection: not connection.in_transaction and kept(),
             size=size,
             timeout=self._timeout,
             busy=busy,
@@ -171,7 +181,10 @@ class SqliteDatabase(SqliteReading):
                     lock.execute("ROLLBACK")
 
     def _lock_files(self, name: str) -> Pool[sqlite3.Connection]:
-        """Return the connections to the file of a lock: to open one costs as much as to catch up with a payment."""
+        """Return the connections to the file of a lock: to open one costs as much as to catch up with a payment.
+
+        Where there are too many names, as with many ledgers in the file, no connection is kept open after its use.
+        """
         path = ":memory:" if self._path is None else f"{self._path}-{name}"
 
         def connect() -> sqlite3.Connection:
@@ -182,8 +195,8 @@ class SqliteDatabase(SqliteReading):
 
         if (found := self._locks.get(name)) is not None:
             return found
-        busy = "all its locks were used"
-        return self._locks.setdefault(name, self._pool(connect, size=_LOCKS, busy=busy))
+        busy, few = "all its locks were used", lambda: len(self._locks) <= _LOCKS_KEPT
+        return self._locks.setdefault(name, self._pool(connect, size=_LOCKS, busy=busy, kept=few))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -198,7 +211,7 @@ class SqliteDatabase(SqliteReading):
 
     def close(self) -> None:
         """Refuse further calls; those under way end, and close their connections."""
-        for pool in (self._readers, self._writers, *self._locks.values()):
+        for pool in (self._readers, self._writers, *list(self._locks.values())):
             pool.close()
 
 
