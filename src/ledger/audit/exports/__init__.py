@@ -64,17 +64,20 @@ def export(
     counts = {PLAN: 0, RECEIPT: 0}
     events, total = 0, reader.count(kind=PLAN) + reader.count(kind=RECEIPT)
 
-    def counted() -> Iterator[Stream]:
+    def taken(kind: str, streams: int, of_them: int) -> None:
         nonlocal events
+        counts[kind] += streams
+        events += of_them
+        if progress is not None:
+            progress(sum(counts.values()), total)
+
+    def counted() -> Iterator[Stream]:
         for stream in streams(reader, known_at=known_at):
-            counts[stream.kind] += 1
-            events += len(stream.entries)
-            if progress is not None:
-                progress(sum(counts.values()), total)
+            taken(stream.kind, 1, len(stream.entries))
             yield stream
 
     if form == "parquet":
-        write_folder(to, lambda folder: write_parquet(counted(), folder))
+        write_folder(to, lambda folder: write_parquet(reader, folder, known_at=known_at, taken=taken))
     else:
         write_file(to, _TEXTS[form](counted()))
     return Exported(counts[PLAN], counts[RECEIPT], events, reader.through)
