@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 
 from ledger import InvalidArgument, Ledger
 from ledger.testing import CAPABILITIES, LedgerDiffers, LedgerMachine, PlanMachine, checks
-from ledger.testing.own import LATER, LedgerAdapter, opened
+from ledger.testing.ledger_adapter import LATER, LedgerAdapter, opened
 from tests.wrong_ledgers import WRONG
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"

@@ -20,6 +20,7 @@ from ledger.books.reader import read_book
 from ledger.cli.app import main
 from ledger.errors import InvalidArgument
 from ledger.events import PlanOpened
+from ledger.testing.comparison import Clockwork, LedgerDiffers
 from ledger.testing.simulation import (
     PACKAGED,
     Stream,
@@ -35,7 +36,6 @@ from ledger.testing.simulation import (
 )
 from ledger.testing.simulation.adapter import BatchAdapter
 from ledger.testing.simulation.observer import Observer
-from ledger.testing.witness import Clockwork, LedgerDiffers
 from tests.wrong_ledgers import WRONG
 
 memory = at("memory://")

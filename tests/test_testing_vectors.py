@@ -14,7 +14,7 @@ import pytest
 
 from ledger import DoublePayment, EarlyRepayment, InvalidArgument, to_dict
 from ledger.testing import vectors
-from ledger.testing.golden import CHECKER, FILE, SCHEMA
+from ledger.testing.golden_vectors import CHECKER, FILE, SCHEMA
 from tests import vectors as written
 from tests.vector_cases import cases
 

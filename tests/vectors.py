@@ -15,8 +15,8 @@ from ledger.commands import OpenPlan, ReversePayment
 from ledger.events import Fact, Outcome, PlanOpened, RecordedEvent
 from ledger.money import EXPONENTS
 from ledger.plan import Plan, known
-from ledger.testing.golden import FILE, FORMAT, SCHEMA
-from ledger.testing.story_told import Step
+from ledger.testing.golden_vectors import FILE, FORMAT, SCHEMA
+from ledger.testing.story_report import Step
 from tests.reference_words import fact_of, report_of, terms_of
 from tests.vector_cases import Case, cases
 

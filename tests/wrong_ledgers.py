@@ -20,7 +20,7 @@ from ledger.events import InstallmentSettled, PlanCompleted, PromoApplied
 from ledger.money import EXPONENTS
 from ledger.state import funds
 from ledger.terms import PerUnit, schedule
-from ledger.testing.own import LATER, LedgerAdapter
+from ledger.testing.ledger_adapter import LATER, LedgerAdapter
 from ledger.testing.port import CAPABILITIES, Answer, Refused
 
 

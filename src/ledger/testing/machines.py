@@ -19,9 +19,9 @@ from ledger.errors import InvalidArgument
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Check
+from ledger.testing.comparison import TIMEOUT, Clockwork, LedgerDiffers, Witness, question
 from ledger.testing.referee import Referee, instant_of
-from ledger.testing.strategies.agreed import openings, terms
-from ledger.testing.witness import TIMEOUT, Clockwork, LedgerDiffers, Witness, question
+from ledger.testing.strategies.plan_terms import openings, terms
 from ledger.values import to_dict
 
 DAY = timedelta(days=1)

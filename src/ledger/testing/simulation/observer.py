@@ -12,11 +12,11 @@ import attrs
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Change, Check
+from ledger.testing.comparison import Clockwork, Fault, Told, Witness
 from ledger.testing.port import Refused
 from ledger.testing.referee import Verdict
 from ledger.testing.simulation.adapter import audited
 from ledger.testing.simulation.plain_calls import QUESTIONS, plain
-from ledger.testing.witness import Clockwork, Fault, Told, Witness
 
 AUDIT_IS_CLEAN = Check(
     name="audit_is_clean",

@@ -11,13 +11,13 @@ import attrs
 from ledger.dates import DAY
 from ledger.telemetry import Progress
 from ledger.testing.calls import Call
+from ledger.testing.comparison import Clockwork, LedgerDiffers, question
 from ledger.testing.referee import Referee
 from ledger.testing.simulation.adapter import Factory
-from ledger.testing.simulation.chance import Dice
 from ledger.testing.simulation.history import Failure
 from ledger.testing.simulation.observer import Entry, Observer
+from ledger.testing.simulation.seeded import Dice
 from ledger.testing.simulation.stream import Row, Stream
-from ledger.testing.witness import Clockwork, LedgerDiffers, question
 
 _TOGETHER = 500
 """Rows in one delivery, at most."""

@@ -12,10 +12,10 @@ from ledger.books import columns
 from ledger.dates import DAY
 from ledger.testing.calls import Call
 from ledger.testing.referee import day_of, instant_of
-from ledger.testing.simulation.chance import Dice
+from ledger.testing.simulation.behaviour import Act, Life, life
 from ledger.testing.simulation.disturbances import HOUR, Disturbances
-from ledger.testing.simulation.lives import Act, Life, life
 from ledger.testing.simulation.parameters import Market
+from ledger.testing.simulation.seeded import Dice
 from ledger.values import to_dict
 
 _DAY_SECONDS = 24 * 60 * 60

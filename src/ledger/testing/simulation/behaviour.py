@@ -9,8 +9,8 @@ import attrs
 from ledger.dates import DAY
 from ledger.terms import Closed, PartialCover, PlanTerms
 from ledger.terms.schedule import Installment, schedule
-from ledger.testing.simulation.chance import Dice
 from ledger.testing.simulation.parameters import Investors, Market
+from ledger.testing.simulation.seeded import Dice
 
 _OFFICE = "head of sales"
 
