@@ -141,9 +141,10 @@ def test_a_large_market_holds() -> None:
 
 def test_a_run_judges_all_checks_but_one() -> None:
     """On a file, with restarts: every named check is judged but for the one that only machines can run."""
-    simulated = simulate(temporary, stream(plans=8, years=1))
+    simulated = simulate(temporary, stream(plans=20, years=1))
     assert simulated.error is None
     assert set(simulated.report.not_run) == {"order_of_knowledge"}
+    assert all(simulated.report.checks.values()), simulated.report.checks
     assert simulated.report.restarts
     assert simulated.report.calls["close"]["recorded"]
 

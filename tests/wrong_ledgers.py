@@ -407,6 +407,21 @@ class LateIsLost(Mistaken):
             super().pay(plan_id, paid_at=paid_at, recorded_at=recorded_at, **given)
 
 
+@wrong("order_of_knowledge", "back-dated-award")
+class InOrderOfArrival(Mistaken):
+    """A payment counts no earlier than the payments that became known before it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self.latest: dict[str, date] = {}
+
+    def pay(self, plan_id: str, *, paid_at: date | datetime, **given: Any) -> None:
+        day = paid_at.date() if isinstance(paid_at, datetime) else paid_at
+        latest = self.latest.get(plan_id, day)
+        super().pay(plan_id, paid_at=paid_at if day >= latest else latest, **given)
+        self.latest[plan_id] = max(day, latest)
+
+
 @wrong("position_equals_model", "payment-many-parts")
 class LosesACall(Mistaken):
     """Every third payment is answered and lost."""
