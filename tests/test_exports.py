@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from ledger import Ledger, Money, PerUnit, PlanTerms
 from ledger.audit.exports import COLUMNS, Form, Stream, export, plan_entries, receipt_entries, streams
+from ledger.audit.exports import parquet as parquet_parts
 from ledger.audit.exports.accounts import ACCOUNTS, component, escaped, id_of
 from ledger.audit.exports.beancount import beancount
 from ledger.audit.exports.hledger import hledger as hledger_text
 from ledger.audit.exports.journal import written
-from ledger.audit.exports.parquet import parts as parquet_parts
 from ledger.audit.exports.streams import balances, known_by_then
 from ledger.books.importer import import_book
 from ledger.books.reader import EXAMPLE, read_book
@@ -382,7 +382,7 @@ def test_the_flat_forms_hold_the_same_typed_rows(book: str, tmp_path: Path) -> N
 def test_a_part_holds_whole_plans(book: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts follow each other in the order of plan ids, and no plan is in two of them."""
     monkeypatch.setattr(parquet_parts, "_ROWS", 1_000)
-    monkeypatch.setattr(parquet_parts, "_PAGE", 15)
+    monkeypatch.setattr(parquet_parts, "_TOGETHER", 300)
     folder = write(book, "parquet", tmp_path / "books")
     parts = [pl.read_parquet(path) for path in sorted(folder.glob("plans-*.parquet"))]
     assert len(parts) > 5

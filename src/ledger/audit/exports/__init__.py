@@ -64,20 +64,17 @@ def export(
     counts = {PLAN: 0, RECEIPT: 0}
     events, total = 0, reader.count(kind=PLAN) + reader.count(kind=RECEIPT)
 
-    def taken(kind: str, streams: int, of_them: int) -> None:
-        nonlocal events
-        counts[kind] += streams
-        events += of_them
-        if progress is not None:
-            progress(sum(counts.values()), total)
-
     def counted() -> Iterator[Stream]:
+        nonlocal events
         for stream in streams(reader, known_at=known_at):
-            taken(stream.kind, 1, len(stream.entries))
+            counts[stream.kind] += 1
+            events += len(stream.entries)
+            if progress is not None:
+                progress(sum(counts.values()), total)
             yield stream
 
     if form == "parquet":
-        write_folder(to, lambda folder: write_parquet(reader, folder, known_at=known_at, taken=taken))
+        write_folder(to, lambda folder: write_parquet(counted(), folder))
     else:
         write_file(to, _TEXTS[form](counted()))
     return Exported(counts[PLAN], counts[RECEIPT], events, reader.through)

@@ -1,6 +1,6 @@
 """The streams of a ledger with their entries, one at a time: plans by id, then receipts by reference."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 
 import attrs
@@ -12,7 +12,7 @@ from ledger.events import PLAN, RECEIPT, MoneyReceived, PaymentReversed, PlanOpe
 from ledger.plan import Plan, known
 from ledger.replay import id_pages
 from ledger.state import State
-from ledger.store import WHOLE, EventReader, Partition, RawEvent
+from ledger.store import WHOLE, EventReader, Partition
 
 
 @attrs.frozen
@@ -47,24 +47,18 @@ def streams(
     for kind in kinds:
         for ids in id_pages(reader, kind=kind, within=within):
             found = reader.raw_histories(ids, kind=kind)
-            yield from filter(None, (stream_of(reader, kind, found[stream_id], known_at) for stream_id in ids))
-
-
-def stream_of(reader: EventReader, kind: str, stored: Sequence[RawEvent], known_at: Known | None) -> Stream | None:
-    """Return a stream as it was known, from its stored events; None without an event by then.
-
-    Raises `CorruptHistory`.
-    """
-    history = known(map(reader.decode, stored), known_at)
-    if not history:
-        return None
-    states = {one.version: one.state for one in stored}
-    plan = Plan(history) if kind == PLAN else None
-    entries = receipt_entries(history) if plan is None else plan_entries(plan, history)
-    begun = history[0].event
-    assert isinstance(begun, (PlanOpened, MoneyReceived))
-    currency = begun.amount.currency if isinstance(begun, MoneyReceived) else begun.terms.price.currency
-    return Stream(kind, stored[0].stream_id, currency, entries, states, plan)
+            for stream_id in ids:
+                raw = found[stream_id]
+                history = known(map(reader.decode, raw), known_at)
+                if not history:
+                    continue
+                states = {one.version: one.state for one in raw}
+                plan = Plan(history) if kind == PLAN else None
+                entries = receipt_entries(history) if plan is None else plan_entries(plan, history)
+                begun = history[0].event
+                assert isinstance(begun, (PlanOpened, MoneyReceived))
+                currency = begun.amount.currency if isinstance(begun, MoneyReceived) else begun.terms.price.currency
+                yield Stream(kind, stream_id, currency, entries, states, plan)
 
 
 def asserted_days(stream: Stream) -> Iterator[date]:
