@@ -14,6 +14,9 @@ files. `--out FILE` keeps a run, and `--picture SVG FILE` draws it.
 | `read/…` | a stored event, read into the state of its plan |
 | `catchup/…` | a stored event, processed by the projection exactly once, from an empty read model; `/late` as above |
 | `seal/…` | a stored event, sealed: read, hashed into the tree, on the disk in tiles under a signed checkpoint |
+| `pack/…` | a stored event, packed: read, hashed, a line in the zip file on the disk |
+| `export/parquet` | a stored event, a row of Parquet; `columns`: such a row, read into the balances of a date |
+| `check/…` | a stored event, audited by the command; in place of stock, that program checks the exported books |
 | `mixed/…` | a payment or an overdue list, by forty threads at once, half of them for each |
 | `overdue`, `balance`, `portfolio` | a query of a book of that many plans: of one partner, of one investor, of all |
 | `close/…` | a plan closed, where a thousand plans of a book of that size, half of them paid late, have outcomes due |
@@ -21,7 +24,8 @@ files. `--out FILE` keeps a run, and `--picture SVG FILE` draws it.
 The last two rows have neither stock nor floor: there is no stock way to do them, and they only have to show that they
 do not depend on the size of the book. `generated_book.py` makes these books from a seed. `mixed` has no stock either,
 and instead of a floor the mean of the rates of payments and of lists when each has all threads, weighted by the
-operations of both kinds. `seal` has no stock, and its floor reads the same rows.
+operations of both kinds. `seal`, `pack` and `export` have no stock, and their floor reads the same rows. A step whose
+program is not installed says so instead, and is not run.
 
 * **ours**: the `Ledger` as its users call it, and the functions behind it.
 * **stock**: `eventsourcing` as its documentation teaches: an `Application` with an `Aggregate` whose `@event` methods

@@ -10,10 +10,10 @@ from benchmarks.databases import Databases
 from benchmarks.measure import interleaved
 from benchmarks.ours import NAME
 from benchmarks.workload import paid_before
-from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
+from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part
 from ledger.audit.examination.run import parts
 from ledger.events import PLAN
-from ledger.store import WHOLE, EventReader, open_store
+from ledger.store import WHOLE, EventReader, ReaderAddress, open_reader, open_store
 
 _PER_PART = 50
 """Plans of a part, where two processes share them."""
@@ -57,8 +57,13 @@ def audit_together(databases: Databases, effort: Effort, *, database: str, proce
 
 
 def _in_pool(pool: ProcessPoolExecutor, reader: EventReader) -> int:
-    audits = pool.map(partial(audit_part_at, reader.address()), parts(reader, streams=_PER_PART))
+    audits = pool.map(partial(_audit_part, reader.address()), parts(reader, streams=_PER_PART))
     return _events(reduce(PartAudit.__add__, audits, EMPTY))
+
+
+def _audit_part(address: ReaderAddress, part: Part) -> PartAudit:
+    with open_reader(address) as reader:
+        return audit_part(reader, part)
 
 
 def _events(audited: PartAudit) -> int:

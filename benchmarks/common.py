@@ -34,6 +34,7 @@ class Effort:
     plans_tracked_by_stock: int
     queries: int
     plans_sealed: int
+    plans_checked: int
     plans_mixed: int
     seconds_mixed: float
     largest_book: int
@@ -49,6 +50,10 @@ class Result:
     floor: float | None = None
     tail: float | None = None
     """The 99th percentile of the seconds of an operation, as a multiple of the median, where that is measured."""
+
+
+class NotRun(Exception):
+    """A step that cannot be run on this machine, and why."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from benchmarks.common import Effort, Opened, Result, equal, opened
 from benchmarks.databases import Databases
 from benchmarks.measure import Work, interleaved
 from benchmarks.workload import LINES
-from ledger.exports import export
+from ledger.audit.exports import export
 
 _COPIES = 20
 """Copies of the Parquet that are read together: one alone is read in no time."""

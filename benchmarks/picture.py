@@ -86,8 +86,9 @@ def _bar(result: Result, results: Sequence[Result], top: int) -> Iterator[str]:
             f'<line x1="{x:.1f}" y1="{y - 4:.1f}" x2="{x:.1f}" y2="{y + _BAR + 4:.1f}" stroke="{_MARK}" '
             'stroke-width="3"/>'
         )
+    stock = result.step.rpartition("/")[2] if result.step.startswith("check") else "stock"
     floor = "" if of_floor is None else f", {of_floor:.2f} × floor{''.join(floors)}"
-    yield _text(_RIGHT + 16, top + 20, f"{ratio:.1f} × stock{floor}{''.join(others)}")
+    yield _text(_RIGHT + 16, top + 20, f"{ratio:.1f} × {stock}{floor}{''.join(others)}")
 
 
 def _in_words(without_stock: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
@@ -102,7 +103,8 @@ def _in_words(without_stock: Sequence[Result], results: Sequence[Result]) -> Ite
 
 def _pace(result: Result) -> str:
     if result.floor:
-        return f"{result.ours:,.0f} a second, {result.ours / result.floor:.2f} of the mean of each alone"
+        floor = "the mean of each alone" if result.step.startswith("mixed") else "the floor"
+        return f"{result.ours:,.0f} a second, {result.ours / result.floor:.2f} of {floor}"
     return f"{result.ours:,.0f} plans a second" if "close" in result.step else f"{1_000 / result.ours:.2f} ms"
 
 

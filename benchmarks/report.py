@@ -44,6 +44,10 @@ def _of_stock(factor: float) -> Aim:
     return Aim(f"{factor:g} x stock", lambda result, _: (times_stock(result) or 0) >= factor, factor)
 
 
+def _of_program(factor: float) -> Aim:
+    return Aim(f"{factor:g} x the program", lambda result, _: (times_stock(result) or 0) >= factor, factor)
+
+
 def _of_floor(factor: float) -> Aim:
     return Aim(f"{factor:g} x floor", lambda result, _: (times_floor(result) or 0) >= factor, None, factor)
 
@@ -96,6 +100,8 @@ AIMS: Mapping[str, tuple[Aim, ...]] = {
     "seal/postgres": (_beside_floor(3),),
     "export/parquet": (_of_floor(0.5),),
     "columns": (_of_stock(200), _of_floor(0.3)),
+    "check/hledger": (_of_program(10),),
+    "check/beancount": (_of_program(10),),
     "mixed/sqlite": (_of_floor(0.8), _tail_below(5)),
     "mixed/postgres": (_of_floor(0.8), _tail_below(5)),
     "overdue/1M": (_under_milliseconds(10),),
@@ -133,9 +139,10 @@ def verdict(reached: bool | None) -> str:  # noqa: FBT001  # its only argument
 def legend(environment: Iterable[str]) -> str:
     """Return the text below the table: the units, then the environment."""
     return (
-        "Per second: payments (pay), stored events (import, read, audit, catchup, seal, export, columns),\n"
-        "plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its floor:\n"
-        "the mean of each alone). The floor of audit/sqlite/2 is the same work in one process.\n"
+        "Per second: payments (pay), stored events (import, read, audit, catchup, seal, pack, export, columns,\n"
+        "check), plans (derive, close), queries (overdue, balance, portfolio), payments and queries (mixed; its\n"
+        "floor: the mean of each alone). The floor of audit/sqlite/2 is the same work in one process; in place of\n"
+        "stock, check has the program that it names.\n"
         "Only the ratios mean anything.\n"
         f"{', '.join(environment)}"
     )

@@ -6,6 +6,7 @@ from functools import partial
 from benchmarks import stock, workload
 from benchmarks.auditing import audit, audit_together
 from benchmarks.catching_up import catch_up
+from benchmarks.checking import check
 from benchmarks.common import Effort, Result, equal, opened
 from benchmarks.databases import Databases
 from benchmarks.exporting import columns, export_parquet
@@ -13,6 +14,7 @@ from benchmarks.importing import import_histories
 from benchmarks.large_books import SIZES, balance, close, overdue, portfolio
 from benchmarks.measure import interleaved, repeating
 from benchmarks.mixed import mixed
+from benchmarks.packing import pack_all
 from benchmarks.sealing import seal_all
 from benchmarks.sides import Credited, Side
 from benchmarks.writers import pay_together
@@ -119,8 +121,12 @@ _STEPS: Mapping[str, Step] = {
     "catchup/postgres/late": partial(catch_up, database="postgres", late=workload.LATE),
     "seal/sqlite": partial(seal_all, database="sqlite"),
     "seal/postgres": partial(seal_all, database="postgres"),
+    "pack/sqlite": partial(pack_all, database="sqlite"),
+    "pack/postgres": partial(pack_all, database="postgres"),
     "export/parquet": export_parquet,
     "columns": columns,
+    "check/hledger": partial(check, program="hledger"),
+    "check/beancount": partial(check, program="beancount"),
     "mixed/sqlite": partial(mixed, database="sqlite"),
     "mixed/postgres": partial(mixed, database="postgres"),
     "close/10k": lambda databases, _: close(databases, size="10k"),

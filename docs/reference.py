@@ -12,7 +12,7 @@ import ledger
 from ledger import decide, errors, timeline
 from ledger.events.codec import CURRENT
 from ledger.events.outcomes import RevisedLine
-from ledger.service import CommandOptions, ListOptions
+from ledger.service.options import CommandOptions, ListOptions
 from ledger.terms.schedule import Installment
 
 PAGE = Path(__file__).with_name("reference.md")

@@ -23,11 +23,11 @@ from ledger import (
     PerUnit,
     PlanTerms,
     Portion,
-    arguments,
 )
 from ledger import terms as terms_module
 from ledger.books import columns
 from ledger.commands import ClosePlan, Command, Metadata, RecordPayment
+from ledger.errors import arguments
 from ledger.events.codec import Codec
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, usd
 

@@ -26,7 +26,7 @@ from ledger import Ledger, PartialCover, Portion, StoreUnavailable
 from ledger.audit import ACTS, KINDS, Audit, DiscretionaryAct, Finding, Summary, audit, examine
 from ledger.audit.examination import run
 from ledger.audit.examination.discretion import ActKind
-from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part, audit_part_at
+from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part
 from ledger.audit.examination.run import parts
 from ledger.books.importer import import_book
 from ledger.books.reader import read_book
@@ -84,8 +84,8 @@ def test_parts_add_up_to_the_whole_however_they_are_cut(book: Path) -> None:
             cut = list(parts(reader, streams=size))
             assert len(cut) == -(-49 // size)
             assert sum((audit_part(reader, part) for part in cut), EMPTY) == whole
-        with open_reader(reader.address()):
-            pieces = [audit_part_at(reader.address(), Part("plan", one)) for one in reader.partitions(3)]
+        with open_reader(reader.address()) as again:
+            pieces = [audit_part(again, Part("plan", one)) for one in reader.partitions(3)]
         assert sum(pieces, EMPTY) == whole
 
 

@@ -6,9 +6,9 @@ from datetime import date
 
 from hypothesis import given
 
-from ledger.exports.accounts import NOTHING, Amounts
-from ledger.exports.entries import Entry, plan_entries
-from ledger.exports.streams import state_balances
+from ledger.audit.exports.accounts import NOTHING, Amounts
+from ledger.audit.exports.entries import Entry, plan_entries
+from ledger.audit.exports.streams import state_balances
 from ledger.plan import Plan
 from tests.plans import days_up_to_horizon
 from tests.strategies import History, histories

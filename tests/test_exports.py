@@ -19,18 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Ledger, Money, PerUnit, PlanTerms
+from ledger.audit.exports import COLUMNS, Form, Stream, export, plan_entries, receipt_entries, streams
+from ledger.audit.exports import parquet as parquet_parts
+from ledger.audit.exports.accounts import ACCOUNTS, component, escaped, id_of
+from ledger.audit.exports.beancount import beancount
+from ledger.audit.exports.hledger import hledger as hledger_text
+from ledger.audit.exports.journal import written
+from ledger.audit.exports.streams import balances, known_by_then
 from ledger.books.importer import import_book
 from ledger.books.reader import EXAMPLE, read_book
 from ledger.cli.app import main
 from ledger.events import PLAN, RECEIPT, MoneyReceived, PlanOpened, RecordedEvent
 from ledger.events.codec import Codec
-from ledger.exports import COLUMNS, Form, Stream, export, plan_entries, receipt_entries, streams
-from ledger.exports import parquet as parquet_parts
-from ledger.exports.accounts import ACCOUNTS, component, escaped, id_of
-from ledger.exports.beancount import beancount
-from ledger.exports.hledger import hledger as hledger_text
-from ledger.exports.journal import written
-from ledger.exports.streams import balances, known_by_then
 from ledger.plan import Plan
 from ledger.store import open_store
 from tests import programs

@@ -3,7 +3,7 @@
 The key is the plan id for an opening, the payment's reference for a reversal, else the command's own reference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ledger import Ledger, Money, ReferenceConflict
+from ledger import Ledger, Money, PaymentNotFound, PlanNotFound, ReferenceConflict, TermsRefused
 from ledger.commands import (
     CancelPlan,
     Change,
@@ -24,12 +24,27 @@ from ledger.commands import (
     ReinstatePlan,
     ReversePayment,
 )
-from ledger.decide import decide
-from ledger.terms import Closed, EveryDays, FullCover, PackageBonus, PlanTerms, Portion
+from ledger.decide import decide, repeats
+from ledger.plan import Plan
+from ledger.terms import Closed, EveryDays, ExplicitSchedule, FullCover, Monthly, PackageBonus, PlanTerms, Portion
 from tests import examples
 from tests.attempts import attempts_with_closings
 from tests.examples import OPENED_ON, TERMS, open_plan, usd
-from tests.plans import DAY, TEN, D, attempt, cancel, charge_back, opening, pay, record, reinstate, reverse
+from tests.plans import (
+    DAY,
+    DUE,
+    TEN,
+    D,
+    attempt,
+    cancel,
+    charge_back,
+    close,
+    opening,
+    pay,
+    record,
+    reinstate,
+    reverse,
+)
 from tests.strategies import METADATA, RECORDED_AT, History, histories, one_in
 
 # ---- the envelope
@@ -55,6 +70,13 @@ def test_an_envelope_carries_the_key_and_the_metadata_of_its_command(commands: l
             assert recorded.key == key
 
 
+def test_events_carry_the_correlation_of_their_command() -> None:
+    """All of them, and those of a later command its own."""
+    events = record(pay(D, installments=2), metadata=attrs.evolve(METADATA, correlation="case-7"))
+    assert [recorded.correlation for recorded in events] == ["case-7"] * 4
+    assert {recorded.correlation for recorded in decide(events, close(DUE[3]), METADATA)} == {None}
+
+
 # ---- repeated
 
 
@@ -66,6 +88,21 @@ def test_an_accepted_command_repeated_records_nothing(history: History) -> None:
     for command in (history.opening, *history.accepted):
         assert decide(history.events, command, METADATA) == ()
         assert decide(history.events, command, again) == ()
+
+
+@one_in(6)
+@given(history=histories())
+def test_a_repeat_is_known_before_it_is_decided(history: History) -> None:
+    """Each accepted command repeats what is recorded; with one argument changed, and before it was recorded, none."""
+    plan, opened = Plan(history.events), Plan(history.events[:1])
+    for command in (history.opening, *history.accepted):
+        assert repeats(plan, command) is True
+        assert repeats(opened, command) is (command == history.opening)
+        for other, _ in with_other_content(command):
+            assert repeats(plan, other) is False
+    assert repeats(plan, ClosePlan(plan_id="P-1", through=plan.horizon)) is False
+    unknown = ReversePayment(plan_id="P-1", reference="no such payment", cause="error", on=None)
+    assert repeats(plan, unknown) is False
 
 
 def test_a_repeated_command_returns_an_empty_tuple(books: Ledger) -> None:
@@ -122,6 +159,69 @@ def test_a_reversal_for_error_is_the_same_under_any_stated_date() -> None:
 
 
 # ---- other content
+
+
+def conflict(before: Sequence[Command], command: Command) -> ReferenceConflict:
+    """Return the conflict of a command with what is recorded."""
+    with pytest.raises(ReferenceConflict) as caught:
+        decide(record(*before), command, METADATA)
+    return caught.value
+
+
+def test_a_conflict_says_what_is_recorded() -> None:
+    """The plan, the key, the argument, and both values; of another kind of command both kinds."""
+    other = "repeat it with the same content, or use a new reference"
+    opened = "a plan stays as it was opened: repeat the opening as it is recorded"
+    money, day = attrs.evolve(pay(D), amount=Money(10_001, "USD")), cancel(D + DAY)
+    later = attrs.evolve(TEN, grace_days=20)
+    for before, command, (key, field, values, remedy) in (
+        ([pay(D)], money, ("bank-1", "amount", (Money(10_000, "USD"), Money(10_001, "USD")), other)),
+        ([pay(D)], pay(D + DAY), ("bank-1", "paid_at", (D, D + DAY), other)),
+        ([cancel(D)], day, ("crm-1", "on", (D, D + DAY), other)),
+        ([cancel(D)], pay(D, "crm-1"), ("crm-1", "command", ("CancellationRequested", "PaymentMade"), other)),
+        ([pay(D)], cancel(D, "bank-1"), ("bank-1", "command", ("PaymentMade", "CancellationRequested"), other)),
+        ([pay(D), reverse()], charge_back(D), ("bank-1", "cause", ("error", "chargeback"), other)),
+        ([], opening(TEN, OPENED_ON + DAY), ("P-1", "opened_at", (OPENED_ON, OPENED_ON + DAY), opened)),
+        ([], opening(later), ("P-1", "terms.grace_days", (19, 20), opened)),
+    ):
+        found = conflict(before, command)
+        assert (found.plan_id, found.reference, found.field, found.remedy) == ("P-1", key, field, remedy)
+        assert (found.recorded, found.given, found.item, found.items) == (*values, None, None)
+
+
+def test_terms_of_other_kinds_conflict_without_an_item() -> None:
+    """A schedule of lines has an item that differs from another of lines, and none from a monthly one."""
+    lines = ExplicitSchedule(tuple((due_on, 10_000) for due_on in DUE))
+    history = record(terms=attrs.evolve(TEN, schedule=lines))
+    for other in (Monthly(), EveryDays(30)):
+        with pytest.raises(ReferenceConflict) as caught:
+            decide(history, opening(attrs.evolve(TEN, schedule=other)), METADATA)
+        found = caught.value
+        assert (found.field, found.recorded, found.given) == ("terms.schedule", lines, other)
+        assert (found.item, found.items) == (None, None)
+    assert conflict([], opening(attrs.evolve(TEN, schedule=lines))).item is None
+
+
+def test_a_reversal_of_no_payment_names_both() -> None:
+    """The plan and the reference."""
+    with pytest.raises(PaymentNotFound) as caught:
+        decide(record(), reverse("bank-404"), METADATA)
+    assert (caught.value.plan_id, caught.value.reference) == ("P-1", "bank-404")
+
+
+def test_the_command_of_an_unknown_plan_names_it() -> None:
+    """Whatever the command is, but for an opening."""
+    for command in (pay(D), cancel(D), reverse(), close(D)):
+        with pytest.raises(PlanNotFound) as caught:
+            decide((), command, METADATA)
+        assert (caught.value.plan_id, caught.value.as_of) == ("P-1", None)
+
+
+def test_terms_that_are_refused_are_those_of_the_plan() -> None:
+    """The refusal names it."""
+    with pytest.raises(TermsRefused) as caught:
+        decide((), opening(attrs.evolve(TEN, first_due_on=OPENED_ON - DAY)), METADATA)
+    assert caught.value.plan_id == "P-1"
 
 
 def with_other_content(command: Command) -> list[tuple[Command, str]]:

@@ -4,14 +4,14 @@ A fact recorded late counts in the order of the dates; the difference to the rec
 """
 
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import Ledger, PlanIsCancelled, ReferenceConflict
+from ledger import EndOfDay, Ledger, PlanIsCancelled, ReferenceConflict
 from ledger.commands import ClosePlan, Command
 from ledger.decide import decide, fact_of
 from ledger.events import (
@@ -24,7 +24,7 @@ from ledger.events import (
     PlanCancelled,
     PromoApplied,
 )
-from ledger.plan import Plan
+from ledger.plan import Plan, known
 from ledger.terms import DoublePayment
 from ledger.timeline import timeline
 from tests import examples
@@ -47,9 +47,33 @@ from tests.plans import (
     record,
     recorded_by,
     recorded_by_last,
+    reinstate,
     reverse,
 )
 from tests.strategies import METADATA, History, histories, one_in
+
+# ---- what was known
+
+
+def test_what_was_known_at_an_instant_or_by_the_end_of_a_day_is_a_prefix() -> None:
+    """Inclusive; a day ends in the plan's own time zone, and in UTC for a history without its opening."""
+    at = [datetime(2023, 5, day, 20, 59, 59, tzinfo=UTC) for day in (8, 9, 9, 10)]  # a second to midnight in Moscow
+    history = [
+        attrs.evolve(event, recorded_at=when) for event, when in zip(record(pay(D), charge_back(D)), at, strict=False)
+    ]
+    assert known(history, None) == known(iter(history), at[3]) == history
+    for when, count in zip(at, (1, 3, 3, 4), strict=True):
+        assert known(history, when) == history[:count]
+        assert known(history, when - timedelta(microseconds=1)) == [one for one in history if one.recorded_at < when]
+    for later, counts in ((0, (0, 1, 3, 4)), (1, (0, 0, 1, 3)), (4 * 3_600, (0, 0, 1, 3))):
+        moved = [attrs.evolve(one, recorded_at=one.recorded_at + timedelta(seconds=later)) for one in history]
+        for day, count in zip((7, 8, 9, 10), counts, strict=True):
+            assert known(moved, EndOfDay(date(2023, 5, day))) == moved[:count]
+    assert known(history[1:], EndOfDay(date(2023, 5, 9))) == history[1:3]
+    after = [attrs.evolve(one, recorded_at=one.recorded_at + timedelta(hours=1)) for one in history]
+    assert known(after[1:], EndOfDay(date(2023, 5, 9))) == after[1:3]
+    assert known([], at[0]) == known([], EndOfDay(D)) == known([], None) == []
+
 
 # ---- back-dated payments
 
@@ -266,6 +290,31 @@ def test_a_voiding_of_a_voiding_gives_shares_back() -> None:
         OutcomeVoided(D + 5 * DAY, voids=8, shares=2_300, because=10),
         OutcomeVoided(D + 10 * DAY, voids=9, shares=2_300, because=10),
     ]
+
+
+def test_revived_money_that_is_revived_once_more_settles_what_it_settled() -> None:
+    """A reinstatement was an error, and another one comes on the same day: the voiding of that settlement is voided."""
+    on = DUE[2] + DAY
+    commands = (
+        pay(D),
+        pay(D + 8 * DAY, "bank-2"),
+        cancel(D + 4 * DAY),
+        reinstate(on, "bank-8", 2),
+        reverse("bank-8"),
+        reinstate(on, "bank-9", 2),
+    )
+    before = record(*commands[:-1])
+    assert [(before[index].event, before[index].version) for index in (11, 16)] == [
+        (InstallmentSettled(on, 4, 2_300, "bank-2"), 12),
+        (OutcomeVoided(on, voids=12, shares=2_300, because=14), 17),
+    ]
+    after = recorded_by_last(*commands)
+    assert after[1:4] == [
+        OutcomeVoided(on, voids=17, shares=-2_300, because=19),
+        InstallmentSettled(on, 2, 2_300, "bank-9"),
+        InstallmentSettled(on, 3, 2_300, "bank-9"),
+    ]
+    assert [type(event).__name__ for event in after[4:]] == ["ScheduleRevised"]
 
 
 def test_an_outcome_that_is_new_and_over_is_followed_by_its_own_voiding() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.arguments import WHOLE_LIMIT
 from ledger.errors import InvalidArgument, LedgerError
+from ledger.errors.arguments import WHOLE_LIMIT
 from ledger.money import EXPONENTS, Money
 
 DIGITS = {"JPY": 0, "USD": 2, "KWD": 3, "CLF": 4}

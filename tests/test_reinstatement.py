@@ -104,12 +104,12 @@ def test_closed_terms_allow_no_reinstatement() -> None:
 
 
 def test_the_approver_is_not_the_actor() -> None:
-    """Whoever records a reinstatement does not approve it; without a known actor any approver is accepted."""
-    history = record(pay(D))
-    for actor in ("decider", None):
-        assert decide(history, reinstate(ON), attrs.evolve(METADATA, actor=actor))
-    with pytest.raises(ReinstatementRefused, match="'head of sales' cannot approve what 'head of sales' records"):
-        decide(history, reinstate(ON), attrs.evolve(METADATA, actor="head of sales"))
+    """Whoever records a reinstatement, in time or late, does not approve it; without a known actor anybody may."""
+    for history in (record(pay(D)), record(pay(D), charge_back(ON + DAY))):
+        for actor in ("decider", None):
+            assert decide(history, reinstate(ON), attrs.evolve(METADATA, actor=actor))
+        with pytest.raises(ReinstatementRefused, match="'head of sales' cannot approve what 'head of sales' records"):
+            decide(history, reinstate(ON), attrs.evolve(METADATA, actor="head of sales"))
 
 
 # ---- the cover

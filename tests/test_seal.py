@@ -336,6 +336,41 @@ def test_the_commands_make_a_key_a_seal_and_proofs(
     assert "as keygen writes it" in run("seal", "--to", folder, "--key", f"{key}.pub", code=1)
 
 
+def test_a_proof_is_checked_by_somebody_who_has_neither_ledger_nor_seal(
+    memory: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0 where it holds, 1 where it does not, 2 where file or key cannot be read."""
+    seal_here(memory, tmp_path / "s")
+    early = len(stored(memory))
+    fill(memory, 3, first=4)
+    seal_here(memory, tmp_path / "s")
+    size, file = len(stored(memory)), tmp_path / "proof.json"
+
+    def check(proof: Any, *options: str, key: str = str(KEY.verifier), code: int = 0) -> str:
+        file.write_text(proof if isinstance(proof, str) else json.dumps(proof))
+        assert main(["check-proof", str(file), "--key", key, *options]) == code
+        printed = capsys.readouterr()
+        return printed.out or printed.err
+
+    proof = prove_inclusion(reader(memory), tmp_path / "s", stream_id="P-2", version=1)
+    assert f"plan P-2, version 1, is among the {size} events of {KEY.verifier.name}.\nplan_opened" in check(proof)
+    told = json.loads(check(proof | {"event": proof["event"] | {"note": "unsealed"}}, "--json"))
+    assert told.pop("event") == proof["event"]
+    assert told == {"holds": True, "type": "inclusion", "origin": KEY.verifier.name, "size": size}
+    continued = prove_consistency(tmp_path / "s", earlier=early)
+    assert f"begin with the {early} of the earlier checkpoint" in check(continued)
+    assert json.loads(check(continued, "--json"))["earlier_size"] == early
+    assert "does not have this leaf hash" in check(proof | {"event": proof["event"] | {"version": 2}}, code=1)
+    assert "is not signed by" in check(proof, key=str(OTHER.verifier), code=1)
+    for nothing in ("", "[]", "[" * 100_000, "no JSON"):
+        assert "the JSON that `prove` prints" in check(nothing, code=2)
+    assert "expected" in check(proof, key="no key", code=2)
+    file.unlink()
+    assert main(["check-proof", str(file), "--key", str(KEY.verifier)]) == 2
+    assert "No such file" in capsys.readouterr().err
+    assert main(["check-proof", str(file), "--key", str(KEY.verifier), "--db", "memory://"]) == 2
+
+
 def test_a_seal_needs_its_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistyped name begins no seal."""
     assert main(["keygen", str(tmp_path / "key")]) == 0

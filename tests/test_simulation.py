@@ -233,7 +233,7 @@ def test_a_market_as_a_book_is_imported_with_the_same_result(tmp_path: Path) -> 
         opening = ledger.history(first.plan_id)[0].event
         assert isinstance(opening, PlanOpened)
         assert opening.terms == attrs.evolve(first.terms, first_due_on=opening.terms.first_due_on)
-    with pytest.raises(InvalidArgument, match="a new folder"):
+    with pytest.raises(InvalidArgument, match="a new path"):
         write_book(market, tmp_path / "book")
 
 

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from ledger.audit import verify as reference_model
 from ledger.commands import Metadata, OpenPlan
 from ledger.decide import decide
-from ledger.events import PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
+from ledger.errors import PlanNotFound
+from ledger.events import InstallmentSettled, PaymentMissed, PaymentReversed, PlanCompleted, PlanReinstated
 from ledger.plan import Plan
 from ledger.state import Snapshot, State
+from ledger.state.outcome_log import OutcomeLog
 from ledger.terms import EarnedPromo, PackageBonus, Portion
 from ledger.terms.promos import Award
 from ledger.timeline import Derivation, steps
-from tests.examples import TERMS
-from tests.plans import DUE, TEN, D, pay, pay_each, plan_after, record
+from tests.examples import OPENED_ON, TERMS
+from tests.plans import DAY, DUE, TEN, D, pay, pay_each, plan_after, record
 from tests.reference_words import fact_of, outcome_of, terms_of
 from tests.strategies import History, histories, opened_in
 
@@ -223,3 +225,31 @@ def test_a_plan_may_be_cancelled_on_the_last_day_of_all() -> None:
     assert (missed.state.on, missed.state.status) == (due_on + timedelta(days=1), "in_grace")
     assert (last.state.on, last.state.status) == (date.max, "cancelled")
     assert [plan.position(date.max - timedelta(days=days)).status for days in (1, 0)] == ["in_grace", "cancelled"]
+
+
+def test_the_log_reports_each_outcome_and_each_end_once() -> None:
+    """Since the last call; an outcome that ended on its own day has never held."""
+    first, second = InstallmentSettled(D, 1, 2_300, "bank-1"), InstallmentSettled(D + DAY, 2, 2_300, "bank-2")
+    ends = [PaymentReversed(effective_on=D + DAY, reference=one.payment, cause="chargeback") for one in (first, second)]
+    log = OutcomeLog()
+    log.add(first)
+    log.end(first, ends[0])
+    assert log.latest() == ((first,), {first: ends[0]})
+    assert log.latest() == ((), {})
+    log.add(second)
+    assert log.held() == ((first, second), {first: ends[0]})
+    assert log.latest() == ((second,), {})
+    log.end(second, ends[1])
+    assert log.latest() == ((), {second: ends[1]})
+    assert log.held() == ((first,), {first: ends[0]})
+
+
+def test_before_the_opening_there_is_no_plan() -> None:
+    """Whatever is asked of it, the day before; the refusal names the plan and the day of the opening."""
+    plan = plan_after(pay(OPENED_ON))
+    for ask in (plan.timeline, plan.steps, plan.grounds, plan.position):
+        assert ask(OPENED_ON)
+        with pytest.raises(PlanNotFound) as caught:
+            ask(OPENED_ON - DAY)
+        found = caught.value.plan_id, caught.value.as_of, caught.value.opened_on, caught.value.known_at
+        assert found == ("P-1", OPENED_ON - DAY, OPENED_ON, None)

@@ -5,16 +5,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import KINDS, audit, verify
 from ledger.audit.examination.kinds import SECTIONS
+from ledger.events import PaymentMade
+from ledger.money import Money
 from ledger.store import RawEvent, open_store
 from tests.audits import audited, stored
+from tests.plans import DAY, DUE, D, charge_back, pay, record
 from tests.planted import PLANTED, Planted, encoded, sound
 from tests.strategies import History, histories, one_in
 
@@ -62,6 +66,47 @@ def test_neither_finds_anything_in_what_the_ledger_records(history: History) -> 
     """A recorded history is clean to both."""
     events = stored(history.events)
     assert (by_verify(events), by_audit(events)) == (set(), set())
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_both_name_the_payment_with_which_too_much_stood_and_none_after_it(*, late: bool) -> None:
+    """Too much stood until a chargeback: money dated later, recorded in time or late, is no overpayment."""
+    in_time, at_last = pay(DUE[6] + DAY, "in time"), pay(DUE[6], "late")
+    events = record(
+        pay(D, "first", 6),
+        pay(D + DAY, "too much", 4),
+        charge_back(D + 5 * DAY, "too much"),
+        in_time,
+        *([at_last] if late else []),
+    )
+    at = next(number for number, one in enumerate(events) if one.key == "too much")
+    paid = attrs.evolve(cast(Any, events[at].event), amount=Money(50_000, "USD"))
+    edited = stored([*events[:at], attrs.evolve(events[at], event=paid), *events[at + 1 :]])
+    assert by_verify(edited) == by_audit(edited) == {("overpayment", "P-1", events[at].version)}
+
+
+def test_both_name_a_late_payment_with_which_too_much_stands_later() -> None:
+    """More stood before its day, which is not its fault, and too much on a later day, which is."""
+    events = record(
+        pay(D, "first", 6),
+        pay(D + DAY, "too much", 4),
+        charge_back(D + 5 * DAY, "too much"),
+        pay(DUE[6] + DAY, "in time", 3),
+        pay(DUE[6], "late"),
+    )
+    amounts = {"too much": 90_000, "late": 10_001}
+    edited = stored(
+        attrs.evolve(one, event=attrs.evolve(cast(Any, one.event), amount=Money(amounts[one.key], "USD")))
+        if one.key in amounts and isinstance(one.event, PaymentMade)
+        else one
+        for one in events
+    )
+    expected = {
+        ("overpayment", "P-1", one.version)
+        for one in events
+        if one.key in amounts and isinstance(one.event, PaymentMade)
+    }
+    assert by_verify(edited) == by_audit(edited) == expected
 
 
 def leaves(part: Any, path: Sequence[Any] = ()) -> Iterator[Sequence[Any]]:

@@ -3,12 +3,11 @@
 Open a `Ledger`, describe plans with `PlanTerms`, record what happened, ask what everyone holds. It is bookkeeping of
 what was agreed and paid: the library promises no return and presses nobody.
 
-The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service.py` the door.
+The way in: `timeline.py` holds the rules, `plan.py` what a plan is, `service/` the door.
 """
 
 import logging as _logging
 
-from ledger.database import Database as Database
 from ledger.dates import EndOfDay as EndOfDay
 from ledger.errors import CommandRefused as CommandRefused
 from ledger.errors import ConcurrentChange as ConcurrentChange
@@ -33,7 +32,6 @@ from ledger.errors import StoreUnavailable as StoreUnavailable
 from ledger.errors import TermsRefused as TermsRefused
 from ledger.errors import WrittenByNewerVersion as WrittenByNewerVersion
 from ledger.events.recorded import RecordedEvent as RecordedEvent
-from ledger.listing import Listing as Listing
 from ledger.money import Money as Money
 from ledger.projections.balances import BalanceRow as BalanceRow
 from ledger.projections.overdue import OverdueRow as OverdueRow
@@ -46,10 +44,12 @@ from ledger.projections.projection import TotalsTable as TotalsTable
 from ledger.projections.statement import StatementLine as StatementLine
 from ledger.readmodel.health import Health as Health
 from ledger.readmodel.health import ReadModelHealth as ReadModelHealth
+from ledger.readmodel.listing import Listing as Listing
 from ledger.readmodel.read_model import ReadModel as ReadModel
 from ledger.readmodel.verification import Verification as Verification
 from ledger.receipt import ReceiptRow as ReceiptRow
 from ledger.service import Ledger as Ledger
+from ledger.service.database import Database as Database
 from ledger.state.position import NextInstallment as NextInstallment
 from ledger.state.position import Position as Position
 from ledger.store import Quarantined as Quarantined

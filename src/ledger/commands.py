@@ -8,9 +8,8 @@ from datetime import date, datetime
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import civil_date, date_or_instant, instant, timezone
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.events import PLAN, RECEIPT
 from ledger.events.facts import REASON_LIMIT, PaymentKind, ReversalCause
 from ledger.events.recorded import Stream

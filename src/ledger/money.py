@@ -6,8 +6,7 @@ from functools import total_ordering
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 
 _CURRENCIES_BY_EXPONENT = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",

@@ -47,7 +47,7 @@ class Plan:
         self.requests: dict[str, CancellationRequested] = {}
         self.reversal_versions: dict[str, int] = {}
         self._by_version: dict[int, RecordedOutcome] = {}
-        self._voided: dict[Outcome, RecordedOutcome] = {}
+        self._voided: set[Outcome] = set()
         for recorded in history:
             self.apply(recorded)
 
@@ -105,14 +105,15 @@ class Plan:
             raise _corrupt(recorded, f"version {event.voids} is voided already, or credits other shares")
         if takes_back:
             item.void = recorded
-            self._by_version[recorded.version] = self._voided[item.outcome] = item
+            self._by_version[recorded.version] = item
+            self._voided.add(item.outcome)
         else:
             item.void = None
-            self._voided.pop(item.outcome, None)
+            self._voided.discard(item.outcome)
 
     def changed(self, begun: Iterable[Outcome], ended: Collection[Outcome]) -> list[RecordedOutcome]:
         """Return the recorded outcomes that a step changes, by version: voided ones that hold again, those that end."""
-        again: Collection[Outcome] = {*begun} & self._voided.keys() if self._voided else ()
+        again: Collection[Outcome] = self._voided.intersection(begun) if self._voided else ()
         if not again and not ended:
             return []
         return [item for item in self.outcomes if item.outcome in ended or item.outcome in again]

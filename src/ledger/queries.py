@@ -12,11 +12,9 @@ from typing import TypeVar
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import EndOfDay, Known, day_in, known_by, may_still_change
-from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound
+from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound, arguments
 from ledger.events import PLAN, RECEIPT, RecordedEvent
-from ledger.listing import Key, Listing, Page
 from ledger.money import Money
 from ledger.plan import Plan, known
 from ledger.projections.balances import BalanceRow, balance_rows
@@ -26,6 +24,7 @@ from ledger.projections.periods import Period, period_on
 from ledger.projections.portfolio import PortfolioRow, portfolio_rows
 from ledger.projections.statement import StatementLine, statement_lines
 from ledger.projections.totals import total
+from ledger.readmodel.listing import Key, Listing, Page
 from ledger.readmodel.payments import payments
 from ledger.readmodel.periods import PeriodTables, Seek
 from ledger.readmodel.question import Question

@@ -18,8 +18,7 @@ from typing import TypeVar
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument, StoreUnavailable
+from ledger.errors import InvalidArgument, StoreUnavailable, arguments
 from ledger.events import PLAN
 from ledger.replay import id_pages
 from ledger.store import EventReader, Head, Partition, ReaderAddress, open_reader

@@ -158,7 +158,8 @@ class Plan:
     applied: dict[str, int] = field(default_factory=dict)  # by payment reference
     unapplied: dict[str, int] = field(default_factory=dict)  # by payment reference, oldest first
     standing: dict[str, int] = field(default_factory=dict)  # received and not charged back
-    overpaid_on: date | None = None
+    overpaid_on: date | None = None  # the first day at whose end more than the price stood,
+    overpaid_last: date | None = None  # and the latest
     outcomes: set[Outcome] = field(default_factory=set)
     ended: dict[Outcome, tuple[date, str]] = field(default_factory=dict)  # from which day not, by which chargeback
     begun: list[Outcome] = field(default_factory=list)  # in the order in which they took effect
@@ -293,8 +294,8 @@ def receive(plan: Plan, reference: str, amount: int) -> None:
 
 def end_of_day(plan: Plan, day: date) -> None:
     """At the end of a day the money then standing is compared with the price (5)."""
-    if sum(plan.standing.values()) > plan.terms.price and plan.overpaid_on is None:
-        plan.overpaid_on = day
+    if sum(plan.standing.values()) > plan.terms.price:
+        plan.overpaid_on, plan.overpaid_last = plan.overpaid_on or day, day
 
 
 def settle(plan: Plan, day: date, reference: str, amount: int) -> list[Line]:
@@ -1549,8 +1550,10 @@ class Derivation:
         else:
             take_in(self.plan, event.on, fact)
         standing, price = sum(self.plan.standing.values()), self.terms.price
-        if isinstance(fact, (Paid, Reinstated)) and (standing > price or self.plan.overpaid_on is not None):
-            found = f"more on {self.plan.overpaid_on or self.day}"
+        overpaid_on = self.day if standing > price else self.plan.overpaid_last
+        if isinstance(fact, (Paid, Reinstated)) and overpaid_on is not None and overpaid_on >= event.on:
+            first = self.plan.overpaid_on or overpaid_on
+            found = f"more on {first if first >= event.on else overpaid_on}"
             self.findings.add(
                 "overpayment", event, f"at most {price} minor units standing at the end of any day", found
             )

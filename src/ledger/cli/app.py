@@ -25,7 +25,7 @@ from ledger.errors import LedgerError
 from ledger.errors.excerpt import sentence
 
 _LOCATION = ("--db", "--name", "--views")
-_WITHOUT_LEDGER = ("demo", "preview")
+_WITHOUT_LEDGER = ("check-proof", "demo", "preview")
 """Commands that use no ledger of the caller."""
 
 COMMANDS: Mapping[str, Sequence[Callable[..., object] | str]] = {
@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object] | str]] = {
         "ledger.cli.sealing:keygen",
         "ledger.cli.sealing:seal",
         "ledger.cli.sealing:prove",
+        "ledger.cli.sealing:check_proof",
         "ledger.cli.exports:export",
         "ledger.cli.reconcile:reconcile",
         "ledger.cli.what_if:what_if",

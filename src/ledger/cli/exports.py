@@ -5,12 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ledger.audit.exports import Form
+from ledger.audit.exports import export as write
 from ledger.cli import rendering
 from ledger.cli.evidence import reading
 from ledger.cli.options import AsJson, KnownAt, Location, known_by, progress_bar
 from ledger.cli.rendering import counted
-from ledger.exports import Form
-from ledger.exports import export as write
 
 To = Annotated[Path, Parameter(name="--to")]
 

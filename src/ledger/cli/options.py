@@ -16,7 +16,8 @@ from ledger.books import columns
 from ledger.dates import EndOfDay, Known
 from ledger.errors import InvalidArgument
 from ledger.errors.excerpt import visible
-from ledger.service import CommandOptions, Ledger
+from ledger.service import Ledger
+from ledger.service.options import CommandOptions
 from ledger.telemetry import Progress
 
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TypeVar
 
-from ledger.arguments import whole
 from ledger.cli import rendering
 from ledger.cli.options import NOW, AsJson, Asked, Location, QuestionOptions
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Table, print_table
 from ledger.errors import InvalidArgument
-from ledger.listing import Listing
+from ledger.errors.arguments import whole
+from ledger.readmodel.listing import Listing
 from ledger.service import Ledger
 from ledger.state import Status
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ledger.arguments import whole
 from ledger.audit.reconcile import Mapping, Matched, Reconciliation, read_statement
 from ledger.audit.reconcile import reconcile as compare
 from ledger.cli import rendering
@@ -15,6 +14,7 @@ from ledger.cli.evidence import could_not_run, reading
 from ledger.cli.options import AsJson, Day, KnownAt, Location, known_by
 from ledger.cli.rendering import counted
 from ledger.cli.tables import Column, Table, print_table
+from ledger.errors.arguments import whole
 
 _MOST_DAYS = 366
 

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ledger.audit import audit
+from ledger.audit.exports.files import new_file
 from ledger.audit.language import language
 from ledger.cli import rendering
 from ledger.cli.evidence import evidence
 from ledger.cli.explain import Lang
 from ledger.cli.options import AsOf, KnownAt, Location, QuestionOptions, UsageError, progress_bar
-from ledger.exports.files import new_file
 
 
 def report(*, out: Path, lang: Lang = "en", as_of: AsOf = None, known_at: KnownAt = None, location: Location) -> None:

@@ -11,6 +11,7 @@ from ledger.audit.restate import Answer, Learnt, Restatement, restate_many, rest
 from ledger.audit.restate.answers import MONEY
 from ledger.books import columns
 from ledger.cli import rendering
+from ledger.cli.evidence import reading
 from ledger.cli.options import AsJson, Day, Location, UsageError
 from ledger.cli.paragraphs import paragraph
 from ledger.cli.rendering import counted
@@ -20,7 +21,6 @@ from ledger.errors import InvalidArgument, PlanNotFound
 from ledger.errors.excerpt import visible
 from ledger.events import RECEIPT
 from ledger.money import Money
-from ledger.store import LAST, ReaderAddress, open_reader
 
 _TOGETHER = "\N{NO-BREAK SPACE}"
 """Stands where a line does not end: between a name, its number and its unit."""
@@ -97,7 +97,7 @@ def restate(
     if plan is not None and (investor or partner):
         raise UsageError("a plan is one investor's and one partner's: leave out --investor and --partner")
     first, then = _known(known_at[0]), _known(known_at[1]) if len(known_at) == _MOMENTS else None
-    with open_reader(ReaderAddress(location.url, location.name, LAST)) as reader:
+    with reading(location) as reader:
         if plan is not None:
             history = reader.history(plan)
             if not history:

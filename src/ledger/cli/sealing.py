@@ -1,28 +1,27 @@
-"""The commands of the seal: keygen, seal, prove."""
+"""The commands of the seal: keygen, seal, prove, check-proof."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ledger.audit.seal import SignerKey, generate_key, prove_consistency, prove_inclusion
+from ledger.audit.seal import (
+    SignerKey,
+    generate_key,
+    prove_consistency,
+    prove_inclusion,
+    read_proof,
+    read_verifier_key,
+    verify_proof,
+)
 from ledger.audit.seal import seal as extend_seal
 from ledger.cli import rendering
-from ledger.cli.options import AsJson, LedgerLocation, Location, UsageError, progress_bar
+from ledger.cli.evidence import could_not_run, reading
+from ledger.cli.options import AsJson, Location, UsageError, progress_bar
 from ledger.cli.rendering import counted
 from ledger.events import PLAN, RECEIPT
-from ledger.store import LAST, EventReader, ReaderAddress, open_reader
 
 Quick = Annotated[bool, Parameter(name="--quick", negative="", show_default=False)]
-
-
-@contextmanager
-def _reader(location: LedgerLocation) -> Iterator[EventReader]:
-    """Open the events of an existing ledger; nothing of it is created or changed."""
-    with open_reader(ReaderAddress(location.url, location.name, LAST)) as reader:
-        yield reader
 
 
 def keygen(file: Path, *, origin: str | None = None, json: AsJson = False, location: Location) -> None:
@@ -64,7 +63,7 @@ def seal(*, to: Path, key: Path, quick: Quick = False, json: AsJson = False, loc
         Print JSON instead of text.
     """
     signer = SignerKey.read(key)
-    with _reader(location) as reader, progress_bar(f"Sealing to {to}") as progress:
+    with reading(location) as reader, progress_bar(f"Sealing to {to}") as progress:
         sealed = extend_seal(reader, to, key=signer, quick=quick, progress=progress)
     if json:
         rendering.print_json({"origin": sealed.origin, "size": sealed.size, "root": sealed.root, "added": sealed.added})
@@ -110,6 +109,43 @@ def prove(
     if stream_id is None or version is None or (plan is not None and receipt is not None):
         raise UsageError("prove takes --plan or --receipt with --version, or --from-size")
     kind = RECEIPT if plan is None else PLAN
-    with _reader(location) as reader:
+    with reading(location) as reader:
         proof = prove_inclusion(reader, seal, stream_id=stream_id, version=version, kind=kind, size=size)
     rendering.print_json(proof)
+
+
+def check_proof(file: Path, *, key: str, json: AsJson = False) -> None:
+    """Check a proof, as prove prints it; neither ledger nor seal is needed.
+
+    Exit code 0: it holds; 1: it does not; 2: the file or the key cannot be read.
+
+    Parameters
+    ----------
+    file
+        The file of the proof.
+    key
+        The verifier key of the seal, or its file, from somebody other than the sender of the proof.
+    json
+        Print JSON instead of text.
+    """
+    with could_not_run():
+        proof, verifier = read_proof(file), read_verifier_key(key)
+    verify_proof(proof, key=verifier)
+    origin = proof["checkpoint"].partition("\n")[0]
+    held: dict[str, Any] = {"holds": True, "type": proof["type"], "origin": origin, "size": proof["size"]}
+    shown = None
+    sealed = f"the {counted(proof['size'], 'event')} of {origin}"
+    if proof["type"] == "inclusion":
+        event = {field: proof["event"][field] for field in ("kind", "stream_id", "version", "tag", "state")}
+        held["event"] = event
+        said = f"{event['kind']} {event['stream_id']}, version {event['version']}, is among {sealed}"
+        shown = f"{event['tag']} {event['state']}"
+    else:
+        held["earlier_size"] = proof["earlier_size"]
+        said = f"{sealed} begin with the {proof['earlier_size']:,} of the earlier checkpoint"
+    if json:
+        rendering.print_json(held)
+        return
+    rendering.say(f"The proof holds: {said}.")
+    if shown is not None:
+        rendering.say(shown)

@@ -64,15 +64,11 @@ def repeats(plan: Plan, command: Command) -> bool:
     """Return whether this very command was recorded on the plan before, so that it would record nothing."""
     try:
         if isinstance(command, OpenPlan):
-            _open(plan, command, Metadata(recorded_at=plan.recorded_at))
+            _check_opening(command, plan)
             return True
-        if not isinstance(command, Change) or (recorded := _recorded_fact(command, plan)) is None:
-            return False
-        dated = "paid_at" if isinstance(command, RecordPayment) else "on"
-        _compare(command.plan_id, command.reference, recorded, fact_of(command, plan), dated=dated)
+        return isinstance(command, Change) and _is_recorded(command, fact_of(command, plan), plan)
     except LedgerError:
         return False
-    return True
 
 
 class Decider:
@@ -93,7 +89,7 @@ class Decider:
         """Return the events that the command records. Raises as `decide` does, and then nothing has changed."""
         plan = self._plan
         if isinstance(command, OpenPlan):
-            events = _open(plan, command, metadata)
+            events = _open(command, metadata) if plan is None else _check_opening(command, plan)
         elif plan is None:
             raise PlanNotFound(plan_id=command.plan_id)
         elif isinstance(command, ClosePlan):
@@ -124,7 +120,8 @@ class Decider:
 
     def reversed_for_error(self, reference: str) -> bool:
         """Return whether a payment was reversed for error."""
-        reversal = None if self._plan is None else self._plan.reversals.get(reference)
+        assert self._plan is not None
+        reversal = self._plan.reversals.get(reference)
         return reversal is not None and reversal.cause == "error"
 
     def _close(self, plan: Plan, command: ClosePlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
@@ -138,9 +135,7 @@ class Decider:
 
     def _change(self, plan: Plan, command: Change, metadata: Metadata) -> tuple[RecordedEvent, ...]:
         fact = fact_of(command, plan)
-        if (recorded := _recorded_fact(command, plan)) is not None:
-            dated = "paid_at" if isinstance(command, RecordPayment) else "on"
-            _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
+        if _is_recorded(command, fact, plan):
             return ()
         recorded_at = max(metadata.decided_at, plan.recorded_at)
         refuse_day(fact, plan, recorded_at)
@@ -154,12 +149,8 @@ class Decider:
 # ---- the fact of a command
 
 
-def _open(plan: Plan | None, command: OpenPlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
-    opened = opening(command, repeats=None if plan is None else plan.opened)
-    if plan is not None:
-        _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
-        _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
-        return ()
+def _open(command: OpenPlan, metadata: Metadata) -> tuple[RecordedEvent, ...]:
+    opened = opening(command)
     refuse_ahead(command.plan_id, "opening", opened.effective_on, opened.terms.timezone, metadata.decided_at)
     recorded_at = metadata.decided_at
     return recorded_events(command, (opened,), metadata, key=command.plan_id, after=0, recorded_at=recorded_at)
@@ -231,6 +222,24 @@ def day_and_instant(
 # ---- repetitions
 
 
+def _check_opening(command: OpenPlan, plan: Plan) -> tuple[()]:
+    """Return the events of a repeated opening, none; raise `ReferenceConflict` if the plan was opened otherwise."""
+    opened = opening(command, repeats=plan.opened)
+    _compare(command.plan_id, command.plan_id, plan.opened, opened, dated="opened_at")
+    _compare(command.plan_id, command.plan_id, plan.opened.terms, opened.terms, prefix="terms.")
+    return ()
+
+
+def _is_recorded(command: Change, fact: Fact, plan: Plan) -> bool:
+    """Return whether the command's fact is recorded already; raise `ReferenceConflict` if it is with other content."""
+    recorded = _recorded_fact(command, plan)
+    if recorded is None:
+        return False
+    dated = "paid_at" if isinstance(command, RecordPayment) else "on"
+    _compare(command.plan_id, command.reference, recorded, fact, dated=dated)
+    return True
+
+
 def _recorded_fact(command: Change, plan: Plan) -> Fact | None:
     """Return the fact recorded under the command's key, of whatever kind."""
     if isinstance(command, ReversePayment):
@@ -270,9 +279,9 @@ def _first_difference(
 ) -> tuple[int, tuple[object, object]] | tuple[None, None]:
     """Return the number of the first item in which two lists of the terms differ, and both items."""
     before, after = _items(recorded, currency), _items(given, currency)
-    if before is None or after is None or type(recorded) is not type(given):
+    if before is None or type(recorded) is not type(given):
         return None, None
-    pairs = enumerate(zip_longest(before, after, fillvalue="none"), 1)
+    pairs = enumerate(zip_longest(before, after or (), fillvalue="none"), 1)
     return next((number, pair) for number, pair in pairs if pair[0] != pair[1])
 
 

@@ -68,11 +68,15 @@ class Consequences:
             refuse(fact, plan, before.snapshot(), actor)
         except CommandRefused as error:
             _collect(error, refused)
-        derivation = Derivation.run(plan.opened, [*plan.facts, fact], through=max(plan.horizon, fact.effective_on))
+        facts = [*plan.facts, fact]
+        derivation = Derivation.run(plan.opened, facts, through=max(plan.horizon, fact.effective_on))
         derived = derivation.timeline()
         if isinstance(fact, (PaymentMade, PlanReinstated)):
+            held, on = derived.most_held, derived.most_held_on
+            if on < fact.effective_on:
+                held, on = _most_held(plan, facts, since=fact.effective_on)
             try:
-                refuse_overpayment(fact, plan, held=derived.most_held, on=derived.most_held_on)
+                refuse_overpayment(fact, plan, held=held, on=on)
             except CommandRefused as error:
                 _collect(error, refused)
         derivation.latest()  # all of it is recorded with the fact
@@ -93,6 +97,13 @@ class Consequences:
         if derivation.on < through:
             derivation.advance(through)
         return derivation
+
+
+def _most_held(plan: Plan, facts: Sequence[Fact], *, since: date) -> tuple[int, date]:
+    """Return the largest sum of money held at the end of a day, from that of a fact on, and the first such day."""
+    days = sorted({fact.effective_on for fact in facts if fact.effective_on >= since})
+    held = [Derivation.run(plan.opened, facts, through=day).snapshot().held for day in days]
+    return max(held), days[held.index(max(held))]
 
 
 def _collect(error: CommandRefused, refused: list[CommandRefused] | None) -> None:

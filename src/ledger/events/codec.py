@@ -11,8 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ledger import arguments
-from ledger.errors import CorruptHistory, WrittenByNewerVersion
+from ledger.errors import CorruptHistory, WrittenByNewerVersion, arguments
 from ledger.events.facts import CancellationRequested, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,

@@ -8,8 +8,7 @@ from typing import Literal
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.money import Money
 from ledger.terms import PlanTerms
 from ledger.terms.schedule import Installment, problems

@@ -9,8 +9,7 @@ from typing import Literal
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 
 
 @attrs.frozen

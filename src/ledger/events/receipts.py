@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import attrs
 
-from ledger import arguments
+from ledger.errors import arguments
 from ledger.events.facts import REASON_LIMIT, check_instant
 from ledger.money import Money
 

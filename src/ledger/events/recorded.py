@@ -5,8 +5,7 @@ from typing import Final, NamedTuple
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.events.facts import Fact, PlanOpened
 from ledger.events.outcomes import Outcome, OutcomeVoided
 from ledger.events.receipts import ReceiptEvent

@@ -8,11 +8,11 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.plan import Plan
 from ledger.store import OWN_TABLES
 
@@ -136,6 +136,10 @@ class Projection:
 
     def definition(self) -> str:
         """Return a digest of the tables' columns and keys: the same for the same tables."""
+        return self._definition
+
+    @cached_property
+    def _definition(self) -> str:
         described = [
             (table.name, [(column, _TYPES[kind]) for column, kind in table.columns.items()], list(table.key))
             for table in self.all_tables()

@@ -5,6 +5,7 @@ Sums of money may need more than the 64 bits of a column, so each is kept in two
 """
 
 from collections.abc import Iterable, Sequence
+from operator import sub
 from typing import NamedTuple
 
 from ledger.projections.periods import Period
@@ -42,8 +43,9 @@ _NOTHING = [0] * len(MEASURES)
 
 def _parted(total: Total) -> list[int]:
     """Return the measures of a total, or of a difference of totals."""
-    active, in_grace, cancelled, completed, *money = total
-    return [active, in_grace, cancelled, completed, *(one % _UNIT for one in money), *(one // _UNIT for one in money)]
+    *plans, price, in_cancelled, paid, paid_in_cancelled = total
+    low = price % _UNIT, in_cancelled % _UNIT, paid % _UNIT, paid_in_cancelled % _UNIT
+    return [*plans, *low, price // _UNIT, in_cancelled // _UNIT, paid // _UNIT, paid_in_cancelled // _UNIT]
 
 
 def joined(sums: Sequence[int]) -> Total:
@@ -54,17 +56,9 @@ def joined(sums: Sequence[int]) -> Total:
 
 def total(period: Period) -> Total:
     """Return what one plan adds to the portfolio."""
-    cancelled = period.status == "cancelled"
-    return Total(
-        active=period.status == "active",
-        in_grace=period.status == "in_grace",
-        cancelled=cancelled,
-        completed=period.status == "completed",
-        price=period.price,
-        price_in_cancelled=period.price if cancelled else 0,
-        paid=period.paid,
-        paid_in_cancelled=period.paid if cancelled else 0,
-    )
+    status, price, paid = period.status, period.price, period.paid
+    counts = status == "active", status == "in_grace", (cancelled := status == "cancelled"), status == "completed"
+    return Total(*counts, price, price if cancelled else 0, paid, paid if cancelled else 0)
 
 
 def summed(totals: Iterable[Total]) -> Total:
@@ -78,6 +72,6 @@ def daily_changes(periods: Iterable[Period]) -> dict[tuple[Cell, ...], Sequence[
     before = _NOTHING
     for period in periods:
         now = _parted(total(period))
-        changes[period.timezone, period.from_on, period.currency] = [a - b for a, b in zip(now, before, strict=True)]
+        changes[period.timezone, period.from_on, period.currency] = list(map(sub, now, before))
         before = now
     return changes

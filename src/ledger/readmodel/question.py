@@ -4,10 +4,10 @@ from datetime import date, datetime
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import Known, civil_date, day_of
-from ledger.listing import Page
+from ledger.errors import arguments
 from ledger.projections.periods import Period
+from ledger.readmodel.listing import Page
 from ledger.readmodel.periods import Day, PeriodTables
 from ledger.state import Status
 

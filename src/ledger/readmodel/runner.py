@@ -50,6 +50,10 @@ _RETRIED = 100
 """Plans in quarantine that a catch-up tries again, at most."""
 
 
+_Seen = tuple[Generation | None, Head, bool]
+"""The live generation, where the ledger stands, and whether the next catch-up replaces that generation."""
+
+
 def _is_too_large(rows: PlanRows) -> bool:
     """Return whether a number in a plan's rows has more than the 64 bits of a column."""
     values = (value for of_table in rows.values() for row in of_table for value in row)
@@ -72,6 +76,7 @@ class Runner:
         self._checked = ""  # the generation whose rows were found to be there
         self._working = Lock()
         self._done: Generation | None = None  # where the last catch-up of this process came to
+        self._latest: Tables | None = None
 
     # ---- generations
 
@@ -83,7 +88,7 @@ class Runner:
         live, _, stale = self._look()
         return 0 if live is None or stale else live.reached
 
-    def _look(self) -> tuple[Generation | None, Head, bool]:
+    def _look(self) -> _Seen:
         """Return the live generation, where the ledger stands, and whether the next catch-up replaces that generation.
 
         Raises `StoreUnavailable` if it cannot be that of this ledger, or is that of a newer version.
@@ -130,7 +135,11 @@ class Runner:
         return self._views.generations(self.projection.name)
 
     def _tables(self, generation: Generation) -> Tables:
-        return Tables(self._views, self.projection, generation)
+        """Return the tables of a generation; those of the one asked for last know their statements already."""
+        latest = self._latest
+        if latest is None or latest.generation.number != generation.number:
+            self._latest = latest = Tables(self._views, self.projection, generation)
+        return latest.at(generation)
 
     def _check_rows(self, live: Generation) -> None:
         """Raise `StoreUnavailable` if a generation has lost its rows, as after a partial restore."""
@@ -152,36 +161,41 @@ class Runner:
         Others may go on writing: it ends where the ledger ended when it was called. One thread of a process works at a
         time, and one process: the others wait for it, and return what it has reached if that is far enough for them.
         """
+        before = self._done
         live, head, stale = self._look()
         if live is not None and live.reached >= head.last and not (live.quarantined or stale):
             self._check_rows(live)
             return live
         with self._working:
-            done = self._done
-            known = live and not (stale or live.quarantined) and done and done.number == live.number
-            if done and known and (done.epoch, done.reached >= head.last) == (head.epoch, True):
-                return done  # the thread before this one has applied all that was recorded when this one asked
-            self._done = self._catch_up_in_turn(head.last, progress)
+            done = None if self._done is before else self._done
+            if done and live and not stale and (done.number, done.epoch) == (live.number, head.epoch):
+                live = done  # the thread before this one has come so far since this one looked
+                if live.reached >= head.last and not live.quarantined:
+                    return live  # it has applied all that was recorded when this one asked
+            self._done = self._catch_up_in_turn((live, head, stale), progress)
             return self._done
 
-    def _catch_up_in_turn(self, last: int, progress: Progress | None) -> Generation:
+    def _catch_up_in_turn(self, seen: _Seen, progress: Progress | None) -> Generation:
         """Catch up as the only process that does, or wait while another one gets on with it."""
-        before, ends = self._generations(), time.monotonic() + _STALLED
+        last = seen[1].last
+        before, ends = list[Generation](), time.monotonic() + _STALLED
         while True:
             with self._views.catch_up_lock(self.projection.name) as works:
                 if works() or time.monotonic() > ends:
-                    return self._catch_up(progress)
+                    return self._catch_up(progress, seen)
             time.sleep(_POLL_INTERVAL)
-            live, _, stale = self._look()
+            live, _, stale = seen = self._look()
             if live is not None and live.reached >= last and not stale:
                 return live
             generations = self._generations()
             if generations != before:  # the other one gets on; if it stands still, its work is done again here
                 before, ends = generations, time.monotonic() + _STALLED
 
-    def _catch_up(self, progress: Progress | None) -> Generation:
+    def _catch_up(self, progress: Progress | None, seen: _Seen | None = None) -> Generation:
+        """Catch up from where the generation was seen, or is; if it is not there any more, from where it is then."""
         while True:
-            live, head, stale = self._look()
+            live, head, stale = seen if seen and seen[0] and not seen[2] else self._look()
+            seen = None
             try:
                 if live is None or stale:
                     return self._promote(self._build(self._next(live, head), head.last, progress), over=live)

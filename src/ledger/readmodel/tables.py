@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import date
+from operator import add, sub
 from typing import Any, Self
 
 from ledger.projections.projection import Cell, PlanTable, Projection, Row, TotalsTable, sql_type
@@ -32,6 +34,12 @@ class Tables:
         self._prefix = f"{views.prefix}_{generation.name}"
         self._plan_tables = [_PlanTable(self.name(table.name), table) for table in projection.tables]
         self._totals_tables = [_TotalsTable(self.name(totals.name), totals) for totals in projection.totals]
+
+    def at(self, generation: Generation) -> Self:
+        """Return the same tables at another checkpoint, read as they are."""
+        tables = copy(self)
+        tables.generation, tables.query = generation, self._views.query
+        return tables
 
     def name(self, table: str) -> str:
         """Return the name in the database of a table of the projection."""
@@ -66,30 +74,31 @@ class Tables:
     # ---- writing
 
     def changes(self, derived: Sequence[PlanRows], replaced: Sequence[str]) -> list[TableChange]:
-        """Return the changes after which the tables hold these rows of plans, and no others of the plans `replaced`."""
-        gone = [(plan_id,) for plan_id in replaced]
+        """Return the changes after which the tables hold these rows of plans, and no others of the plans `replaced`.
+
+        They are made where the tables are as they are now. Rows that stay are not written again.
+        """
+        stored = list(self.rows_of(replaced).values())
         sums: dict[str, Totals] = {totals.name: {} for totals in self.projection.totals}
-        if self._totals_tables and replaced:
-            for stored in self.rows_of(replaced).values():
-                self.add_totals(sums, stored, sign=-1)
+        for of_plan in stored:
+            self.add_totals(sums, of_plan, sign=-1)
         for rows_by_table in derived:
             self.add_totals(sums, rows_by_table)
         changed: list[TableChange] = []
         for table in self._plan_tables:
-            rows = [row for rows_by_table in derived for row in rows_by_table.get(table.declared.name, ())]
-            changed += [Statement(f"DELETE FROM {table.name} WHERE plan_id = ?", gone), table.insert(rows)]
+            before, after = table.of(stored), table.of(derived)
+            changed += [table.delete(_without(before, after)), table.insert(_without(after, before))]
         changed += [table.upsert(sums[table.declared.name]) for table in self._totals_tables]
         return changed
 
     def add_totals(self, sums: Mapping[str, Totals], rows: PlanRows, *, sign: int = 1) -> None:
         """Add to the sums of each totals table what a plan with these rows adds to it, or take it away."""
+        change = add if sign > 0 else sub
         for totals in self.projection.totals:
             if of_plan := rows.get(totals.of):
-                into = sums[totals.name]
+                into, nothing = sums[totals.name], [0] * len(totals.measures)
                 for key, measures in totals.totals(of_plan).items():
-                    found = into.setdefault(key, [0] * len(totals.measures))
-                    for index, measure in enumerate(measures):
-                        found[index] += sign * measure
+                    into[key] = list(map(change, into.get(key, nothing), measures))
 
     # ---- reading whole, to verify
 
@@ -118,12 +127,22 @@ class _PlanTable:
         self.declared = declared
         self._columns = tuple(declared.columns)
         self._dates = _date_columns(declared.columns.values())
+        self._key = [self._columns.index(column) for column in declared.key]
 
     def indexes(self) -> Iterator[str]:
         for number, index in enumerate(self.declared.indexes, 1):
             where = f" WHERE {index.where}" if index.where else ""
             columns = ", ".join(index.columns)
             yield f"CREATE INDEX IF NOT EXISTS {self.name}_{number} ON {self.name} ({columns}){where}"
+
+    def of(self, plans: Iterable[PlanRows]) -> list[Row]:
+        """Return the rows of these plans in this table."""
+        return [tuple(row) for rows_by_table in plans for row in rows_by_table.get(self.declared.name, ())]
+
+    def delete(self, rows: Sequence[Row]) -> Statement:
+        where = " AND ".join(f"{column} = ?" for column in self.declared.key)
+        keys = [[values[index] for index in self._key] for values in (_stored(row, self._dates) for row in rows)]
+        return Statement(f"DELETE FROM {self.name} WHERE {where}", keys)
 
     def insert(self, rows: Sequence[Row]) -> Insert:
         return Insert(self.name, self._columns, [_stored(row, self._dates) for row in rows])
@@ -185,6 +204,12 @@ def _create_table(name: str, table: PlanTable | TotalsTable, *, text: str) -> st
         *(f"CHECK ({column} BETWEEN -{LAST} AND {LAST})" for column in sums),
     ]
     return f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(parts)})"
+
+
+def _without(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """Return the rows that are not among the others."""
+    known = set(others)
+    return [row for row in rows if row not in known]
 
 
 def _count(query: Query, table: str) -> int:

@@ -17,8 +17,9 @@ _TOGETHER = 100
 class Pending:
     """A change that waits, then its result or its error."""
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, change: Change, *, durable: bool) -> None:
         self.change = change
+        self.durable = durable
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
@@ -36,9 +37,9 @@ class GroupCommit:
         self._waiting: list[Pending] = []
         self._led = False
 
-    def make(self, change: Change) -> Any:
+    def make(self, change: Change, *, durable: bool) -> Any:
         """Make a change and return its result. Raises what it raises, and nothing of it is kept then."""
-        mine = Pending(change)
+        mine = Pending(change, durable=durable)
         with self._guard:
             self._waiting.append(mine)
             leads, self._led = not self._led, True

@@ -96,13 +96,22 @@ class PostgresDatabase:
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.run(lambda cursor: list(cursor.execute(self.sql(sql), parameters).fetchall()))
 
-    def write(self, change: Callable[[Cursor], T], *, cut_off: Callable[[], None] | None = None) -> T:
+    def write(
+        self, change: Callable[[Cursor], T], *, durable: bool = True, cut_off: Callable[[], None] | None = None
+    ) -> T:
         def transaction(cursor: Cursor) -> T:
             assert isinstance(cursor, psycopg.Cursor)
             with cursor.connection.transaction():
                 return change(cursor)
 
-        return self.run(transaction, writing=True, cut_off=cut_off)
+        def unwaited(cursor: Cursor) -> T:
+            assert isinstance(cursor, psycopg.Cursor)
+            with _begun(cursor.connection, "SET LOCAL synchronous_commit = off"):
+                result = change(cursor)
+                cursor.connection.commit()
+                return result
+
+        return self.run(transaction if durable else unwaited, writing=True, cut_off=cut_off)
 
     def write_locking(
         self, lock: str, change: Callable[[Cursor, Committing], T], *, cut_off: Callable[[], None] | None = None
@@ -228,10 +237,13 @@ def _is_idle(connection: Connection[Any]) -> bool:
 
 
 @contextmanager
-def _begun(connection: Connection[Any], lock: str) -> Iterator[None]:
-    """Begin a transaction with a lock, which the block commits: its statements see all that was committed before."""
+def _begun(connection: Connection[Any], first: str) -> Iterator[None]:
+    """Begin a transaction with a first statement, such as a lock; the block commits it.
+
+    Its statements see all that was committed before.
+    """
     try:
-        connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {lock}".encode())
+        connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {first}".encode())
         yield
     except BaseException:
         if not connection.closed:
@@ -288,6 +300,13 @@ class CallersPostgres(PostgresDatabase):
             return change(cursor, nullcontext)
 
         return self.run(locking, writing=True, cut_off=cut_off)
+
+    def write(
+        self, change: Callable[[Cursor], T], *, durable: bool = True, cut_off: Callable[[], None] | None = None
+    ) -> T:
+        """Make a change in a savepoint; the caller commits."""
+        del durable
+        return super().write(change, cut_off=cut_off)
 
     def settle(self, lock: str) -> None:
         """Wait for nobody: the transaction sees what it sees."""

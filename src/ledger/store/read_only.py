@@ -102,8 +102,8 @@ class ReadOnlyDatabase(SqliteReading):
 
     # ---- writing, which is refused
 
-    def write(self, change: Callable[[Cursor], T]) -> T:
-        del change
+    def write(self, change: Callable[[Cursor], T], *, durable: bool = True) -> T:
+        del change, durable
         raise self._refusal()
 
     def create(self, change: Callable[[Cursor], T]) -> T:

@@ -79,10 +79,12 @@ class Database(Protocol):
         """Return the rows of a SELECT with `?` for its parameters."""
         ...
 
-    def write(self, change: Callable[[Cursor], T]) -> T:
+    def write(self, change: Callable[[Cursor], T], *, durable: bool = True) -> T:
         """Make a change in a transaction and return its result.
 
-        A change that was cut off is made again, so it has to notice if the first attempt was committed after all.
+        A change that was cut off is made again, so it has to notice if the first attempt was committed after all. One
+        that is not `durable` is all or nothing too, and outlives the process; a power failure may take it back until
+        the next durable change is committed.
         """
         ...
 

@@ -21,6 +21,12 @@ from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors, pol
 
 T = TypeVar("T")
 
+_LOCKS = 10_000
+"""Threads of a process that try for the lock of a name at once, at most: more than there are."""
+
+_LOCKS_KEPT = 16
+"""Names of locks up to which the connections to their files are kept open."""
+
 _POLL_INTERVAL = 0.05
 """Seconds between two looks at a file that is waited for."""
 
@@ -64,24 +70,36 @@ class SqliteReading(ABC):
 class SqliteDatabase(SqliteReading):
     """An SQLite database, in a file or (`path` None) in memory: one writer at a time, in turn, beside the readers.
 
-    Every commit is on the disk before it returns.
+    Every durable commit, with all before it, is on the disk before it returns.
     """
 
     def __init__(self, label: str, path: str | None, *, connections: int, timeout: float) -> None:
         self._path = path
         self._timeout = timeout
-        self._readers = self._pool(label, size=1 if path is None else connections, busy="all its connections were used")
+        self._label = label
+        size, busy = 1 if path is None else connections, "all its connections were used"
+        self._readers = self._pool(self._connect, size=size, busy=busy)
         self._writers = self._readers
         if path is not None:
-            self._writers = self._pool(label, size=1, busy="other threads of this process were writing to it")
+            busy = "other threads of this process were writing to it"
+            self._writers = self._pool(self._connect, size=1, busy=busy)
         self._group = GroupCommit(self._commit, timeout=timeout)
+        self._locks: dict[str, Pool[sqlite3.Connection]] = {}  # by the name of their file
+        self._logs_ahead = False  # known when a connection has looked: without the log a file may break
 
-    def _pool(self, label: str, *, size: int, busy: str) -> Pool[sqlite3.Connection]:
+    def _pool(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        size: int,
+        busy: str,
+        kept: Callable[[], bool] = lambda: True,
+    ) -> Pool[sqlite3.Connection]:
         return Pool(
-            label,
-            self._connect,
+            self._label,
+            connect,
             close=sqlite3.Connection.close,
-            usable=lambda connection: not connection.in_transaction,
+            usable=lambda connection: not connection.in_transaction and kept(),
             size=size,
             timeout=self._timeout,
             busy=busy,
@@ -94,7 +112,8 @@ class SqliteDatabase(SqliteReading):
             isolation_level=None,
             check_same_thread=False,
         )
-        connection.execute("PRAGMA synchronous = FULL")
+        ((mode,),) = connection.execute("PRAGMA journal_mode").fetchall()
+        self._logs_ahead = mode == "wal"
         connection.execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
         return connection
 
@@ -107,10 +126,10 @@ class SqliteDatabase(SqliteReading):
         with self._errors(), self._readers.lent() as connection:
             yield connection
 
-    def write(self, change: Callable[[Cursor], T]) -> T:
+    def write(self, change: Callable[[Cursor], T], *, durable: bool = True) -> T:
         self._writers.refuse_another_process()
         with library_errors(sqlite3.Error):
-            result: T = self._group.make(change)
+            result: T = self._group.make(change, durable=durable)
             return result
 
     def _commit(self, group: Sequence[Pending]) -> None:
@@ -118,6 +137,8 @@ class SqliteDatabase(SqliteReading):
         try:
             with self._errors(), self._writers.lent() as connection:
                 cursor = connection.cursor()
+                durable = not self._logs_ahead or any(one.durable for one in group)
+                cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 cursor.execute("BEGIN IMMEDIATE")  # takes the lock now: what reads first could not wait for it
                 try:
                     for one in group:
@@ -146,11 +167,7 @@ class SqliteDatabase(SqliteReading):
     def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Lock a file beside the database: the system unlocks it when the process is gone, however it went."""
         del table  # there is one of that name in the file
-        path = ":memory:" if self._path is None else f"{self._path}-{name}"
-        if self._path is not None:
-            with library_errors(OSError):
-                _create_file(path, mode=stat.S_IMODE(Path(self._path).stat().st_mode))
-        with self._errors(), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
+        with self._errors(), self._lock_files(name).lent_for_itself() as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
@@ -158,7 +175,28 @@ class SqliteDatabase(SqliteReading):
                     raise
                 yield lambda: False
             else:
-                yield lambda: True
+                try:
+                    yield lambda: True
+                finally:
+                    lock.execute("ROLLBACK")
+
+    def _lock_files(self, name: str) -> Pool[sqlite3.Connection]:
+        """Return the connections to the file of a lock: to open one costs as much as to catch up with a payment.
+
+        Where there are too many names, as with many ledgers in the file, no connection is kept open after its use.
+        """
+        path = ":memory:" if self._path is None else f"{self._path}-{name}"
+
+        def connect() -> sqlite3.Connection:
+            if self._path is not None:
+                with library_errors(OSError):
+                    _create_file(path, mode=stat.S_IMODE(Path(self._path).stat().st_mode))
+            return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+        if (found := self._locks.get(name)) is not None:
+            return found
+        busy, few = "all its locks were used", lambda: len(self._locks) <= _LOCKS_KEPT
+        return self._locks.setdefault(name, self._pool(connect, size=_LOCKS, busy=busy, kept=few))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -173,8 +211,8 @@ class SqliteDatabase(SqliteReading):
 
     def close(self) -> None:
         """Refuse further calls; those under way end, and close their connections."""
-        self._readers.close()
-        self._writers.close()
+        for pool in (self._readers, self._writers, *list(self._locks.values())):
+            pool.close()
 
 
 def _make(cursor: sqlite3.Cursor, one: Pending, *, savepoint: bool) -> None:
@@ -203,8 +241,9 @@ class CallersSqlite(SqliteDatabase):
         with library_errors(sqlite3.Error):
             return self._plain_cursor().execute(sql, parameters).fetchall()
 
-    def write(self, change: Callable[[Cursor], T]) -> T:
+    def write(self, change: Callable[[Cursor], T], *, durable: bool = True) -> T:
         """Make a change in a savepoint: an error leaves the caller's transaction as it was."""
+        del durable  # the caller commits
         with library_errors(sqlite3.Error):
             cursor = self._plain_cursor()
             if not self._connection.in_transaction:

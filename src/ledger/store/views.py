@@ -135,11 +135,12 @@ class SqlViewStore:
         """Apply the changes and move the checkpoint; False, and nothing done, if it is not at `before` any more."""
         move = (
             f"UPDATE {self._checkpoints} SET sequence = ?, filled = ?, target = ?, mark = ? "
-            "WHERE projection = ? AND generation = ? AND sequence = ? AND filled = ? AND live = ? RETURNING generation"
+            "WHERE projection = ? AND generation = ? AND sequence = ? AND filled = ? AND live = ? AND quarantined = ? "
+            "RETURNING generation"
         )
         key = before.projection, before.number
         moved = after.reached, after.filled, after.target, after.mark
-        values = (*moved, *key, before.reached, before.filled, int(before.live))
+        values = (*moved, *key, before.reached, before.filled, int(before.live), before.quarantined)
 
         def change(cursor: Cursor) -> bool:
             cursor.execute(self._database.sql(move), values)
@@ -152,7 +153,7 @@ class SqlViewStore:
             return True
 
         with unavailable(self.label, OverflowError):  # raised for a number that SQLite cannot hold
-            return self._database.write(change)
+            return self._database.write(change, durable=False)  # what is lost is derived again
 
     def _change_quarantine(
         self, cursor: Cursor, key: tuple[str, int], quarantine: Sequence[Quarantined], release: Sequence[str]

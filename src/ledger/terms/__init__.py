@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import civil_date, timezone
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.money import Money
 
 MAX_INSTALLMENTS = 5_000

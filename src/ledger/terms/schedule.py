@@ -6,9 +6,8 @@ from fractions import Fraction
 
 import attrs
 
-from ledger import arguments
 from ledger.dates import DAY, civil_date, months_from
-from ledger.errors import TermsRefused
+from ledger.errors import TermsRefused, arguments
 from ledger.money import EXPONENTS
 from ledger.terms import EveryDays, ExplicitRelease, ExplicitSchedule, PerUnit, PlanTerms, Portion, Schedule
 from ledger.terms.allocation import cumulative_floor, rounded_up_last_takes_rest

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import attrs
 
-from ledger.arguments import text
 from ledger.commands import (
     CancelPlan,
     ClosePlan,
@@ -25,6 +24,7 @@ from ledger.commands import (
 )
 from ledger.dates import DAY, EndOfDay, civil_date, date_or_instant, day_in, midnight
 from ledger.errors import InvalidArgument, LedgerError
+from ledger.errors.arguments import text
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money

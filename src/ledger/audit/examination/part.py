@@ -16,7 +16,7 @@ from ledger.audit.examination.usual import NOTHING, Usage, UsageOf
 from ledger.audit.finding import Finding
 from ledger.events import PLAN, RECEIPT
 from ledger.replay import id_pages
-from ledger.store import EventReader, Partition, ReaderAddress, open_reader
+from ledger.store import EventReader, Partition
 
 PAGE = 250
 """Streams that are in memory at a time."""
@@ -63,12 +63,6 @@ def audit_part(reader: EventReader, part: Part) -> PartAudit:
     audit_page = _plans if part.kind == PLAN else _receipts
     pages = id_pages(reader, kind=part.kind, within=part.within, page=PAGE)
     return reduce(PartAudit.__add__, (audit_page(reader, stream_ids) for stream_ids in pages), EMPTY)
-
-
-def audit_part_at(address: ReaderAddress, part: Part) -> PartAudit:
-    """Audit the streams of a part from an address, as in another process or on another machine."""
-    with open_reader(address) as reader:
-        return audit_part(reader, part)
 
 
 def _plans(reader: EventReader, plan_ids: list[str]) -> PartAudit:

@@ -6,6 +6,7 @@ payment, which are kept in a temporary file until the end: memory does not grow 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -16,6 +17,9 @@ from ledger.events import PlanOpened
 
 BUCKETS = 64
 """Parts into which references are divided, so that one part at a time fits into memory."""
+
+_WRITTEN_TOGETHER = 32
+"""Partitions whose usage is written at once, so that few places of each profile have to be kept."""
 
 _PLANS_NAMED = 5
 """Plans that are named of those that share a reference."""
@@ -129,9 +133,17 @@ class UsageInFile:
         self._profiles: dict[Profile, list[tuple[int, int]]] = defaultdict(list)
         self._buckets: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
         self._counts: Counter[Profile] = Counter()
+        self._waiting: list[Usage] = []
 
     def add(self, usage: Usage) -> None:
         """Add the usage of a partition."""
+        self._waiting.append(usage)
+        if len(self._waiting) == _WRITTEN_TOGETHER:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        usage = reduce(Usage.__add__, self._waiting, NOTHING)
+        self._waiting.clear()
         for key, plan_ids in usage.profiles.items():
             self._profiles[key].append(self._write(plan_ids))
             self._counts[key] += plan_ids.count("\n")
@@ -151,6 +163,7 @@ class UsageInFile:
 
     def unusual(self) -> Iterator["Unusual"]:
         """Yield the plans with terms of their own: those of the same terms together."""
+        self._write_waiting()
         usual = Usual.of(self._counts)
         for key in sorted(self._profiles):
             names = usual.departures(key)
@@ -171,6 +184,7 @@ class UsageInFile:
 
     def shared(self) -> Iterator[SharedReference]:
         """Yield the references that payments of several plans have."""
+        self._write_waiting()
         for bucket in self._buckets:
             found: dict[str, _Plans] = {}
             for line in self._lines(bucket):

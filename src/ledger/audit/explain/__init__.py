@@ -9,7 +9,6 @@ from typing import Literal, get_args
 
 import attrs
 
-from ledger import arguments
 from ledger.audit.explain import bonus, money, overdue, shares, status, unearned
 from ledger.audit.explain.case import Case
 from ledger.audit.explain.tree import Node as Node
@@ -17,7 +16,7 @@ from ledger.audit.explain.tree import Reason as Reason
 from ledger.audit.explain.tree import Source as Source
 from ledger.audit.explain.tree import evaluate as evaluate
 from ledger.dates import EndOfDay, Known, civil_date, known_by
-from ledger.errors import PlanNotFound
+from ledger.errors import PlanNotFound, arguments
 from ledger.events import RecordedEvent
 from ledger.plan import Plan, known
 

@@ -14,11 +14,11 @@ import attrs
 import msgspec
 
 from ledger.audit import verify
+from ledger.audit.exports.files import new_file
 from ledger.audit.finding import Finding
 from ledger.audit.leaf import leaf
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RECEIPT
-from ledger.exports.files import new_file
 from ledger.store import EventReader, RawEvent
 from ledger.telemetry import Progress
 

@@ -13,6 +13,7 @@ from ledger.audit.seal.keys import generate_key as generate_key
 from ledger.audit.seal.keys import read_verifier_key as read_verifier_key
 from ledger.audit.seal.proofs import prove_consistency as prove_consistency
 from ledger.audit.seal.proofs import prove_inclusion as prove_inclusion
+from ledger.audit.seal.proofs import read_proof as read_proof
 from ledger.audit.seal.proofs import verify_proof as verify_proof
 from ledger.audit.seal.sealing import Sealed as Sealed
 from ledger.audit.seal.sealing import seal as seal

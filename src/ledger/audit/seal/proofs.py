@@ -3,6 +3,7 @@
 As JSON a proof has its `type`, the signed checkpoint (or both) as text, and hashes in base64.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from ledger.audit.seal.merkle import (
     leaf_hash,
 )
 from ledger.audit.seal.tiles import WIDTH, Tile, subtrees, tile_at
+from ledger.errors import InvalidArgument
 from ledger.events import PLAN
 from ledger.store import EventReader, RawEvent
 
@@ -140,6 +142,21 @@ def _sound(at: SealFolder, proof: dict[str, Any]) -> dict[str, Any]:
 
 
 # ---- verifying
+
+
+def read_proof(file: Path) -> dict[str, Any]:
+    """Return a proof from a file, not verified yet. Raises `InvalidArgument` for a file that is no JSON object."""
+    expected = "a proof, the JSON that `prove` prints"
+    try:
+        proof = json.loads(file.read_bytes())
+    except OSError as error:
+        expected = f"{expected} ({error.strerror or error})"
+        raise InvalidArgument(argument="proof", given=str(file), expected=expected) from error
+    except (ValueError, RecursionError):
+        proof = None
+    if not isinstance(proof, dict):
+        raise InvalidArgument(argument="proof", given=str(file), expected=expected)
+    return proof
 
 
 def verify_proof(proof: Mapping[str, Any], *, key: VerifierKey) -> None:

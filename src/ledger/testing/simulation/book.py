@@ -1,15 +1,13 @@
 """A market as a book: the CSV files that `import` reads, plan by plan, so that memory does not grow with the book."""
 
 import csv
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import date, datetime
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from ledger.errors import InvalidArgument
+from ledger.audit.exports.files import write_folder
 from ledger.money import Money
 from ledger.telemetry import Progress
 from ledger.testing.calls import Call
@@ -47,27 +45,12 @@ def write_book(stream: Stream, folder: Path, *, progress: Progress | None = None
 
     The folder is there whole or not at all. Raises `InvalidArgument` for one that exists or cannot be made.
     """
-    expected = "a new folder"
-    if folder.exists() or folder.is_symlink():
-        raise InvalidArgument(
-            argument="book", given=str(folder), expected=f"{expected}; one that exists is not changed"
-        )
-    try:
-        unfinished = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        try:
-            rows = _write(stream, unfinished, progress)
-            unfinished.chmod(0o755)
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        expected += f" in a folder that can be written ({error.strerror or error})"
-        raise InvalidArgument(argument="book", given=str(folder), expected=expected) from error
-    return rows
-
-
-def _write(stream: Stream, folder: Path, progress: Progress | None) -> Mapping[str, int]:
     counts = dict.fromkeys(_COLUMNS, 0)
+    write_folder(folder, lambda unfinished: _write(stream, unfinished, counts, progress), argument="book")
+    return counts
+
+
+def _write(stream: Stream, folder: Path, counts: dict[str, int], progress: Progress | None) -> None:
     with ExitStack() as files:
         writers: dict[str, csv.DictWriter[str]] = {}
         for name, columns in _COLUMNS.items():
@@ -77,7 +60,6 @@ def _write(stream: Stream, folder: Path, progress: Progress | None) -> Mapping[s
         for name, row in _rows(stream, progress):
             writers[name].writerow(row)
             counts[name] += 1
-    return counts
 
 
 def _rows(stream: Stream, progress: Progress | None) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ledger import arguments
 from ledger.books import columns
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.money import Money
 from ledger.terms import PlanTerms
 from ledger.testing.calls import Call

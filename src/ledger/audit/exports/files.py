@@ -34,9 +34,9 @@ def write_file(path: Path, text: Iterable[str]) -> None:
         file.writelines(part.encode() for part in text)
 
 
-def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
+def write_folder(path: Path, fill: Callable[[Path], None], *, argument: str = "--to") -> None:
     """Let `fill` write into a new folder. Raises as `new_file` does."""
-    with _new(path, "--to"):
+    with _new(path, argument):
         folder = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
         try:
             fill(folder)

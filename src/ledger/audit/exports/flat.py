@@ -13,9 +13,9 @@ from typing import Any
 
 import attrs
 
+from ledger.audit.exports.accounts import Amounts
+from ledger.audit.exports.streams import Stream
 from ledger.events import PLAN, Event
-from ledger.exports.accounts import Amounts
-from ledger.exports.streams import Stream
 from ledger.money import Money
 from ledger.values import TAGS
 

@@ -6,10 +6,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ledger.audit.exports.flat import COLUMNS, Value, rows
+from ledger.audit.exports.streams import Stream
 from ledger.errors import InvalidArgument
 from ledger.events import PLAN, RECEIPT
-from ledger.exports.flat import COLUMNS, Value, rows
-from ledger.exports.streams import Stream
 
 _ROWS = 50_000
 """Rows of a part, at least, except the last; a plan is never divided."""

@@ -10,6 +10,7 @@ from datetime import date
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
+from ledger.audit.exports.accounts import NOTHING, Amounts
 from ledger.discrepancies import RecordedOutcome
 from ledger.events import (
     AllocationReversed,
@@ -31,7 +32,6 @@ from ledger.events import (
     RecordedEvent,
     ScheduleRevised,
 )
-from ledger.exports.accounts import NOTHING, Amounts
 from ledger.plan import Plan
 from ledger.receipt import Receipt
 from ledger.state.funds import Funds

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from threading import Event, Lock
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Self, Unpack
 
-from ledger import arguments
 from ledger.command_handler import CommandHandler, Decided
 from ledger.commands import (
     AllocateUnallocated,
@@ -26,10 +25,9 @@ from ledger.commands import (
     check_commands,
 )
 from ledger.dates import Known, civil_date, instant
-from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable
+from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable, arguments
 from ledger.events import RecordedEvent
 from ledger.events.facts import PaymentKind, ReversalCause
-from ledger.listing import Listing, Page
 from ledger.money import Money
 from ledger.projections.balances import BalanceRow
 from ledger.projections.builtin import PERIODS
@@ -41,10 +39,12 @@ from ledger.projections.statement import StatementLine
 from ledger.queries import Queries
 from ledger.readmodel.follower import follow
 from ledger.readmodel.health import Health, health
+from ledger.readmodel.listing import Listing, Page
 from ledger.readmodel.read_model import ReadModel
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.verification import Verification
 from ledger.receipt import ReceiptRow
+from ledger.service.options import CommandOptions, ListOptions
 from ledger.state import Status
 from ledger.state.position import Position
 from ledger.store import LAST, TIMEOUT, Store, open_store
@@ -71,24 +71,6 @@ def _checked(clock: Callable[[], datetime]) -> Callable[[], datetime]:
     if not callable(clock):
         raise InvalidArgument(argument="clock", given=clock, expected="a function that returns an aware datetime")
     return lambda: instant("clock", clock())
-
-
-class CommandOptions(TypedDict, total=False):
-    """What every command takes besides its own arguments."""
-
-    actor: str | None
-    recorded_at: datetime | None
-    correlation: str | None
-    dry_run: bool
-
-
-class ListOptions(TypedDict, total=False):
-    """What every list takes besides its own arguments: the dates, and the page."""
-
-    as_of: date | None
-    known_at: Known | None
-    limit: int | None
-    after: str | None
 
 
 class Ledger:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from ledger.exports.accounts import PLAN, SHARE, escaped
-from ledger.exports.journal import Assertion, Block, metadata, title
-from ledger.exports.streams import Stream
+from ledger.audit.exports.accounts import PLAN, SHARE, escaped
+from ledger.audit.exports.journal import Assertion, Block, metadata, title
+from ledger.audit.exports.streams import Stream
 from ledger.money import EXPONENTS
 
 _HEADER = f"""\

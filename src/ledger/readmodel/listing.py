@@ -12,8 +12,7 @@ from typing import TypeVar
 
 import attrs
 
-from ledger import arguments
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.store import LAST, Quarantined
 
 T = TypeVar("T")

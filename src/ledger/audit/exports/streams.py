@@ -5,10 +5,10 @@ from datetime import date
 
 import attrs
 
+from ledger.audit.exports.accounts import Amounts
+from ledger.audit.exports.entries import Entry, plan_entries, receipt_entries
 from ledger.dates import Known
 from ledger.events import PLAN, RECEIPT, MoneyReceived, PaymentReversed, PlanOpened
-from ledger.exports.accounts import Amounts
-from ledger.exports.entries import Entry, plan_entries, receipt_entries
 from ledger.plan import Plan, known
 from ledger.replay import id_pages
 from ledger.state import State

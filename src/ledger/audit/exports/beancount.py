@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from datetime import date
 
+from ledger.audit.exports.journal import Assertion, Block, metadata, title
+from ledger.audit.exports.streams import Stream
 from ledger.dates import DAY
-from ledger.exports.journal import Assertion, Block, metadata, title
-from ledger.exports.streams import Stream
 
 _HEADER = """\
 ; The books of an installment ledger: one transaction per recorded event.

@@ -10,22 +10,22 @@ from typing import Literal, get_args
 
 import attrs
 
-from ledger import arguments
+from ledger.audit.exports.accounts import ACCOUNTS as ACCOUNTS
+from ledger.audit.exports.accounts import Amounts as Amounts
+from ledger.audit.exports.beancount import beancount
+from ledger.audit.exports.entries import Entry as Entry
+from ledger.audit.exports.entries import plan_entries as plan_entries
+from ledger.audit.exports.entries import receipt_entries as receipt_entries
+from ledger.audit.exports.files import write_file, write_folder
+from ledger.audit.exports.flat import COLUMNS as COLUMNS
+from ledger.audit.exports.flat import csv_text, jsonl_text
+from ledger.audit.exports.hledger import hledger
+from ledger.audit.exports.parquet import write_parquet
+from ledger.audit.exports.streams import Stream as Stream
+from ledger.audit.exports.streams import streams as streams
 from ledger.dates import Known
+from ledger.errors import arguments
 from ledger.events import PLAN, RECEIPT
-from ledger.exports.accounts import ACCOUNTS as ACCOUNTS
-from ledger.exports.accounts import Amounts as Amounts
-from ledger.exports.beancount import beancount
-from ledger.exports.entries import Entry as Entry
-from ledger.exports.entries import plan_entries as plan_entries
-from ledger.exports.entries import receipt_entries as receipt_entries
-from ledger.exports.files import write_file, write_folder
-from ledger.exports.flat import COLUMNS as COLUMNS
-from ledger.exports.flat import csv_text, jsonl_text
-from ledger.exports.hledger import hledger
-from ledger.exports.parquet import write_parquet
-from ledger.exports.streams import Stream as Stream
-from ledger.exports.streams import streams as streams
 from ledger.store import EventReader
 from ledger.telemetry import Progress
 

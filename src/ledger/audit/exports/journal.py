@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
+from ledger.audit.exports.accounts import ACCOUNTS, NOTHING, RECEIPT_CASH, SHARE, Amounts, component
+from ledger.audit.exports.accounts import PLAN as ONE_PLAN
+from ledger.audit.exports.streams import Stream, asserted_days, balances, known_by_then
 from ledger.events import PLAN, RecordedEvent
-from ledger.exports.accounts import ACCOUNTS, NOTHING, RECEIPT_CASH, SHARE, Amounts, component
-from ledger.exports.accounts import PLAN as ONE_PLAN
-from ledger.exports.streams import Stream, asserted_days, balances, known_by_then
 from ledger.money import Money
 from ledger.values import TAGS
 
