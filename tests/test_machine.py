@@ -113,9 +113,9 @@ def test_a_wrong_ledger_is_caught_by_its_check(name: str) -> None:
     assert caught.value.check == wrong.check
 
 
-def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
+def test_the_page_names_the_check_and_the_vector_that_catch_each_wrong_ledger() -> None:
     """The table of docs/wrong-ledgers.md is that of `WRONG`."""
-    rows = [f"| {wrong.mistake} | `{wrong.check}` |" for wrong in WRONG.values()]
+    rows = [f"| {wrong.mistake} | `{wrong.check}` | {wrong.shown_by()} |" for wrong in WRONG.values()]
     page = (Path(__file__).parent.parent / "docs" / "wrong-ledgers.md").read_text(encoding="utf-8")
     assert [line for line in page.splitlines() if line.startswith("| ") and "`" in line] == rows
     assert len(rows) >= 25
@@ -129,7 +129,7 @@ def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
     ("name", "found", "calls"),
     [
         ("raises", "raised KeyError: 'cancelled' (in seen, wrong_ledgers.py:", 1),
-        ("hangs", "no answer within 2 seconds", 1),
+        ("hangs", "no answer within ", 1),
         (
             "answers_nonsense",
             "answered nonsense: position.paid is '0.00' (str); expected money, such as {'minor': 1",
