@@ -123,7 +123,7 @@ def test_the_published_market_fits_the_published_figure() -> None:
     """34 % of all money sits in cancelled plans, within five points for so few plans."""
     market = stream(seed=1, plans=150, years=5, market="published")
     with memory() as port:
-        port.tell_all(calls=[row.call for row in market.rows()])
+        port.apply_all(calls=[row.call for row in market.rows()])
         (row,) = port.ledger.portfolio(as_of=market.last_day)
     assert abs(row.cancelled_share_of_paid - Fraction(34, 100)) <= Fraction(5, 100)
 

@@ -22,14 +22,14 @@ from ledger.state import funds
 from ledger.terms import PerUnit, schedule
 from ledger.testing.ledger_adapter import LATER, LedgerAdapter
 from ledger.testing.port import CAPABILITIES, Answer, Refused
-from tests.vectors_told import Operation
+from tests.vector_replay import Operation
 
 
 @attrs.frozen
 class Wrong:
     """A wrong ledger: the mistake in words, the check and the vectors that find it, and what makes the adapter.
 
-    Several vectors are told side by side, as `tests.vectors_told` says; with `before_asking` the ledger is rebuilt or
+    Several vectors are told side by side, as `tests.vector_replay` says; with `before_asking` the ledger is rebuilt or
     restarted first.
     """
 

@@ -1,6 +1,6 @@
 """Named checks: properties that every ledger of these plans has, each defined once.
 
-A check is judged on a `Witness`, a ledger under test beside the referee: by a machine that drives it, and by
+A check is judged on a `Comparison`, a ledger under test beside the referee: by a machine that drives it, and by
 `ledger.testing.recorded_checks` on a ledger that has long been written. Three kinds:
 
 * of answers: what one answer must be, by itself or by the reference model;

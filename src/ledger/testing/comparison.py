@@ -1,4 +1,4 @@
-"""The witness: a ledger under test and the referee side by side, which hear the same calls and questions."""
+"""The comparison: a ledger under test and the referee side by side, given the same calls and questions."""
 
 import inspect
 import signal
@@ -51,9 +51,9 @@ class LedgerDiffers(AssertionError):
     `check` is the name of the check, `calls` the calls as code, oldest first.
     """
 
-    def __init__(self, check: Check, call: Call, expected: str, found: str, story: Sequence["Told"]) -> None:
+    def __init__(self, check: Check, call: Call, expected: str, found: str, story: Sequence["Exchange"]) -> None:
         self.check, self.call, self.expected, self.found = check.name, call, expected, found
-        self.calls = [str(told.call) for told in story]
+        self.calls = [str(exchange.call) for exchange in story]
         lines = [
             f"{check.name}: {check.sentence} ({check.rule}).",
             "",
@@ -63,16 +63,16 @@ class LedgerDiffers(AssertionError):
             "",
             "after these calls of the port:",
             "",
-            *(f"  {told.call}\n      {told.became}" for told in story),
+            *(f"  {exchange.call}\n      {exchange.became}" for exchange in story),
         ]
-        for told in story:
-            if told.call.name == "open":
-                lines += ["", f"terms of {told.call.plan_id}: {told.call.arguments['terms']}"]
+        for exchange in story:
+            if exchange.call.name == "open":
+                lines += ["", f"terms of {exchange.call.plan_id}: {exchange.call.arguments['terms']}"]
         super().__init__("\n".join(lines))
 
 
 @attrs.frozen
-class Told:
+class Exchange:
     """A call that was made, and in words what the ledger under test said to it."""
 
     call: Call
@@ -118,7 +118,7 @@ class Clockwork:
         raise _TooLong
 
 
-class Witness:
+class Comparison:
     """A ledger under test beside the referee; every check that can be run is judged as calls and questions pass."""
 
     def __init__(
@@ -133,7 +133,7 @@ class Witness:
         self.port = ledger
         self.can = capabilities(ledger)
         self.referee = Referee(states_instants="recorded_at" in self.can)
-        self.story: list[Told] = []
+        self.story: list[Exchange] = []
         self.diverged = False
         self._clockwork = clockwork or Clockwork(TIMEOUT)
         self._judged: Counter[str] = Counter() if judged is None else judged
@@ -147,14 +147,14 @@ class Witness:
 
     # ---- calls
 
-    def tell(self, call: Call, *, days: Callable[[], Collection[date]] = tuple) -> Verdict:
+    def apply(self, call: Call, *, days: Callable[[], Collection[date]] = tuple) -> Verdict:
         """Make a call that may change the ledger; judge what becomes of it, and the answers on these days after it."""
         if self.diverged:
             return Verdict("refused")
         change = Change(call=call, verdict=self._verdict(call))
         said = self._make(call)
         words = said.words if isinstance(said, Fault) else "recorded, or known already"
-        self.story.append(Told(call, str(said) if isinstance(said, Verdict) else words))
+        self.story.append(Exchange(call, str(said) if isinstance(said, Verdict) else words))
         if isinstance(said, Fault):
             self.differ(CHECKS["answers_every_call"], call, str(change.verdict), said.words)
         self._decided(change, said)

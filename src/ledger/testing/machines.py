@@ -19,7 +19,7 @@ from ledger.errors import InvalidArgument
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Check
-from ledger.testing.comparison import TIMEOUT, Clockwork, LedgerDiffers, Witness, question
+from ledger.testing.comparison import TIMEOUT, Clockwork, Comparison, LedgerDiffers, question
 from ledger.testing.referee import Referee, instant_of
 from ledger.testing.strategies.plan_terms import openings, terms
 from ledger.values import to_dict
@@ -154,9 +154,9 @@ class PlanMachine(RuleBasedStateMachine):
         if isinstance(ledger, AbstractContextManager):
             ledger = self._left.enter_context(ledger)
         chosen = _chosen(self.chosen)
-        self.witness = Witness(ledger, chosen=chosen, clockwork=self._clockwork, judged=self.judged)
+        self.comparison = Comparison(ledger, chosen=chosen, clockwork=self._clockwork, judged=self.judged)
         for check in chosen:
-            if lacks := check.missing(self.witness.can):
+            if lacks := check.missing(self.comparison.can):
                 self.not_run[check.name] = lacks
                 event(f"not run: {check.name}, the ledger lacks {', '.join(lacks)}")
         self.clock = datetime(2019, 1, 1, tzinfo=UTC)
@@ -180,7 +180,7 @@ class PlanMachine(RuleBasedStateMachine):
     ) -> None:
         """Pay near a due date or the end of grace; recorded on that day, later, or even before it."""
         plan_id = self._plan(plan)
-        on, can = self._day(plan_id, line, day), self.witness.can
+        on, can = self._day(plan_id, line, day), self.comparison.can
         early = early and "early_repayment" in can
         paid_at: date | datetime = on
         if at != "day" and "instants" in can:
@@ -214,7 +214,7 @@ class PlanMachine(RuleBasedStateMachine):
         plan_id = self._plan(plan)
         on = self._day(plan_id, 0, ("due", days))
         amount = self._amount(plan_id, {2: "two", 3: "three", 4: "all"}[count])
-        kind = "early_repayment" if early and "early_repayment" in self.witness.can else "regular"
+        kind = "early_repayment" if early and "early_repayment" in self.comparison.can else "regular"
         reference = self._reference(plan_id)
         self._change("pay", plan_id, on, reference=reference, amount=amount, paid_at=on, kind=kind)
 
@@ -224,13 +224,13 @@ class PlanMachine(RuleBasedStateMachine):
         plan_id = self._plan(plan)
         paid = self._referee.plans[plan_id].paid_on
         cause = "chargeback" if chargeback else "error"
-        if not paid or cause not in self.witness.can:
+        if not paid or cause not in self.comparison.can:
             return
         reference = sorted(paid)[payment % len(paid)]
         on = paid[reference] + after * DAY if chargeback else None
         self._change("reverse", plan_id, on or paid[reference], reference=reference, cause=cause, on=on)
 
-    @precondition(lambda self: "cancel" in self.witness.can)
+    @precondition(lambda self: "cancel" in self.comparison.can)
     @rule(plan=_PLANS, line=_LINES, day=_DAYS, paid=st.integers(0, 2), back=st.sampled_from([None, 1, 20]))
     def cancels(self, plan: int, line: int, day: tuple[str, int], paid: int, back: int | None) -> None:
         """Cancel by request, which becomes known after more installments have been paid; perhaps reinstate soon."""
@@ -240,10 +240,10 @@ class PlanMachine(RuleBasedStateMachine):
             self._pay_on_time(plan_id, paid)
         reference = self._reference(plan_id)
         self._change("cancel", plan_id, on, reference=reference, on=on, reason="asked by the investor")
-        if back is not None and "reinstate" in self.witness.can:
+        if back is not None and "reinstate" in self.comparison.can:
             self._reinstate(plan_id, back, "overdue", 2)
 
-    @precondition(lambda self: "reinstate" in self.witness.can)
+    @precondition(lambda self: "reinstate" in self.comparison.can)
     @rule(
         plan=_PLANS,
         after=st.sampled_from([1, 0, 20, 60]),
@@ -287,18 +287,18 @@ class PlanMachine(RuleBasedStateMachine):
     def asks(self, plan: int, line: int, day: tuple[str, int], name: int, fact: int | None, before: int) -> None:
         """Ask near a due date or the end of grace, perhaps as known when a fact was recorded or a microsecond off."""
         plan_id, names, known_at = self._plan(plan), self._questions(), None
-        if fact is not None and "known_at" in self.witness.can:
+        if fact is not None and "known_at" in self.comparison.can:
             instants = self._referee.instants(plan_id)
             known_at = min(self.clock, instants[fact % len(instants)] - before * timedelta(microseconds=1))
         asked = names[name % len(names)]
         of = plan_id if asked == "position" else None
-        self.witness.ask(question(asked, of, self._day(plan_id, line, day), known_at))
+        self.comparison.ask(question(asked, of, self._day(plan_id, line, day), known_at))
 
-    @precondition(lambda self: self.witness.can & {"close", "rebuild", "restart"})
+    @precondition(lambda self: self.comparison.can & {"close", "rebuild", "restart"})
     @rule(plan=_PLANS, line=_LINES, day=_DAYS, what=st.sampled_from(["close", "close", "rebuild", "restart"]))
     def operates(self, plan: int, line: int, day: tuple[str, int], what: str) -> None:
         """Close the books through a day near a due date or the end of grace, derive the read models again, restart."""
-        if what not in self.witness.can:
+        if what not in self.comparison.can:
             return
         given: dict[str, Any] = {}
         if what == "close":
@@ -306,13 +306,13 @@ class PlanMachine(RuleBasedStateMachine):
             for one in self._referee.plans.values():
                 self._wait(one.zone, through, 0)
             given = {"through": through, "recorded_at": self._tick()}
-        self.witness.tell(Call(what, None, given))
+        self.comparison.apply(Call(what, None, given))
 
     # ---- what the rules say, as calls
 
     @property
     def _referee(self) -> Referee:
-        return self.witness.referee
+        return self.comparison.referee
 
     def _questions(self) -> tuple[str, ...]:
         return ("position",)
@@ -324,7 +324,7 @@ class PlanMachine(RuleBasedStateMachine):
         return f"bank-{len(self._referee.plans[plan_id].facts) + 1}"
 
     def _open(self, data: st.DataObject, plan_id: str) -> None:
-        if self.witness.diverged:
+        if self.comparison.diverged:
             return
         first = last = _FIRST_DAY
         if self.ids:  # near the first, so that their lists have something to list
@@ -354,8 +354,8 @@ class PlanMachine(RuleBasedStateMachine):
         plan_id = str(call.plan_id)
         if plan_id in self._referee.plans:
             for day in (on, on + DAY):
-                self.witness.ask(question("position", plan_id, day))
-        verdict = self.witness.tell(call, days=lambda: {on - DAY, on, on + DAY, *self._referee.days(plan_id, on)})
+                self.comparison.ask(question("position", plan_id, day))
+        verdict = self.comparison.apply(call, days=lambda: {on - DAY, on, on + DAY, *self._referee.days(plan_id, on)})
         if verdict.kind == "recorded":
             self._look(max(self._referee.days(plan_id, on), default=on) - DAY)
 
@@ -439,7 +439,7 @@ class LedgerMachine(PlanMachine):
         """Open another plan."""
         self._open(data, f"P-{len(self.ids) + 1}")
 
-    @precondition(lambda self: self.witness.has("order_of_knowledge") and self._of_some_days())
+    @precondition(lambda self: self.comparison.has("order_of_knowledge") and self._of_some_days())
     @rule(plan=_PLANS, line=_LINES, day=_DAYS, late=st.none() | _COUNTS)
     def learns_in_another_order(self, plan: int, line: int, day: tuple[str, int], late: int | None) -> None:
         """Open a plan again under another id, and tell it its facts with one day's last, or from the last day back.
@@ -461,10 +461,10 @@ class LedgerMachine(PlanMachine):
             waiting = [calls[count:] for calls, count in zip(waiting, known, strict=True)]
         for on in {*days, *(self._referee.days(plan_id, days[0]))}:
             first, second = question("position", plan_id, on), question("position", again, on)
-            expected, found = self.witness.fetch(first), self.witness.fetch(second)
+            expected, found = self.comparison.fetch(first), self.comparison.fetch(second)
             if isinstance(found, dict):
                 found |= {"plan_id": plan_id}
-            self.witness.same(CHECKS["order_of_knowledge"], second, found, expected)
+            self.comparison.same(CHECKS["order_of_knowledge"], second, found, expected)
 
     def _of_some_days(self) -> list[str]:
         """Return the plans with facts of more days than one."""
@@ -479,16 +479,18 @@ class LedgerMachine(PlanMachine):
         """Make calls of another plan about this one; return how many there are before the first that is refused."""
         for count, call in enumerate(calls):
             repeated = Call(call.name, plan_id, dict(call.arguments) | {"recorded_at": self._tick()})
-            verdict = self.witness.tell(repeated)
-            if self.witness.diverged:
-                self.witness.differ(CHECKS["order_of_knowledge"], repeated, str(verdict), self.witness.story[-1].became)
+            verdict = self.comparison.apply(repeated)
+            if self.comparison.diverged:
+                self.comparison.differ(
+                    CHECKS["order_of_knowledge"], repeated, str(verdict), self.comparison.story[-1].became
+                )
             if verdict.kind == "refused":
                 return count
         return len(calls)
 
     def _look(self, day: date) -> None:
         for name in self._questions()[1:]:
-            self.witness.ask(question(name, None, day))
+            self.comparison.ask(question(name, None, day))
 
     def _questions(self) -> tuple[str, ...]:
-        return ("position", *(name for name in ("overdue", "balances") if name in self.witness.can))
+        return ("position", *(name for name in ("overdue", "balances") if name in self.comparison.can))

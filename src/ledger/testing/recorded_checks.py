@@ -20,7 +20,7 @@ from ledger.service import Ledger
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Check
-from ledger.testing.comparison import LedgerDiffers, Witness, question
+from ledger.testing.comparison import Comparison, LedgerDiffers, question
 from ledger.testing.ledger_adapter import LedgerAdapter
 from ledger.values import to_dict
 
@@ -51,8 +51,8 @@ class _Judge:
     def __init__(self, ledger: Ledger, chosen: Sequence[Check]) -> None:
         self._ledger = ledger
         self._chosen = {check.name for check in chosen}
-        self._witness = Witness(LedgerAdapter(ledger), chosen=chosen)
-        self._referee = self._witness.referee
+        self._comparison = Comparison(LedgerAdapter(ledger), chosen=chosen)
+        self._referee = self._comparison.referee
 
     def findings(self) -> Iterator[Finding]:
         """Yield the findings of all plans, then those of the lists."""
@@ -121,12 +121,12 @@ class _Judge:
         for before, after in pairwise(earliest):
             day = earliest[after] - _DAY
             asked = [question("position", plan_id, day, known_at) for known_at in (before, after)]
-            first, second = map(self._witness.fetch, asked)
+            first, second = map(self._comparison.fetch, asked)
             yield from self._found(check, asked[1], checks.differences(first, second))
 
     def _asked(self, asked: Call) -> Iterator[Finding]:
         try:
-            for check, expected, found in self._witness.judged(asked, self._witness.fetch(asked)):
+            for check, expected, found in self._comparison.judged(asked, self._comparison.fetch(asked)):
                 yield from self._found(check, asked, [(expected, found)])
         except LedgerDiffers as error:
             yield from self._found(CHECKS[error.check], asked, [(error.expected, error.found)])

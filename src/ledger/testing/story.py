@@ -30,7 +30,7 @@ from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import PlanTerms
-from ledger.testing.story_report import Asked, Step, differing, repeated, told
+from ledger.testing.story_report import Asked, Step, differing, failure_report, repeated
 
 When = str | date | datetime
 """A day or, where an act takes one, an instant: ISO 8601 text, or a value of `datetime`."""
@@ -215,7 +215,7 @@ class Story:
         code = (*self._code, _call("then", **expected))
         asked = self._asked()
         if problem := differing(asked, expected):
-            raise AssertionError(told(asked, code, problem=problem))
+            raise AssertionError(failure_report(asked, code, problem=problem))
         return attrs.evolve(self, code=code)
 
     def then_refused(self, error: type[LedgerError] = LedgerError, **facts: Any) -> Self:
@@ -235,7 +235,7 @@ class Story:
             }
             problem = ", ".join(f"{name} is {value!r}, expected {facts[name]!r}" for name, value in wrong.items())
         if problem:
-            raise AssertionError(told(self._asked(), code, problem={None: problem}))
+            raise AssertionError(failure_report(self._asked(), code, problem={None: problem}))
         return attrs.evolve(self, code=code, pending=None)
 
     def then_nothing(self) -> Self:
@@ -257,7 +257,7 @@ class Story:
             ]
         if happened:
             problem = f"{', '.join(happened)} happened; expected nothing"
-            raise AssertionError(told(self._asked(), code, problem={None: problem}))
+            raise AssertionError(failure_report(self._asked(), code, problem={None: problem}))
         return attrs.evolve(self, code=code)
 
     # ---- the story itself
@@ -326,7 +326,7 @@ class Story:
         if self._pending is not None:
             last = self._steps[-1]
             problem = f"{last.word} of {last.day} was refused: {self._pending}"
-            raise AssertionError(told(self._asked(), self._code, problem={None: problem}))
+            raise AssertionError(failure_report(self._asked(), self._code, problem={None: problem}))
 
     def _asked(self) -> Asked:
         ledger = self._stage.at(self._steps).ledger

@@ -119,7 +119,7 @@ def _shown(value: Any) -> str:
     return str(value) if isinstance(value, (Money, date, int)) else repr(value)
 
 
-def told(asked: Asked, code: Sequence[str], *, problem: Problem) -> str:
+def failure_report(asked: Asked, code: Sequence[str], *, problem: Problem) -> str:
     """Return the failure: the problem, the story by date with the differing line marked, and the code."""
     known = f", as known by {asked.known_at}" if asked.known_at else ""
     head = f"plan {asked.plan_id} on {asked.as_of}{known}: {'; '.join(problem.values())}"

@@ -26,11 +26,11 @@ _KEPT = 5_000
 
 
 class BatchAdapter(LedgerAdapter):
-    """A `Ledger` behind the port that also takes many commands in one transaction: `tell_all`."""
+    """A `Ledger` behind the port that also takes many commands in one transaction: `apply_all`."""
 
     _handler: tuple[Ledger, CommandHandler] | None = None
 
-    def tell_all(self, *, calls: Sequence[Call]) -> Sequence[Refused | None]:
+    def apply_all(self, *, calls: Sequence[Call]) -> Sequence[Refused | None]:
         """Make the calls together; return for each its refusal, or None."""
         commands = [(_command(call), Metadata(recorded_at=call.arguments["recorded_at"])) for call in calls]
         if self._handler is None or self._handler[0] is not self.ledger:  # the first time, and after a restart

@@ -1,4 +1,4 @@
-"""The observer: a witness that also takes many calls at a time, and keeps the history so that it can be repeated."""
+"""The observer: a comparison that also takes many calls at a time, and keeps the history so that it can be repeated."""
 
 import json
 from collections import Counter, deque
@@ -12,7 +12,7 @@ import attrs
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Change, Check
-from ledger.testing.comparison import Clockwork, Fault, Told, Witness
+from ledger.testing.comparison import Clockwork, Comparison, Exchange, Fault
 from ledger.testing.port import Refused
 from ledger.testing.referee import Verdict
 from ledger.testing.simulation.adapter import audited
@@ -37,7 +37,7 @@ class Entry:
     batch: int | None = None
 
 
-class Observer(Witness):
+class Observer(Comparison):
     """A ledger under test beside the referee, with the history of all calls and questions."""
 
     def __init__(self, ledger: Any, *, clockwork: Clockwork) -> None:
@@ -47,7 +47,7 @@ class Observer(Witness):
         self.not_run = {one.name: one.missing(self.can) for one in checks.chosen(None) if one.missing(self.can)}
         self.not_run["order_of_knowledge"] = ()  # of machines: no market tells a plan twice
         self.history: list[Entry] = []
-        self.told = 0
+        self.applied = 0
         self.counts: dict[str, Counter[str]] = {}
         self.refusals: Counter[str] = Counter()
         self._digest = sha256()
@@ -64,32 +64,32 @@ class Observer(Witness):
         """The SHA-256 of all calls so far with the verdict on each."""
         return self._digest.hexdigest()
 
-    def tell(self, call: Call, *, days: Callable[[], Collection[date]] = tuple) -> Verdict:
+    def apply(self, call: Call, *, days: Callable[[], Collection[date]] = tuple) -> Verdict:
         """Make a call; judge what becomes of it, and the answers on these days after it."""
         self._note(Entry(call))
-        verdict = super().tell(call, days=days)
+        verdict = super().apply(call, days=days)
         self._count(call, verdict)
         return verdict
 
-    def tell_all(self, calls: Sequence[Call]) -> None:
+    def apply_all(self, calls: Sequence[Call]) -> None:
         """Make calls together, if the port can, and judge each; answers that were remembered are forgotten."""
         self._remembered.clear()
         del self.story[:-_STORY]
-        if not hasattr(self.port, "tell_all"):
+        if not hasattr(self.port, "apply_all"):
             for call in calls:
-                self.tell(call)
+                self.apply(call)
             return
         self._batches += 1
         for call in calls:
             self._note(Entry(call, self._batches))
         changes = [Change(call=call, verdict=self._verdict(call)) for call in calls]
-        said: Any = self._make(Call("tell_all", None, {"calls": calls}))
+        said: Any = self._make(Call("apply_all", None, {"calls": calls}))
         if isinstance(said, (Fault, Verdict)):
             words = said.words if isinstance(said, Fault) else str(said)
             self.differ(CHECKS["answers_every_call"], calls[0], f"{len(calls)} answers", words)
         for change, one in zip(changes, said, strict=True):
             answer = Verdict("refused", one.code) if isinstance(one, Refused) else None
-            self.story.append(Told(change.call, str(answer) if answer else "recorded, or known already"))
+            self.story.append(Exchange(change.call, str(answer) if answer else "recorded, or known already"))
             self._decided(change, answer)
             self._count(change.call, change.verdict)
 
@@ -120,19 +120,19 @@ class Observer(Witness):
             while first.batch is not None and entries and entries[0].batch == first.batch:
                 together.append(entries.popleft().call)
             if first.batch is not None:
-                self.tell_all(together)
+                self.apply_all(together)
             elif first.call.name == "audit":
                 self.audit()
             elif first.call.name in QUESTIONS:
                 self.ask(first.call)
             else:
-                self.tell(first.call)
+                self.apply(first.call)
 
     def _note(self, entry: Entry) -> None:
         self.history.append(entry)
 
     def _count(self, call: Call, verdict: Verdict) -> None:
-        self.told += 1
+        self.applied += 1
         self.counts.setdefault(call.name, Counter())[verdict.kind] += 1
         if verdict.kind == "refused":
             self.refusals[str(verdict.code)] += 1

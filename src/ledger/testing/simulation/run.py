@@ -75,7 +75,7 @@ def simulate(
 ) -> Simulated:
     """Drive an empty ledger through a market, and judge every check that it can run, up to the first that fails.
 
-    `factory` opens an adapter of `LedgerPort`; one with a method `tell_all` is told many calls at a time. `timeout` is
+    `factory` opens an adapter of `LedgerPort`; one with a method `apply_all` is told many calls at a time. `timeout` is
     the number of seconds that a call may take; default: a minute, and more with many plans. `progress` counts days.
     """
     patience = _PATIENCE + stream.plans / 50 if timeout is None else timeout
@@ -137,7 +137,7 @@ class _Run:
 
     def _tell(self, calls: list[Call]) -> None:
         if calls:
-            self.observer.tell_all(calls)
+            self.observer.apply_all(calls)
             for call in calls:
                 self._opened(call)
 
@@ -154,7 +154,7 @@ class _Run:
         """Ask about its plan, also as known before, and another one; make the call, and ask about the days around."""
         plan = self._referee.plans.get(str(call.plan_id))
         if plan is None:
-            self.observer.tell(call)
+            self.observer.apply(call)
             self._opened(call)
             return
         on = _day(call, plan.opened_on)
@@ -164,7 +164,7 @@ class _Run:
             known_at = self._dice.one_of(self._referee.instants(str(call.plan_id)))
             self.observer.ask(question("position", call.plan_id, on, known_at))
         self._ask_about_one()
-        self.observer.tell(call, days=lambda: {on - DAY, on, on + DAY, *self._referee.days(str(call.plan_id), on)})
+        self.observer.apply(call, days=lambda: {on - DAY, on, on + DAY, *self._referee.days(str(call.plan_id), on)})
 
     # ---- our own side
 
@@ -192,7 +192,7 @@ class _Run:
 
     def _do(self, name: str, **given: Any) -> bool:
         if name in self.observer.can:
-            self.observer.tell(Call(name, None, given))
+            self.observer.apply(Call(name, None, given))
         return name in self.observer.can
 
     def _look(self, today: date, *, lists: bool) -> None:
@@ -234,7 +234,7 @@ class _Run:
     def report(self, error: LedgerDiffers | None) -> Report:
         """Return the report; after a failure without the money, as the market did not end."""
         observer, stream = self.observer, self._stream
-        failure = None if error is None else Failure.of(error, seed=stream.seed, step=observer.told)
+        failure = None if error is None else Failure.of(error, seed=stream.seed, step=observer.applied)
         return Report(
             seed=stream.seed,
             plans=len(self._referee.plans),

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from ledger.dates import midnight
 from ledger.testing import LedgerDiffers, LedgerPort
+from ledger.testing.comparison import Clockwork, Comparison, question
 from ledger.testing.port import Refused, read
-from ledger.testing.witness import Clockwork, Witness, question
 
 Case = Mapping[str, Any]
 Operation = Literal["rebuild", "restart"]
@@ -36,18 +36,18 @@ def difference(
     `before_asking` is done after the last call and before the first question; `timeout` is that of a question, seconds.
     """
     with factory() as port:
-        told = _Told(Witness(port, chosen=(), clockwork=Clockwork(timeout)), cases)
+        told = _Replay(Comparison(port, chosen=(), clockwork=Clockwork(timeout)), cases)
         try:
             return next(told.differences(before_asking), None)
         except LedgerDiffers as error:  # no answer, or nonsense
             return f"{error.call}: {error.found}"
 
 
-class _Told:
+class _Replay:
     """Vectors, each as a plan of its own: P-1, P-2 and so on; and the ledger to which they are told."""
 
-    def __init__(self, witness: Witness, cases: tuple[Case, ...]) -> None:
-        self._witness, self._port = witness, witness.port
+    def __init__(self, comparison: Comparison, cases: tuple[Case, ...]) -> None:
+        self._comparison, self._port = comparison, comparison.port
         self._cases = {f"P-{number}": case for number, case in enumerate(cases, 1)}
 
     def differences(self, before_asking: Operation | None) -> Iterator[str]:
@@ -103,7 +103,7 @@ class _Told:
         self, name: str, plan_id: str | None, as_of: date, known_at: datetime | None, expected: Any
     ) -> Iterator[str]:
         asked = question(name, plan_id, as_of, known_at)
-        yield from _differing(str(asked), read(name, expected), self._witness.fetch(asked))
+        yield from _differing(str(asked), read(name, expected), self._comparison.fetch(asked))
 
 
 def _differing(asked: str, expected: Any, found: Any) -> Iterator[str]:

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from ledger.testing import LedgerPort, vectors
-from ledger.testing.own import opened
-from tests.vectors_told import Case, Operation, difference
+from ledger.testing.ledger_adapter import opened
+from tests.vector_replay import Case, Operation, difference
 from tests.wrong_ledgers import WRONG
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
