@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from ledger.testing import LedgerPort, vectors
-from ledger.testing.own import opened
+from ledger.testing.ledger_adapter import opened
 from tests.vectors_told import Case, Operation, difference
 from tests.wrong_ledgers import WRONG
 

@@ -28,7 +28,7 @@ from ledger import (
 from ledger.commands import CancelPlan, ClosePlan, Command, Metadata, RecordPayment, ReversePayment
 from ledger.dates import midnight
 from ledger.testing import Story, given
-from ledger.testing.story_told import Step
+from ledger.testing.story_report import Step
 
 DAY = timedelta(days=1)
 OPENED = date(2023, 4, 10)

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from ledger.dates import midnight
 from ledger.testing import LedgerDiffers, LedgerPort
+from ledger.testing.comparison import Clockwork, Witness, question
 from ledger.testing.port import Refused, read
-from ledger.testing.witness import Clockwork, Witness, question
 
 Case = Mapping[str, Any]
 Operation = Literal["rebuild", "restart"]
