@@ -10,7 +10,7 @@ from benchmarks.databases import Databases
 from benchmarks.measure import interleaved
 from benchmarks.ours import NAME
 from benchmarks.workload import paid_before
-from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part
+from ledger.audit.examination.partition import EMPTY, Part, PartAudit, audit_part
 from ledger.audit.examination.run import parts
 from ledger.events import PLAN
 from ledger.store import WHOLE, EventReader, ReaderAddress, open_reader, open_store

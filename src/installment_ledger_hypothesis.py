@@ -53,7 +53,7 @@ def _register(package: ModuleType) -> None:
 
 
 def _resolve(kind: type[Any]) -> Any:
-    from ledger.testing.strategies.resolution import strategy_of  # noqa: PLC0415 - loaded when first needed
+    from ledger.testing.strategies.type_registration import strategy_of  # noqa: PLC0415 - loaded when first needed
 
     return strategy_of(kind)
 

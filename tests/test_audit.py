@@ -26,7 +26,7 @@ from ledger import Ledger, PartialCover, Portion, StoreUnavailable
 from ledger.audit import ACTS, KINDS, Audit, DiscretionaryAct, Finding, Summary, audit, examine
 from ledger.audit.examination import run
 from ledger.audit.examination.discretion import ActKind
-from ledger.audit.examination.part import EMPTY, Part, PartAudit, audit_part
+from ledger.audit.examination.partition import EMPTY, Part, PartAudit, audit_part
 from ledger.audit.examination.run import parts
 from ledger.books.importer import import_book
 from ledger.books.reader import read_book

@@ -13,7 +13,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
-from ledger.audit import sentences
+from ledger.audit import messages
 from ledger.audit.language import Code, catalogue, language
 from ledger.audit.report import words
 from ledger.errors import InvalidArgument
@@ -25,7 +25,7 @@ FORMS = {"hi": 2, "ru": 3}
 
 def _sentences() -> Iterator[str | tuple[str, ...]]:
     """Yield what the source marks for translation."""
-    for source in ("sentences.py", "report/words.py"):
+    for source in ("messages.py", "report/words.py"):
         with as_file(files("ledger.audit").joinpath(source)) as path:
             for _, message, _, _ in extract_from_file("python", path, keywords={"one": None, "many": (1, 2)}):
                 yield message
@@ -67,20 +67,20 @@ def test_every_translation_has_the_same_places(code: Code) -> None:
             assert {tuple(_places(text)) for text in (*ids, *strings)} == {tuple(_places(ids[0]))}, message.id
 
 
-def _in(value: object) -> Iterator[sentences.Sentence]:
+def _in(value: object) -> Iterator[messages.Sentence]:
     """Yield the sentences in a value of a module: itself, or those of a table."""
-    if isinstance(value, sentences.Sentence):
+    if isinstance(value, messages.Sentence):
         yield value
     elif isinstance(value, Mapping) and not isinstance(value, type):
         for item in value.values():
             yield from (
-                one for one in (item if isinstance(item, tuple) else (item,)) if isinstance(one, sentences.Sentence)
+                one for one in (item if isinstance(item, tuple) else (item,)) if isinstance(one, messages.Sentence)
             )
 
 
 def test_the_source_marks_every_sentence() -> None:
     """Every sentence of the module was found by the extraction: none is built at run time."""
-    kept = [one for module in (sentences, words) for value in vars(module).values() for one in _in(value)]
+    kept = [one for module in (messages, words) for value in vars(module).values() for one in _in(value)]
     assert {one.text if one.plural is None else (one.text, one.plural) for one in kept} == set(_sentences())
 
 
@@ -125,7 +125,7 @@ def test_the_minor_digits_of_a_currency(*, currency: str, amount: str) -> None:
 def test_names_are_shown_as_they_are_and_visibly() -> None:
     """A reference may hold braces; what would change the direction of reading is an escape."""
     facts = {"reference": "{date}\u202e", "date": date(2023, 5, 14)}
-    assert language("en").say(sentences.LABELS["payment"], facts) == "Payment {date}\\u202e of 14 May 2023"
+    assert language("en").say(messages.LABELS["payment"], facts) == "Payment {date}\\u202e of 14 May 2023"
 
 
 def test_another_language_is_refused() -> None:

@@ -18,10 +18,9 @@ from ledger.audit import audit
 from ledger.audit import cluster as door
 from ledger.audit.cluster import cluster
 from ledger.audit.examination import run
-from ledger.audit.examination.part import Part, audit_part
+from ledger.audit.examination.partition import Part, audit_part
 from ledger.audit.parallel import _work
-from ledger.audit.what_if import OtherTerms, what_if
-from ledger.audit.what_if import in_parts as what_if_in_parts
+from ledger.audit.what_if import OtherTerms, partitioned, what_if
 from ledger.books.importer import import_book
 from ledger.books.reader import read_book
 from ledger.cli.app import main
@@ -86,15 +85,15 @@ def test_what_if_is_the_same_on_a_cluster_and_in_processes(
     wrong: str, name: str, dask: DaskCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts of five plans add up to the whole, wherever they are compared."""
-    monkeypatch.setattr(what_if_in_parts, "STREAMS", 5)
+    monkeypatch.setattr(partitioned, "STREAMS", 5)
     dask.need(1)
     seen: list[tuple[int, int]] = []
     with closing(open_store(wrong, name, create=False)) as store:
         whole = what_if(store, **QUESTION)
-        assert what_if_in_parts.what_if_in_parts(store, processes=2, **QUESTION) == whole
+        assert partitioned.what_if_in_parts(store, processes=2, **QUESTION) == whole
         with cluster(dask.address) as workers:
             options: dict[str, Any] = {"workers": workers, "progress": lambda done, of: seen.append((done, of))}
-            assert what_if_in_parts.what_if_in_parts(store, **options, **QUESTION) == whole
+            assert partitioned.what_if_in_parts(store, **options, **QUESTION) == whole
     assert whole.comparisons[0].departed > 0
     assert (len(seen), seen[-1]) == (10, (49, 49))
 

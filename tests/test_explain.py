@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 
 from ledger.audit.explain import SUBJECTS, Explanation, Node, Source, Subject, evaluate, explain
-from ledger.audit.explain import text as telling
+from ledger.audit.explain import text as wording
 from ledger.audit.language import Code, language
-from ledger.audit.sentences import REASONS
+from ledger.audit.messages import REASONS
 from ledger.commands import Command, Metadata
 from ledger.dates import DAY
 from ledger.decide import decide
@@ -135,7 +135,9 @@ def test_every_promotion_and_every_loss_has_its_reason(history: History) -> None
         counted |= {reason.facts["reference"] for reason in paid.reasons}
         assert counted >= {one.reference for one in plan.payments.values() if one.effective_on <= day}
         for explanation in (bonus, shares, paid, explain(history.events, "status", as_of=day)):
-            assert "{" not in "".join(line for tree in telling.told(explanation, english)[1] for line in lines(tree))
+            assert "{" not in "".join(
+                line for tree in wording.sentences(explanation, english)[1] for line in lines(tree)
+            )
             for source in sources(explanation):
                 assert source.version is not None or source.effective_on > plan.horizon
 
@@ -163,12 +165,12 @@ def test_what_was_known_explains_what_was_said(history: History) -> None:
 def told(*commands: Command, subject: Subject, on: date, terms: PlanTerms = TEN, opened_on: date = OPENED_ON) -> str:
     """Return the explanation in English, a sentence a line."""
     explanation = explain(record(*commands, terms=terms, opened_on=opened_on), subject, as_of=on)
-    return "\n".join(line for tree in telling.told(explanation, language("en"))[1] for line in lines(tree)).replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
+    return "\n".join(
+        line for tree in wording.sentences(explanation, language("en"))[1] for line in lines(tree)
+    ).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def lines(tree: telling.Told, depth: int = 0) -> Iterator[str]:
+def lines(tree: wording.Sentence, depth: int = 0) -> Iterator[str]:
     """Yield the sentences of a tree, indented."""
     yield "  " * depth + tree.text
     for below in tree.below:
@@ -287,7 +289,7 @@ def test_every_reason(
     explanation = explain(record(*commands, terms=terms), subject, as_of=on)
     assert name in [reason.name for reason in explanation.reasons]
     for code in get_args(Code):
-        title, trees = telling.told(explanation, language(code))
+        title, trees = wording.sentences(explanation, language(code))
         text = "\n".join([title, *(line for tree in trees for line in lines(tree))])
         assert "{" not in text
         assert ("Reasons" in text) == (code == "en")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 
 from ledger import InvalidArgument, Ledger
 from ledger.testing import CAPABILITIES, LedgerDiffers, LedgerMachine, PlanMachine, checks
-from ledger.testing.own import LATER, LedgerAdapter, opened
+from ledger.testing.ledger_adapter import LATER, LedgerAdapter, opened
 from tests.wrong_ledgers import WRONG
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -113,9 +113,9 @@ def test_a_wrong_ledger_is_caught_by_its_check(name: str) -> None:
     assert caught.value.check == wrong.check
 
 
-def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
+def test_the_page_names_the_check_and_the_vector_that_catch_each_wrong_ledger() -> None:
     """The table of docs/wrong-ledgers.md is that of `WRONG`."""
-    rows = [f"| {wrong.mistake} | `{wrong.check}` |" for wrong in WRONG.values()]
+    rows = [f"| {wrong.mistake} | `{wrong.check}` | {wrong.shown_by()} |" for wrong in WRONG.values()]
     page = (Path(__file__).parent.parent / "docs" / "wrong-ledgers.md").read_text(encoding="utf-8")
     assert [line for line in page.splitlines() if line.startswith("| ") and "`" in line] == rows
     assert len(rows) >= 25
@@ -129,7 +129,7 @@ def test_the_page_names_the_check_that_catches_each_wrong_ledger() -> None:
     ("name", "found", "calls"),
     [
         ("raises", "raised KeyError: 'cancelled' (in seen, wrong_ledgers.py:", 1),
-        ("hangs", "no answer within 2 seconds", 1),
+        ("hangs", "no answer within ", 1),
         (
             "answers_nonsense",
             "answered nonsense: position.paid is '0.00' (str); expected money, such as {'minor': 1",

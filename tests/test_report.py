@@ -17,7 +17,7 @@ from ledger import Ledger
 from ledger.audit import audit
 from ledger.audit.language import Code, language
 from ledger.audit.report.figures import BUCKETS, Figure, Figures, figures, month_end, month_ends
-from ledger.audit.report.lives import Life, life
+from ledger.audit.report.plan_histories import Life, life
 from ledger.audit.report.report import report as page_of_report
 from ledger.books.importer import import_book
 from ledger.books.reader import EXAMPLE, read_book

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger import Ledger, Money
 from ledger.audit.restate import Restatement, restate_many, restate_plan
 from ledger.audit.restate.answers import Numbers, added
-from ledger.audit.restate.one import position_answer
+from ledger.audit.restate.one_plan import position_answer
 from ledger.commands import Metadata
 from ledger.dates import DAY, EndOfDay, Known
 from ledger.decide import decide

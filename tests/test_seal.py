@@ -14,10 +14,10 @@ import attrs
 import pytest
 
 from ledger import Ledger
-from ledger.audit.leaf import leaf
 from ledger.audit.seal import SealRefused, prove_consistency, prove_inclusion, seal, verify_proof
 from ledger.audit.seal.checkpoint import SignedCheckpoint
 from ledger.audit.seal.folder import SealFolder
+from ledger.audit.seal.leaf import leaf
 from ledger.cli.app import main
 from ledger.events import RECEIPT
 from tests import seal_worker

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from ledger.audit.examination.usual import NOTHING, Profile, Usage, UsageInFile, UsageOf
+from ledger.audit.examination.across_plans import NOTHING, Profile, Usage, UsageInFile, UsageOf
 
 PROFILES = [Profile("19 days", "closed", f"package {number}", "release") for number in range(200)]
 

@@ -25,8 +25,10 @@ from ledger import (
     PlanTerms,
     Portion,
 )
+from ledger.commands import CancelPlan, ClosePlan, Command, Metadata, RecordPayment, ReversePayment
 from ledger.dates import midnight
 from ledger.testing import Story, given
+from ledger.testing.story_told import Step
 
 DAY = timedelta(days=1)
 OPENED = date(2023, 4, 10)
@@ -47,13 +49,14 @@ FOUR = attrs.evolve(TEN, price=Money.of("400.00", "USD"), shares=13_600, install
 
 @attrs.frozen
 class Case:
-    """A story, the days on which it is asked beside its own, and the section that it shows."""
+    """A story, the days and the instants of knowledge for which it is asked beside its own, and its section."""
 
     name: str
     section: str
     title: str
     story: Story
     on: tuple[date, ...] = ()
+    known: tuple[datetime, ...] = ()
 
 
 def told(terms: PlanTerms = TEN, opened: date | datetime = OPENED) -> Story:
@@ -85,6 +88,11 @@ def cases() -> Iterator[Case]:
         requests,
         reinstatements,
         completions,
+        anchored,
+        repetitions,
+        closings,
+        as_known,
+        tomorrow,
     ):
         yield from family()
 
@@ -628,3 +636,109 @@ def completions() -> Iterator[Case]:
             if number in (1, count - 1, count):
                 title = f"{number} of {count} installments of the package of {price} USD paid when due."
                 yield Case(f"worked-{name}-paid-{number}", "8", title, story)
+
+
+# ---- what a wrong ledger hides: docs/wrong-ledgers.md
+
+
+def anchored() -> Iterator[Case]:
+    """The third month from the end of January, once two are paid: on the anchor's day again."""
+    for year, last in ((2023, 28), (2024, 29)):
+        story = told(attrs.evolve(TEN, first_due_on=None), date(year, 1, 31))
+        story = story.pays("100.00").pays("100.00", on=date(year, 2, last))
+        title = f"After {last} February the third installment is due on 31 March, and missed on 1 April."
+        around = (date(year, 3, last), date(year, 3, last + 1), date(year, 3, 31), date(year, 4, 1))
+        yield Case(f"monthly-{year}-01-31-third", "3", title, story, around)
+
+
+def repetitions() -> Iterator[Case]:
+    """Each command sent a second time: at once, later, and where it would be refused if it were new."""
+    paid = told().pays("100.00", on=DUE)
+    completed = told(FOUR).pays("400.00", on=DUE)
+    taken_back = paid.reverses()
+    charged = paid.until("2023-05-20").reverses(cause="chargeback", on="2023-05-20")
+    asked = paid.until("2023-05-20").cancels()
+    back = told(attrs.evolve(FOUR, reinstatement=FullCover())).until("2023-06-20").reinstates("200.00")
+    for name, title, story, amount in (
+        ("later", "A payment sent again weeks later", paid.until("2023-05-29"), "100.00"),
+        ("on-cancelled", "A payment sent again on the plan, cancelled since", paid.until("2023-07-10"), "100.00"),
+        ("on-completed", "The payment that completed the plan sent again", completed.until("2023-06-10"), "400.00"),
+    ):
+        again = story.pays(amount, on=DUE, reference="bank-1")
+        yield Case(f"repeated-{name}", "5", f"{title}: nothing happens again.", again.then_nothing(), (DUE,))
+    for name, section, title, story in (
+        ("reversal", "10", "A reversal", taken_back.reverses("bank-1")),
+        ("chargeback", "10", "A chargeback", charged.reverses("bank-1", cause="chargeback", on="2023-05-20")),
+        ("request", "6", "A request", asked.cancels(reference="crm-1")),
+        ("reinstatement", "9", "A reinstatement", back.reinstates("200.00", reference="bank-1")),
+    ):
+        yield Case(f"repeated-{name}", section, f"{title} sent again: nothing happens again.", story.then_nothing())
+
+
+def closings() -> Iterator[Case]:
+    """Books closed while a plan is in grace, every day, and months late: each answer is that of books never closed."""
+    in_grace = told().until(DUE + 5 * DAY).closes()
+    around = (DUE + 5 * DAY, DUE + 19 * DAY, DUE + 20 * DAY)
+    yield Case("closed-in-grace", "10", "A closing in grace cancels nothing.", in_grace, around)
+    saved = in_grace.until(DUE + 18 * DAY).closes().pays("100.00", on=DUE + 19 * DAY)
+    title = "Closed on the last day of grace but one, and paid on the last."
+    yield Case("closed-in-grace-and-saved", "10", title, saved, (DUE + 5 * DAY, DUE + 20 * DAY))
+    daily = told()
+    for day in range(22):
+        daily = daily.until(DUE + day * DAY).closes()
+    yield Case("closed-daily", "10", "Closed every day from D to D+21.", daily, (DUE + 5 * DAY, *around[1:]))
+    late = told().until("2023-08-31").closes(through=DUE + 5 * DAY).closes(through="2023-08-31")
+    yield Case("closed-late", "10", "Closed once after an outage of months, in two steps.", late, around)
+
+
+def as_known() -> Iterator[Case]:
+    """Asked as known at the very instant of a recording, which counts, and a microsecond earlier, when it does not."""
+    first = told().pays("100.00", on=DUE)
+    late = first.until("2023-06-20").pays("100.00", on="2023-06-12")
+    taken = first.until("2023-05-20").reverses(cause="chargeback", on="2023-05-20")
+    asked = told().until("2023-05-20").cancels()
+    back = told(attrs.evolve(FOUR, reinstatement=FullCover())).until("2023-06-20").reinstates("200.00")
+    for name, title, story in (
+        ("payment", "A late payment", late),
+        ("chargeback", "A chargeback", taken),
+        ("request", "A request", asked),
+        ("reinstatement", "A reinstatement", back),
+    ):
+        at = story.steps[-1].recorded_at
+        shown = f"{title} is known from the instant of its recording on, that instant included."
+        yield Case(f"known-{name}", "1", shown, story, (), (at - timedelta(microseconds=1), at))
+
+
+def tomorrow() -> Iterator[Case]:
+    """Commands dated after the day of their recording in the plan's zone, at its last second; and on that day."""
+    begun = told().pays("100.00", on=DUE).until("2023-05-20")
+    day = date(2023, 5, 20)
+    last = midnight("Europe/Moscow", day + DAY) - timedelta(seconds=1)
+    paid: dict[str, Any] = {
+        "plan_id": "P-1",
+        "reference": "bank-2",
+        "amount": Money.of("100.00", "USD"),
+        "kind": "regular",
+    }
+    asked: dict[str, Any] = {"plan_id": "P-1", "reference": "crm-1", "reason": "asked by the investor"}
+    back: dict[str, Any] = {"plan_id": "P-1", "reference": "bank-1", "cause": "chargeback"}
+    for name, title, command in (
+        ("payment", "A payment", RecordPayment(**paid, paid_at=day + DAY)),
+        ("request", "A request", CancelPlan(**asked, on=day + DAY)),
+        ("chargeback", "A chargeback", ReversePayment(**back, on=day + DAY)),
+        ("closing", "A closing", ClosePlan(plan_id="P-1", through=day + DAY)),
+    ):
+        story = sent(begun, command, on=day + DAY, recorded_at=last)
+        shown = f"Refused: {title} dated the day after its recording in the plan's zone."
+        yield Case(f"refused-tomorrow-{name}", "1", shown, story)
+    moscow = midnight("Europe/Moscow", day)  # 21:00 of the day before in UTC
+    today = sent(begun, RecordPayment(**paid, paid_at=day), on=day, recorded_at=moscow)
+    yield Case("recorded-at-midnight", "1", "The day of a recording is that of the plan's zone, not of UTC.", today)
+
+
+def sent(story: Story, command: Command, *, on: date, recorded_at: datetime) -> Story:
+    """Send a command that is recorded at an instant; a story records at noon, and nothing before its day."""
+    (answer,) = story.ledger.execute_all([(command, Metadata(recorded_at=recorded_at, actor="clerk"))])
+    error = answer if isinstance(answer, LedgerError) else None
+    step = Step(command, on, recorded_at, () if isinstance(answer, LedgerError) else answer, error)
+    return attrs.evolve(story, steps=(*story.steps, step))

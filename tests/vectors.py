@@ -11,12 +11,12 @@ from typing import Any, get_args
 
 from ledger import Installment, OverdueRow, PlanTerms, Position, json_schema, to_dict
 from ledger.audit import verify as reference_model
-from ledger.commands import OpenPlan, ReversePayment
+from ledger.commands import ClosePlan, OpenPlan, ReversePayment
 from ledger.events import Fact, Outcome, PlanOpened, RecordedEvent
 from ledger.money import EXPONENTS
 from ledger.plan import Plan, known
-from ledger.testing.golden import FILE, FORMAT, SCHEMA
-from ledger.testing.story_told import Step
+from ledger.testing.golden_vectors import FILE, FORMAT, SCHEMA
+from ledger.testing.story_report import Step
 from tests.reference_words import fact_of, report_of, terms_of
 from tests.vector_cases import Case, cases
 
@@ -42,6 +42,7 @@ def vector(case: Case) -> dict[str, Any]:
         "opened_on": opened.effective_on.isoformat(),
         "schedule": to_dict(opened.lines),
         "facts": list(_facts(steps[1:])),
+        "without_effect": [_sent(step) for step in steps[1:] if _is_without_effect(step)],
         "refused": [_refused(step) for step in steps[1:] if step.error is not None],
         "answers": [_answer(case, opened, plan_events, *question) for question in _questions(case)],
     }
@@ -59,6 +60,7 @@ def _never_opened(case: Case) -> dict[str, Any]:
         "opened_on": case.story.steps[0].day.isoformat(),
         "schedule": [],
         "facts": [],
+        "without_effect": [],
         "refused": [{**refused, "arguments": {"plan_id": command.plan_id}}],
         "answers": [],
     }
@@ -67,20 +69,28 @@ def _never_opened(case: Case) -> dict[str, Any]:
 def _facts(steps: tuple[Step, ...]) -> Iterator[dict[str, Any]]:
     for step in steps:
         for recorded in step.events[:1]:
-            if not hasattr(step.command, "through"):
+            if not isinstance(step.command, ClosePlan):
                 yield {"recorded_at": recorded.recorded_at.isoformat(), **to_dict(recorded.event)}
 
 
-def _refused(step: Step) -> dict[str, Any]:
-    assert step.error is not None
+def _is_without_effect(step: Step) -> bool:
+    """Return whether a command is a closing, or the repetition of one that was recorded before."""
+    return step.error is None and (isinstance(step.command, ClosePlan) or not step.events)
+
+
+def _sent(step: Step) -> dict[str, Any]:
     return {
         "recorded_at": step.recorded_at.isoformat(),
         "effective_on": step.day.isoformat(),
         "command": type(step.command).__name__,
         "arguments": to_dict(step.command),
         "actor": "clerk",
-        "code": step.error.code,
     }
+
+
+def _refused(step: Step) -> dict[str, Any]:
+    assert step.error is not None
+    return {**_sent(step), "code": step.error.code}
 
 
 def _questions(case: Case) -> list[tuple[date, datetime | None]]:
@@ -92,6 +102,7 @@ def _questions(case: Case) -> list[tuple[date, datetime | None]]:
         late = step.events and step.day < step.recorded_at.date()
         if late or isinstance(step.command, ReversePayment):
             asked += [(case.story.day, step.recorded_at - _SECOND)]
+    asked += [(case.story.day, known_at) for known_at in case.known]
     return list(dict.fromkeys(asked))
 
 
@@ -161,14 +172,15 @@ def schema() -> dict[str, Any]:
         overdue={"anyOf": [{"$ref": "#/$defs/OverdueRow"}, _NULL]},
         outcomes=_array({"anyOf": [{"$ref": f"#/$defs/{shape.__name__}"} for shape in get_args(Outcome)]}),
     )
-    definitions["Refused"] = _object(
-        recorded_at=_INSTANT,
-        effective_on=_DATE,
-        command={"enum": _COMMANDS},
-        arguments={"type": "object", "required": ["plan_id"]},
-        actor={"type": "string"},
-        code={"type": "string"},
-    )
+    sent: dict[str, Any] = {
+        "recorded_at": _INSTANT,
+        "effective_on": _DATE,
+        "command": {"enum": _COMMANDS},
+        "arguments": {"type": "object", "required": ["plan_id"]},
+        "actor": {"type": "string"},
+    }
+    definitions["Sent"] = _object(**sent)
+    definitions["Refused"] = _object(**sent, code={"type": "string"})
     definitions["Case"] = _object(
         name={"type": "string"},
         section={"type": "string", "pattern": "^[0-9]+$", "description": "The section of the rules that it shows."},
@@ -177,6 +189,10 @@ def schema() -> dict[str, Any]:
         opened_on=_DATE,
         schedule=_array({"$ref": "#/$defs/Installment"}),
         facts=_array({"anyOf": facts}),
+        without_effect={
+            **_array({"$ref": "#/$defs/Sent"}),
+            "description": "Closings of the books, and repetitions of what is recorded: no answer changes.",
+        },
         refused=_array({"$ref": "#/$defs/Refused"}),
         answers=_array({"$ref": "#/$defs/Answer"}),
     )
@@ -206,9 +222,10 @@ _INTRODUCTION = """# Golden vectors
 confirmed each one. [How to use them](testing.md#use-the-vectors-from-another-language) is another page. This one is
 written from the file by `uv run python -m tests.vectors`.
 
-Each case has terms, the schedule that they produce, the facts with both times, the commands that were refused with the
-code of their error, and answers: position, row of the overdue list and outcomes, as of a day and as known at an instant
-(without one, with all facts). Amounts are in minor units, of which `minor_digits` make a major one.
+Each case has terms, the schedule that they produce, the facts with both times, the commands without effect (closings
+of the books, and repetitions of what is recorded), the commands that were refused with the code of their error, and
+answers: position, row of the overdue list and outcomes, as of a day and as known at an instant (without one, with all
+facts). Amounts are in minor units, of which `minor_digits` make a major one.
 """
 
 
@@ -228,6 +245,7 @@ def page() -> str:
 
 def _rows(case: dict[str, Any]) -> Iterator[str]:
     facts = [_in_words(fact) for fact in case["facts"]]
+    facts += _without_effect(case["without_effect"])
     facts += [f"{one['command']} on {one['effective_on']}: `{one['code']}`" for one in case["refused"]]
     for number, answer in enumerate(case["answers"]):
         at, position = answer["as_of"], answer["position"]
@@ -250,6 +268,23 @@ def _in_words(fact: dict[str, Any]) -> str:
     recorded = "" if late == fact["effective_on"] else f", recorded {late}"
     cause = f" ({fact['cause']})" if "cause" in fact else ""
     return f"{word}{amount}{cause} on {fact['effective_on']}{recorded}"
+
+
+_CLOSINGS = 3
+"""Closings of a case that are named one by one."""
+
+
+def _without_effect(sent: list[dict[str, Any]]) -> Iterator[str]:
+    closings = [one["effective_on"] for one in sent if one["command"] == "ClosePlan"]
+    if len(closings) > _CLOSINGS:
+        yield f"closed {len(closings)} times, through {closings[0]} to {closings[-1]}"
+    for one in sent:
+        day, late = one["effective_on"], one["recorded_at"][:10]
+        recorded = "" if late == day else f", recorded {late}"
+        if one["command"] != "ClosePlan":
+            yield f"{one['command']} on {day} repeated{recorded}"
+        elif len(closings) <= _CLOSINGS:
+            yield f"closed through {day}{recorded}"
 
 
 def main() -> None:

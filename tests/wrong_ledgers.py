@@ -1,4 +1,4 @@
-"""Wrong ledgers: adapters with one mistake each, as people make them, and the check that finds it.
+"""Wrong ledgers: adapters with one mistake each, as people make them; the check and the vectors that find it.
 
 Each is this library's own ledger in memory with a call, an answer or a rule changed. `WRONG` holds them by name.
 """
@@ -20,30 +20,46 @@ from ledger.events import InstallmentSettled, PlanCompleted, PromoApplied
 from ledger.money import EXPONENTS
 from ledger.state import funds
 from ledger.terms import PerUnit, schedule
-from ledger.testing.own import LATER, LedgerAdapter
+from ledger.testing.ledger_adapter import LATER, LedgerAdapter
 from ledger.testing.port import CAPABILITIES, Answer, Refused
+from tests.vectors_told import Operation
 
 
 @attrs.frozen
 class Wrong:
-    """A wrong ledger: the mistake in words, the check that finds it, and what makes the adapter."""
+    """A wrong ledger: the mistake in words, the check and the vectors that find it, and what makes the adapter.
+
+    Several vectors are told side by side, as `tests.vectors_told` says; with `before_asking` the ledger is rebuilt or
+    restarted first.
+    """
 
     mistake: str
     check: str
     factory: Callable[[], AbstractContextManager[LedgerAdapter]]
+    vectors: tuple[str, ...]
+    before_asking: Operation | None
+
+    def shown_by(self) -> str:
+        """Return the vectors that find it in words."""
+        first, *others = (f"`{name}`" for name in self.vectors)
+        told = [first] if not others else [first, "told twice" if others == [first] else f"beside {others[0]}"]
+        told += [] if self.before_asking is None else [f"after a {self.before_asking}"]
+        return ", ".join(told)
 
 
 WRONG: dict[str, Wrong] = {}
 """Every wrong ledger, by name."""
 
 
-def wrong(check: str) -> Callable[[type["Mistaken"]], type["Mistaken"]]:
+def wrong(
+    check: str, *vectors: str, before_asking: Operation | None = None
+) -> Callable[[type["Mistaken"]], type["Mistaken"]]:
     """Add an adapter to the wrong ledgers; the first sentence of its docstring is the mistake."""
 
     def add(kind: type[Mistaken]) -> type[Mistaken]:
         name = "".join(f"_{one.lower()}" if one.isupper() else one for one in kind.__name__).strip("_")
         mistake = str(kind.__doc__).partition("\n")[0].rstrip(".")
-        WRONG[name] = Wrong(mistake, check, kind.opened)
+        WRONG[name] = Wrong(mistake, check, kind.opened, vectors, before_asking)
         return kind
 
     return add
@@ -87,7 +103,7 @@ class Mistaken(LedgerAdapter):
 # ---- terms and days
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "grace-19-day-20-unpaid")
 class GraceADayLonger(Mistaken):
     """Grace lasts one day longer."""
 
@@ -95,7 +111,7 @@ class GraceADayLonger(Mistaken):
         return {**terms, "grace_days": terms["grace_days"] + 1}
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "grace-19-day-19-unpaid")
 class GraceADayShorter(Mistaken):
     """The last day of grace does not count."""
 
@@ -103,7 +119,7 @@ class GraceADayShorter(Mistaken):
         return {**terms, "grace_days": max(0, terms["grace_days"] - 1)}
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "grace-19-day-20-unpaid")
 class GraceInWorkingDays(Mistaken):
     """Grace counts working days."""
 
@@ -111,7 +127,7 @@ class GraceInWorkingDays(Mistaken):
         return {**terms, "grace_days": terms["grace_days"] * 7 // 5}
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "zone-america-mexico-city-2023-05-29-last-second")
 class DayInUtc(Mistaken):
     """A payment counts on its day in UTC, not on the day in the plan's time zone."""
 
@@ -120,7 +136,7 @@ class DayInUtc(Mistaken):
         super().pay(plan_id, paid_at=day, **given)
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "monthly-2023-01-31-third")
 class ChainedMonths(Mistaken):
     """Due dates are chained: 31 January, 28 February, 28 March."""
 
@@ -134,7 +150,7 @@ class ChainedMonths(Mistaken):
         patch.setattr(schedule, "months_from", chained)
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "monthly-2023-01-31-third")
 class ThirtyDaysAMonth(Mistaken):
     """A month is thirty days."""
 
@@ -143,7 +159,7 @@ class ThirtyDaysAMonth(Mistaken):
         return {**terms, "schedule": {"kind": "every_days", "days": 30}} if monthly else terms
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "amounts-1000.00-in-3-unit-1")
 class AmountsRoundedDown(Mistaken):
     """Regular installments are rounded down."""
 
@@ -156,7 +172,7 @@ class AmountsRoundedDown(Mistaken):
         patch.setattr(schedule, "rounded_up_last_takes_rest", down)
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "release-per-unit-7-3-usd")
 class SharesRoundedUp(Mistaken):
     """The shares of an installment are rounded up."""
 
@@ -177,7 +193,7 @@ class SharesRoundedUp(Mistaken):
 # ---- promotions
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "double-package-at-once-two-in-time")
 class BonusOnWrongBase(Mistaken):
     """A promotion on the package is taken of the released shares, and the other way round."""
 
@@ -187,7 +203,7 @@ class BonusOnWrongBase(Mistaken):
         return {**terms, "promos": promos}
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "stacking-additive-on-time-spring-double")
 class BonusesCompound(Mistaken):
     """Bonuses that add up are compounded."""
 
@@ -195,7 +211,7 @@ class BonusesCompound(Mistaken):
         return {**terms, "stacking": "compound"} if terms["stacking"] == "additive" else terms
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "stacking-exclusive-on-time-spring-double")
 class BonusesAddUp(Mistaken):
     """Bonuses that exclude each other add up."""
 
@@ -203,7 +219,7 @@ class BonusesAddUp(Mistaken):
         return {**terms, "stacking": "additive"} if terms["stacking"] == "exclusive" else terms
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "on-time-by-due-date-a-day-late")
 class OnTimeWithinGrace(Mistaken):
     """A bonus for paying by the due date is granted to whoever pays within grace."""
 
@@ -212,7 +228,7 @@ class OnTimeWithinGrace(Mistaken):
         return {**terms, "promos": promos}
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "early-package-at-once-two")
 class EarlyIsRegular(Mistaken):
     """The mark of an early repayment is dropped."""
 
@@ -220,7 +236,7 @@ class EarlyIsRegular(Mistaken):
         super().pay(plan_id, kind="regular", **given)
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "charged-back-award-package-at-once")
 class BonusSurvivesChargeback(Mistaken):
     """A bonus survives the chargeback of the payment that earned it."""
 
@@ -232,7 +248,7 @@ class BonusSurvivesChargeback(Mistaken):
 # ---- shares and money
 
 
-@wrong("conservation")
+@wrong("conservation", "reversed-after-1")
 class ForgottenVoid(Mistaken):
     """Shares are summed up from recorded outcomes, and those voided since are not taken off."""
 
@@ -242,7 +258,7 @@ class ForgottenVoid(Mistaken):
         return {**answer, "shares_credited": credited} if known_at is None else answer
 
 
-@wrong("conservation")
+@wrong("conservation", "grace-19-day-20-unpaid")
 class NothingForfeited(Mistaken):
     """What a cancelled plan was promised is simply gone."""
 
@@ -250,7 +266,7 @@ class NothingForfeited(Mistaken):
         return {**position, "shares_forfeited": 0}
 
 
-@wrong("conservation")
+@wrong("conservation", "reversed-leaves-unapplied")
 class UnappliedIsPaid(Mistaken):
     """Money without an installment to settle counts as paid."""
 
@@ -259,7 +275,7 @@ class UnappliedIsPaid(Mistaken):
         return {**position, "paid": {**paid, "minor": paid["minor"] + unapplied["minor"]}}
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "reinstated-with-unapplied")
 class UnappliedStays(Mistaken):
     """Unapplied money does not apply again when its plan is revived."""
 
@@ -268,7 +284,7 @@ class UnappliedStays(Mistaken):
         patch.setattr(funds.Funds, "apply_waiting", lambda _: iter(()))
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "reinstated-monthly-2023-06-10")
 class OldDueDates(Mistaken):
     """A reinstated plan keeps its due dates."""
 
@@ -277,7 +293,7 @@ class OldDueDates(Mistaken):
         patch.setattr(timeline, "redated", lambda lines, *_, **__: tuple(lines))
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "reinstated-monthly-2023-06-10")
 class AMonthAfterReinstatement(Mistaken):
     """The first due date after a reinstatement is a day late."""
 
@@ -289,7 +305,7 @@ class AMonthAfterReinstatement(Mistaken):
 # ---- facts and their order
 
 
-@wrong("repeat_changes_nothing")
+@wrong("repeat_changes_nothing", "payment-repeated")
 class DoubleCredit(Mistaken):
     """A message that is delivered again is credited again."""
 
@@ -303,7 +319,7 @@ class DoubleCredit(Mistaken):
         self.messages.append((plan_id, reference))
 
 
-@wrong("decides_as_the_rules")
+@wrong("decides_as_the_rules", "refused-other-amount")
 class OtherContentPasses(Mistaken):
     """A known reference is taken for a repetition, whatever it says."""
 
@@ -315,7 +331,7 @@ class OtherContentPasses(Mistaken):
                 raise
 
 
-@wrong("position_equals_model")
+@wrong("position_equals_model", "payment-part", "payment-part")
 class SharedReferences(Mistaken):
     """A payment whose reference is known on another plan is taken for a repetition."""
 
@@ -328,7 +344,7 @@ class SharedReferences(Mistaken):
             super().pay(plan_id, reference=reference, **given)
 
 
-@wrong("plans_are_apart")
+@wrong("plans_are_apart", "request-today", "closed-in-grace")
 class CancelsAll(Mistaken):
     """A request cancels every plan of its investor."""
 
@@ -340,7 +356,7 @@ class CancelsAll(Mistaken):
                 super().cancel(other.plan_id, **given)
 
 
-@wrong("refused_records_nothing")
+@wrong("refused_records_nothing", "refused-overpayment")
 class KeepsTheRest(Mistaken):
     """An overpayment is refused, after what was still missing has been recorded."""
 
@@ -353,7 +369,7 @@ class KeepsTheRest(Mistaken):
             raise
 
 
-@wrong("decides_as_the_rules")
+@wrong("decides_as_the_rules", "refused-on-cancelled")
 class TakesMoneyOfTheDead(Mistaken):
     """A payment on a cancelled plan is accepted, and nobody hears of it again."""
 
@@ -365,7 +381,7 @@ class TakesMoneyOfTheDead(Mistaken):
                 raise
 
 
-@wrong("decides_as_the_rules")
+@wrong("decides_as_the_rules", "refused-tomorrow-payment")
 class PaidTomorrow(Mistaken):
     """A payment may be dated after the day of its recording."""
 
@@ -373,7 +389,7 @@ class PaidTomorrow(Mistaken):
         super().pay(plan_id, paid_at=paid_at, recorded_at=recorded_at + timedelta(days=3), **given)
 
 
-@wrong("no_answer_from_the_future")
+@wrong("no_answer_from_the_future", "charged-back-after-10")
 class ChargebackRewrites(Mistaken):
     """A chargeback takes the payment back from its own date on."""
 
@@ -381,7 +397,7 @@ class ChargebackRewrites(Mistaken):
         super().reverse(plan_id, cause="error", **given)
 
 
-@wrong("order_of_knowledge")
+@wrong("order_of_knowledge", "back-dated-2023-05-10-recorded-2023-09-01")
 class LateIsLost(Mistaken):
     """A payment that becomes known two months late is lost."""
 
@@ -391,7 +407,22 @@ class LateIsLost(Mistaken):
             super().pay(plan_id, paid_at=paid_at, recorded_at=recorded_at, **given)
 
 
-@wrong("position_equals_model")
+@wrong("order_of_knowledge", "back-dated-award")
+class InOrderOfArrival(Mistaken):
+    """A payment counts no earlier than the payments that became known before it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self.latest: dict[str, date] = {}
+
+    def pay(self, plan_id: str, *, paid_at: date | datetime, **given: Any) -> None:
+        day = paid_at.date() if isinstance(paid_at, datetime) else paid_at
+        latest = self.latest.get(plan_id, day)
+        super().pay(plan_id, paid_at=paid_at if day >= latest else latest, **given)
+        self.latest[plan_id] = max(day, latest)
+
+
+@wrong("position_equals_model", "payment-many-parts")
 class LosesACall(Mistaken):
     """Every third payment is answered and lost."""
 
@@ -406,7 +437,7 @@ class LosesACall(Mistaken):
 # ---- two times
 
 
-@wrong("as_known_is_a_prefix")
+@wrong("as_known_is_a_prefix", "known-payment")
 class KnownAtIgnored(Mistaken):
     """Every question is answered from what is known today."""
 
@@ -414,7 +445,7 @@ class KnownAtIgnored(Mistaken):
         return super().position(plan_id, as_of=as_of, known_at=None)
 
 
-@wrong("as_known_is_a_prefix")
+@wrong("as_known_is_a_prefix", "known-payment")
 class KnownAtExclusive(Mistaken):
     """What was recorded at the very instant of the question is left out."""
 
@@ -423,7 +454,7 @@ class KnownAtExclusive(Mistaken):
         return super().position(plan_id, as_of=as_of, known_at=before)
 
 
-@wrong("knowledge_stays")
+@wrong("knowledge_stays", "back-dated-2023-05-11-recorded-2023-06-05")
 class KnownAsRead(Mistaken):
     """What was known at an instant is cut off by the version of today, not of then."""
 
@@ -435,7 +466,7 @@ class KnownAsRead(Mistaken):
 # ---- lists and jobs
 
 
-@wrong("overdue_equals_model")
+@wrong("overdue_equals_model", "grace-19-day-1-unpaid")
 class WaitsForAJob(Mistaken):
     """The overdue list is that of the last closing."""
 
@@ -449,7 +480,7 @@ class WaitsForAJob(Mistaken):
         return super().overdue(as_of=min(as_of, self.through), known_at=known_at)
 
 
-@wrong("overdue_is_those_in_grace")
+@wrong("overdue_is_those_in_grace", "grace-19-day-1-unpaid")
 class ListOfYesterday(Mistaken):
     """The overdue list is that of the day before."""
 
@@ -457,7 +488,7 @@ class ListOfYesterday(Mistaken):
         return super().overdue(as_of=as_of - DAY, known_at=known_at)
 
 
-@wrong("overdue_equals_model")
+@wrong("overdue_equals_model", "payment-part")
 class WholeInstallmentDue(Mistaken):
     """The amount due ignores what was paid in part."""
 
@@ -472,7 +503,7 @@ class WholeInstallmentDue(Mistaken):
         return {**row["amount_due"], "minor": max(due.amount.minor, row["amount_due"]["minor"])}
 
 
-@wrong("balances_are_sums")
+@wrong("balances_are_sums", "request-today")
 class CancelledDoNotCount(Mistaken):
     """The balances leave cancelled plans out."""
 
@@ -484,7 +515,7 @@ class CancelledDoNotCount(Mistaken):
         return rows
 
 
-@wrong("balances_equal_model")
+@wrong("balances_equal_model", "payment-part", "payment-part")
 class OneRowAPlan(Mistaken):
     """The balances have a row for each plan of an investor."""
 
@@ -493,7 +524,7 @@ class OneRowAPlan(Mistaken):
         return [{**row, "plans": 1} for row in rows for _ in range(row["plans"])]
 
 
-@wrong("late_close_equals_daily_close")
+@wrong("late_close_equals_daily_close", "closed-in-grace")
 class ClosingCancels(Mistaken):
     """A closing cancels what is overdue on its day."""
 
@@ -503,7 +534,7 @@ class ClosingCancels(Mistaken):
             self.cancel(row.plan_id, reference=f"job-{through}", on=through, reason="overdue", recorded_at=recorded_at)
 
 
-@wrong("incremental_equals_rebuilt")
+@wrong("incremental_equals_rebuilt", "payment-part", before_asking="rebuild")
 class RebuiltTwice(Mistaken):
     """Balances that are rebuilt are added to those that are there."""
 
@@ -518,7 +549,7 @@ class RebuiltTwice(Mistaken):
         return [{**row, "shares_promised": self.times * row["shares_promised"]} for row in rows]
 
 
-@wrong("restart_forgets_nothing")
+@wrong("restart_forgets_nothing", "payment-part", before_asking="restart")
 class ForgetsTheLast(Mistaken):
     """The last payment was never written to disk, and a restart forgets it."""
 
@@ -539,7 +570,7 @@ class ForgetsTheLast(Mistaken):
 # ---- adapters that do not answer
 
 
-@wrong("answers_every_call")
+@wrong("answers_every_call", "grace-19-day-20-unpaid")
 class Raises(Mistaken):
     """The position of a cancelled plan raises an error."""
 
@@ -548,7 +579,7 @@ class Raises(Mistaken):
         return {**position, "status": known[position["status"]]}
 
 
-@wrong("answers_every_call")
+@wrong("answers_every_call", "grace-19-day-1-unpaid")
 class Hangs(Mistaken):
     """The position of a plan that is overdue never comes."""
 
@@ -558,7 +589,7 @@ class Hangs(Mistaken):
         return position
 
 
-@wrong("answers_every_call")
+@wrong("answers_every_call", "payment-part")
 class AnswersNonsense(Mistaken):
     """Money is a decimal number."""
 

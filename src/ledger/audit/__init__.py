@@ -3,6 +3,7 @@
 Nothing here changes a byte of the ledger that it looks at.
 """
 
+from ledger.audit.examination.across_plans import SharedReference as SharedReference
 from ledger.audit.examination.discretion import ACTS as ACTS
 from ledger.audit.examination.discretion import DiscretionaryAct as DiscretionaryAct
 from ledger.audit.examination.discretion import Effect as Effect
@@ -10,6 +11,5 @@ from ledger.audit.examination.run import Audit as Audit
 from ledger.audit.examination.run import Summary as Summary
 from ledger.audit.examination.run import audit as audit
 from ledger.audit.examination.run import examine as examine
-from ledger.audit.examination.usual import SharedReference as SharedReference
 from ledger.audit.finding import KINDS as KINDS
 from ledger.audit.finding import Finding as Finding

@@ -9,7 +9,7 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Any, Literal
 
-from ledger.audit.sentences import DAYS, SHARES, Sentence
+from ledger.audit.messages import DAYS, SHARES, Sentence
 from ledger.errors import InvalidArgument, arguments
 from ledger.errors.excerpt import visible
 from ledger.money import EXPONENTS, Money

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ledger.audit import sentences
+from ledger.audit import messages
 from ledger.audit.explain import Subject
 from ledger.audit.explain import explain as explained
-from ledger.audit.explain.text import Told, told
+from ledger.audit.explain.text import Sentence, sentences
 from ledger.audit.language import Code, language
 from ledger.cli import rendering
 from ledger.cli.options import NOW, Asked, Location
@@ -38,13 +38,13 @@ def explain(plan: str, subject: Subject, *, lang: Lang = "en", asked: Asked = NO
         rendering.print_json(found)
         return
     spoken = language(lang)
-    title, trees = told(found, spoken)
+    title, trees = sentences(found, spoken)
     width = width_of_output()
-    for number, line in enumerate(_drawn(title, trees, spoken.say(sentences.LEGEND), width)):
+    for number, line in enumerate(_drawn(title, trees, spoken.say(messages.LEGEND), width)):
         print(f"\x1b[1m{line}\x1b[0m" if styled_output() and number == 0 else line)
 
 
-def _drawn(title: str, trees: Sequence[Told], legend: str, width: int) -> Iterator[str]:
+def _drawn(title: str, trees: Sequence[Sentence], legend: str, width: int) -> Iterator[str]:
     """Yield the lines of an explanation for a width."""
     yield from paragraph(title, width=width)
     for tree in trees:
@@ -55,7 +55,7 @@ def _drawn(title: str, trees: Sequence[Told], legend: str, width: int) -> Iterat
     yield from paragraph(legend, width=width)
 
 
-def _branches(trees: Sequence[Told], width: int, before: str) -> Iterator[str]:
+def _branches(trees: Sequence[Sentence], width: int, before: str) -> Iterator[str]:
     for tree in trees:
         last = tree is trees[-1]
         below = before + ("   " if last else "│  ")

@@ -289,7 +289,7 @@ def _event_cells(recorded: RecordedEvent, *, plans: bool) -> tuple[str, ...]:
         str(recorded.version),
         str(recorded.event.effective_on),
         recorded.recorded_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"),
-        told(recorded),
+        described(recorded),
         recorded.key,
         recorded.actor or "",
         recorded.correlation or "",
@@ -301,7 +301,7 @@ _SHOWN = ("number", "reference", "amount", "cause", "kind", "code", "voids", "sh
 """The fields of an event that its line in a table shows, where it has them."""
 
 
-def told(recorded: RecordedEvent) -> str:
+def described(recorded: RecordedEvent) -> str:
     """Return an event in one line: its type and what tells it from others of that type."""
     event, parts = recorded.event, [type(recorded.event).__name__]
     for name in _SHOWN:

@@ -170,8 +170,8 @@ def _learnt_lines(learnt: Sequence[Learnt], *, width: int) -> Iterator[str]:
         at = fact.recorded_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
         key = f" {fact.key}" if fact.key != fact.stream_id else ""
         stream = "receipt" if fact.kind == RECEIPT else "plan"
-        told = f"{stream} {fact.stream_id}, version {fact.version}: {rendering.told(fact)}{key}"
-        yield from paragraph(visible(f"{at} {told}, effective {fact.event.effective_on}"), width=width)
+        described = f"{stream} {fact.stream_id}, version {fact.version}: {rendering.described(fact)}{key}"
+        yield from paragraph(visible(f"{at} {described}, effective {fact.event.effective_on}"), width=width)
         yield from paragraph("; ".join(_differences(one)), width=width, first="   ", others="   ")
     yield ""
 

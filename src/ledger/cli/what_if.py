@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ledger.audit.what_if import Comparison, Departure, OtherTerms, Totals, WhatIf
-from ledger.audit.what_if.in_parts import what_if_in_parts
+from ledger.audit.what_if.partitioned import what_if_in_parts
 from ledger.audit.what_if.terms_file import READERS, read_terms
 from ledger.cli import rendering
 from ledger.cli.evidence import could_not_run, reading

@@ -153,10 +153,10 @@ def _line(entry: _Entry, state: State, currency: str, shares: int, bonus: int) -
 def _entries(plan: Plan, step: Step, versions: _Versions) -> Iterator[_Entry]:
     """Yield the lines of one step: the fact, what it ended, what it brought."""
     if step.fact is not None:
-        fact = _told_fact(plan, step.fact, step)
+        fact = _of_fact(plan, step.fact, step)
         yield attrs.evolve(fact, reference=step.fact.reference, version=versions.facts[step.fact])
     elif step.state.on == plan.opened.effective_on:
-        yield _told_opening(plan.opened)
+        yield _of_opening(plan.opened)
     for outcome, reversal in step.ended.items():
         number = outcome.number if isinstance(outcome, InstallmentSettled) else None
         yield attrs.evolve(
@@ -173,7 +173,7 @@ def _entries(plan: Plan, step: Step, versions: _Versions) -> Iterator[_Entry]:
             yield attrs.evolve(_brought(outcome, step.state), version=versions.outcomes.get(outcome))
 
 
-def _told_opening(opened: PlanOpened) -> _Entry:
+def _of_opening(opened: PlanOpened) -> _Entry:
     terms, first = opened.terms, opened.lines[0]
     text = (
         f"Plan opened: {terms.shares:,} shares for {terms.price:,} in {terms.installments} installments, "
@@ -182,7 +182,7 @@ def _told_opening(opened: PlanOpened) -> _Entry:
     return _Entry("opened", text, version=1)
 
 
-def _told_fact(plan: Plan, fact: Fact, step: Step) -> _Entry:
+def _of_fact(plan: Plan, fact: Fact, step: Step) -> _Entry:
     if isinstance(fact, PaymentReversed):
         amount = plan.payments[fact.reference].amount.minor
         return _Entry("chargeback", f"Payment {fact.reference} was charged back.", money=-amount)
@@ -194,9 +194,9 @@ def _told_fact(plan: Plan, fact: Fact, step: Step) -> _Entry:
         " The plan had ended: the money is held unapplied." if step.state.status in _ENDED and not step.outcomes else ""
     )
     if isinstance(fact, PlanReinstated):
-        told = f"approved by {fact.approved_by}: {fact.reason}"
+        approval = f"approved by {fact.approved_by}: {fact.reason}"
         if any(isinstance(outcome, (ScheduleRevised, PlanCompleted)) for outcome in step.outcomes):
-            text = f"Reinstated with payment {fact.reference}, {told}."
+            text = f"Reinstated with payment {fact.reference}, {approval}."
             return _Entry("reinstated", text, money=fact.amount.minor)
         return _Entry("payment", f"Payment {fact.reference}.{idle}", money=fact.amount.minor)
     early = ", marked as early repayment" if fact.kind == "early_repayment" else ""

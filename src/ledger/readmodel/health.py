@@ -6,7 +6,7 @@ import attrs
 
 from ledger.dates import tzdata_version
 from ledger.projections.projection import Projection
-from ledger.readmodel.fitness import misfit
+from ledger.readmodel.compatibility import misfit
 from ledger.store import Generation, Quarantined, Store
 
 _SHOWN = 100

@@ -20,7 +20,7 @@ from ledger.errors import InvalidArgument, NotCaughtUp, StoreUnavailable
 from ledger.events import PLAN
 from ledger.plan import Plan
 from ledger.projections.projection import Projection
-from ledger.readmodel.fitness import Misfit, misfit
+from ledger.readmodel.compatibility import Misfit, misfit
 from ledger.readmodel.tables import PlanRows, Tables
 from ledger.readmodel.verification import Verification, verify
 from ledger.replay import Replayed, replay_one, replay_plans

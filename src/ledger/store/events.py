@@ -11,7 +11,7 @@ from eventsourcing.persistence import IntegrityError
 from ledger.errors import ConcurrentChange, InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec
-from ledger.store.caller import NoViews
+from ledger.store.caller_transaction import NoViews
 from ledger.store.errors import unavailable
 from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
 from ledger.store.sql import StoredRow

@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from ledger.errors import InvalidArgument
-from ledger.store.caller import checked
+from ledger.store.caller_transaction import checked
 from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
 from ledger.store.port import LAST, Batch, Counter, RawEvent

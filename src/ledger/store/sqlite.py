@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 
-from ledger.store.caller import checked
+from ledger.store.caller_transaction import checked
 from ledger.store.errors import unavailable
 from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying

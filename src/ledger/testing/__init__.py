@@ -8,16 +8,16 @@ from importlib import import_module
 from typing import Any
 
 from ledger.testing import checks as checks
-from ledger.testing.golden import vectors as vectors
+from ledger.testing.comparison import LedgerDiffers as LedgerDiffers
+from ledger.testing.golden_vectors import vectors as vectors
 from ledger.testing.port import CAPABILITIES as CAPABILITIES
 from ledger.testing.port import STANDARD as STANDARD
 from ledger.testing.port import Answer as Answer
 from ledger.testing.port import LedgerPort as LedgerPort
 from ledger.testing.port import Refused as Refused
-from ledger.testing.recorded import findings as findings
+from ledger.testing.recorded_checks import findings as findings
 from ledger.testing.story import Story as Story
 from ledger.testing.story import given as given
-from ledger.testing.witness import LedgerDiffers as LedgerDiffers
 
 _LAZY: dict[str, str] = {
     "LedgerMachine": "ledger.testing.machines",

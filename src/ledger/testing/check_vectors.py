@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = "installment-ledger-vectors/1"
-CASE = ("name", "section", "shows", "terms", "opened_on", "schedule", "facts", "refused", "answers")
+CASE = (
+    *("name", "section", "shows", "terms", "opened_on", "schedule"),
+    *("facts", "without_effect", "refused", "answers"),
+)
 ANSWER = ("as_of", "known_at", "position", "overdue", "outcomes")
 STATUSES = ("active", "in_grace", "cancelled", "completed")
 MOST = 20
@@ -58,6 +61,11 @@ def case_faults(case: dict[str, Any]) -> Iterator[str]:
         yield "the instants of recording decrease, or have no offset"
     if any(fact["effective_on"] < case["opened_on"] for fact in case["facts"]):
         yield "a fact is effective before the opening"
+    yield from (
+        f"{sent['command']} without effect: {fault}"
+        for sent in case["without_effect"]
+        for fault in idle_faults(sent, case)
+    )
     for answer in case["answers"]:
         at = f"as of {answer.get('as_of')}, known at {answer.get('known_at')}"
         if sorted(answer) != sorted(ANSWER):
@@ -65,6 +73,19 @@ def case_faults(case: dict[str, Any]) -> Iterator[str]:
             continue
         for check in (balance_faults, outcome_faults, overdue_faults):
             yield from (f"{at}: {fault}" for fault in check(answer, case["terms"]))
+
+
+def idle_faults(sent: dict[str, Any], case: dict[str, Any]) -> Iterator[str]:
+    """Yield the faults of a command without effect: a closing, or the repetition of a fact recorded by then."""
+    arguments = sent["arguments"]
+    if sent["command"] == "ClosePlan":
+        if arguments["through"] < case["opened_on"]:
+            yield "it closes books before the opening"
+        return
+    at = datetime.fromisoformat(sent["recorded_at"])
+    known = [fact for fact in case["facts"] if datetime.fromisoformat(fact["recorded_at"]) <= at]
+    if not any(fact["reference"] == arguments["reference"] for fact in known):
+        yield f"nothing with the reference {arguments['reference']!r} is recorded by then"
 
 
 def schedule_faults(lines: list[dict[str, Any]], terms: dict[str, Any], opened_on: date) -> Iterator[str]:

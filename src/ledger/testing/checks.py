@@ -1,7 +1,7 @@
 """Named checks: properties that every ledger of these plans has, each defined once.
 
 A check is judged on a `Witness`, a ledger under test beside the referee: by a machine that drives it, and by
-`ledger.testing.recorded` on a ledger that has long been written. Three kinds:
+`ledger.testing.recorded_checks` on a ledger that has long been written. Three kinds:
 
 * of answers: what one answer must be, by itself or by the reference model;
 * of stillness: which answers a change must leave as they were;

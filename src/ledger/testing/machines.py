@@ -19,9 +19,9 @@ from ledger.errors import InvalidArgument
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Check
+from ledger.testing.comparison import TIMEOUT, Clockwork, LedgerDiffers, Witness, question
 from ledger.testing.referee import Referee, instant_of
-from ledger.testing.strategies.agreed import openings, terms
-from ledger.testing.witness import TIMEOUT, Clockwork, LedgerDiffers, Witness, question
+from ledger.testing.strategies.plan_terms import openings, terms
 from ledger.values import to_dict
 
 DAY = timedelta(days=1)
@@ -419,20 +419,12 @@ def _other(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"cause": "error" if given["cause"] == "chargeback" else "chargeback", "on": given["on"] or date(2021, 1, 1)}
 
 
-def _ordered(calls: Sequence[tuple[Call, date]], *, backwards: bool) -> list[Call]:
-    """Return the opening and facts by day, or from the last day to the first with reversals at the end.
-
-    Facts of one day keep their order.
-    """
-    (opening, _), *facts = calls
-    others = [one for one in facts if one[0].name != "reverse"]
-    reversals = [one for one in facts if one[0].name == "reverse"]
-    charged_back = {day for call, day in reversals if call.arguments["cause"] == "chargeback"}
-    if backwards and charged_back.isdisjoint(day for _, day in others):
-        facts = sorted(others, key=lambda one: one[1], reverse=True) + reversals
-    else:
-        facts = sorted(facts, key=lambda one: one[1])
-    return [opening, *(call for call, _ in facts)]
+def _of_days(calls: Sequence[tuple[Call, date]]) -> list[list[Call]]:
+    """Return calls by day, those of one day in the order in which they were recorded, which counts."""
+    days: dict[date, list[Call]] = {}
+    for call, day in calls:
+        days.setdefault(day, []).append(call)
+    return [days[day] for day in sorted(days)]
 
 
 class LedgerMachine(PlanMachine):
@@ -447,27 +439,52 @@ class LedgerMachine(PlanMachine):
         """Open another plan."""
         self._open(data, f"P-{len(self.ids) + 1}")
 
-    @precondition(lambda self: self.witness.has("order_of_knowledge"))
-    @rule(plan=_PLANS, line=_LINES, day=_DAYS, backwards=st.booleans())
-    def learns_in_another_order(self, plan: int, line: int, day: tuple[str, int], backwards: bool) -> None:
-        """Open the plan again under another id, and tell it its facts by day, or from the last day to the first."""
-        plan_id = self._plan(plan)
-        told = self._referee.plans[plan_id].calls
+    @precondition(lambda self: self.witness.has("order_of_knowledge") and self._of_some_days())
+    @rule(plan=_PLANS, line=_LINES, day=_DAYS, late=st.none() | _COUNTS)
+    def learns_in_another_order(self, plan: int, line: int, day: tuple[str, int], late: int | None) -> None:
+        """Open a plan again under another id, and tell it its facts with one day's last, or from the last day back.
+
+        A fact that is refused before others are known is offered again after them, like the rows of an import.
+        """
+        plans = self._of_some_days()
+        plan_id = plans[plan % len(plans)]
+        (opening, _), *facts = self._referee.plans[plan_id].calls
         again, days = f"{plan_id}-again-{len(self._referee.plans)}", [self._day(plan_id, line, day)]
-        for call in _ordered(told, backwards=backwards):
-            given = dict(call.arguments) | {"recorded_at": self._tick()}
-            repeated = Call(call.name, again, given)
-            verdict = self.witness.tell(repeated)
-            if verdict.kind == "refused":
+        told = _of_days(facts)
+        waiting = told[::-1] if late is None else [*told, told.pop(late % len(told))]
+        if not self._learn(again, [opening]):
+            return
+        while any(waiting):
+            known = [self._learn(again, calls) for calls in waiting]
+            if not any(known):
                 return
-            if self.witness.diverged:
-                self.witness.differ(CHECKS["order_of_knowledge"], repeated, str(verdict), self.witness.story[-1].became)
+            waiting = [calls[count:] for calls, count in zip(waiting, known, strict=True)]
         for on in {*days, *(self._referee.days(plan_id, days[0]))}:
             first, second = question("position", plan_id, on), question("position", again, on)
             expected, found = self.witness.fetch(first), self.witness.fetch(second)
             if isinstance(found, dict):
                 found |= {"plan_id": plan_id}
             self.witness.same(CHECKS["order_of_knowledge"], second, found, expected)
+
+    def _of_some_days(self) -> list[str]:
+        """Return the plans with facts of more days than one."""
+        plans = self._referee.plans
+        return [
+            plan_id
+            for plan_id in self.ids
+            if plan_id in plans and len({day for _, day in plans[plan_id].calls[1:]}) > 1
+        ]
+
+    def _learn(self, plan_id: str, calls: Sequence[Call]) -> int:
+        """Make calls of another plan about this one; return how many there are before the first that is refused."""
+        for count, call in enumerate(calls):
+            repeated = Call(call.name, plan_id, dict(call.arguments) | {"recorded_at": self._tick()})
+            verdict = self.witness.tell(repeated)
+            if self.witness.diverged:
+                self.witness.differ(CHECKS["order_of_knowledge"], repeated, str(verdict), self.witness.story[-1].became)
+            if verdict.kind == "refused":
+                return count
+        return len(calls)
 
     def _look(self, day: date) -> None:
         for name in self._questions()[1:]:

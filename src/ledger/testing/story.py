@@ -30,7 +30,7 @@ from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import PlanTerms
-from ledger.testing.story_told import Asked, Step, differing, repeated, told
+from ledger.testing.story_report import Asked, Step, differing, repeated, told
 
 When = str | date | datetime
 """A day or, where an act takes one, an instant: ISO 8601 text, or a value of `datetime`."""

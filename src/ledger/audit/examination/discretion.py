@@ -164,7 +164,7 @@ def _described(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact, d
         approved_by=fact.approved_by if isinstance(fact, PlanReinstated) else None,
         effective_on=fact.effective_on,
         recorded_at=recorded.recorded_at,
-        what=_told(fact),
+        what=_words(fact),
         effect=difference,
     )
 
@@ -184,7 +184,7 @@ def effect(plan: Plan, as_of: date, with_it: State, without: State) -> Effect:
     )
 
 
-def _told(fact: Fact) -> str:
+def _words(fact: Fact) -> str:
     match fact:
         case PaymentMade(reference=reference, amount=amount):
             return f"payment {reference} of {amount:,}"

@@ -1,4 +1,4 @@
-"""One plan, whole: its stored bytes, its facts, its commands told again, its sums, and the acts at discretion."""
+"""One plan, whole: its stored bytes, its facts, its commands derived again, its sums, and the acts at discretion."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from ledger.audit.examination.commands import FACTS, commands
 from ledger.audit.examination.discretion import DiscretionaryAct, acts_of
 from ledger.audit.examination.facts import check_closing, check_facts, check_terms, known_zone
 from ledger.audit.examination.kinds import Findings
-from ledger.audit.examination.retelling import Retelling
+from ledger.audit.examination.rederivation import Rederivation
 from ledger.audit.examination.stored import Decode, Lost, Slot, check_order, read_stream
 from ledger.audit.examination.sums import check_sums
 from ledger.audit.finding import Finding
@@ -37,12 +37,12 @@ def audit_plan(plan_id: str, stored: Sequence[RawEvent], decode: Decode) -> Plan
     if opening is None:
         return PlanAudit(findings.found, (), None, references)
     check_terms(opening, findings)
-    retelling = _retold(opening, slots, zone, findings)
+    rederivation = _rederived(opening, slots, zone, findings)
     if len(events) == len(slots):
         check_sums(opened_by(opening), events, findings)
     acts: Sequence[DiscretionaryAct] = ()
-    if zone is not None and not retelling.ended:
-        acts = tuple(acts_of(retelling.plan, [one for one in events if isinstance(one.event, FACTS)], late))
+    if zone is not None and not rederivation.ended:
+        acts = tuple(acts_of(rederivation.plan, [one for one in events if isinstance(one.event, FACTS)], late))
     return PlanAudit(findings.found, acts, opening, references)
 
 
@@ -75,17 +75,17 @@ def _zone(opening: RecordedEvent, findings: Findings) -> str | None:
     return zone if known_zone(opening, zone, findings) else None
 
 
-def _retold(opening: RecordedEvent, slots: Sequence[Slot], zone: str | None, findings: Findings) -> Retelling:
-    """Tell a plan again, command by command, as far as its facts can be read."""
-    retelling, last = Retelling(opening, findings), opening
+def _rederived(opening: RecordedEvent, slots: Sequence[Slot], zone: str | None, findings: Findings) -> Rederivation:
+    """Derive a plan again, command by command, as far as its facts can be read."""
+    rederivation, last = Rederivation(opening, findings), opening
     for command in commands(slots[1:], findings):
         if isinstance(command, Lost):
-            retelling.ended = True
-        elif not retelling.ended:
+            rederivation.ended = True
+        elif not rederivation.ended:
             if command.fact is None and command.through is not None and zone is not None and command.events:
                 check_closing(command.events[0], command.through, zone, findings)
-            retelling.tell(command)
+            rederivation.add(command)
             last = command.events[-1] if command.events else command.fact or last
-    if not retelling.ended:
-        retelling.finish(last)
-    return retelling
+    if not rederivation.ended:
+        rederivation.finish(last)
+    return rederivation

@@ -7,11 +7,11 @@ from typing import cast
 
 import attrs
 
+from ledger.audit.examination.across_plans import SharedReference, UsageInFile
 from ledger.audit.examination.discretion import DiscretionaryAct
-from ledger.audit.examination.own_terms import acts_of_own_terms
-from ledger.audit.examination.part import Part, audit_part
-from ledger.audit.examination.usual import SharedReference, UsageInFile
-from ledger.audit.examination.whole import check_counter, check_kinds, compare_read_models
+from ledger.audit.examination.partition import Part, audit_part
+from ledger.audit.examination.unusual_terms import acts_of_own_terms
+from ledger.audit.examination.whole_ledger import check_counter, check_kinds, compare_read_models
 from ledger.audit.finding import Finding
 from ledger.audit.parallel import STREAMS, Workers, each, ranges, workers_for
 from ledger.books.external_sort import ExternalSort

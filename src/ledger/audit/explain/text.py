@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import attrs
 
-from ledger.audit import sentences
+from ledger.audit import messages
 from ledger.audit.explain import Explanation, Node, Reason, Source
 from ledger.audit.language import Language
 from ledger.money import Money
@@ -23,48 +23,48 @@ _ROOTS = frozenset(
 
 
 @attrs.frozen
-class Told:
+class Sentence:
     """A sentence, and the sentences that explain it."""
 
     text: str
-    below: tuple["Told", ...] = ()
+    below: tuple["Sentence", ...] = ()
 
 
-def told(explanation: Explanation, language: Language) -> tuple[str, list[Told]]:
-    """Return the title of an explanation, and its sentences."""
-    return _title(explanation, language), list(_Telling(explanation.currency, language).all(explanation))
+def sentences(explanation: Explanation, language: Language) -> tuple[str, list[Sentence]]:
+    """Return the title of an explanation, and its sentences, each with those below it."""
+    return _title(explanation, language), list(_Writer(explanation.currency, language).all(explanation))
 
 
 def _title(explanation: Explanation, language: Language) -> str:
     facts = {"plan": explanation.plan_id, "date": explanation.as_of}
     if explanation.known_at is None:
-        return language.say(sentences.TITLE, facts)
+        return language.say(messages.TITLE, facts)
     by_instant = isinstance(explanation.known_at, datetime)
-    title = sentences.TITLE_KNOWN if by_instant else sentences.TITLE_KNOWN_DAY
+    title = messages.TITLE_KNOWN if by_instant else messages.TITLE_KNOWN_DAY
     return language.say(title, {**facts, "known": explanation.known_at})
 
 
-class _Telling:
+class _Writer:
     def __init__(self, currency: str, language: Language) -> None:
         self._currency = currency
         self._language = language
 
-    def all(self, explanation: Explanation) -> Iterator[Told]:
+    def all(self, explanation: Explanation) -> Iterator[Sentence]:
         """Yield the sentences of an explanation."""
         for tree in (explanation.tree, *explanation.beside):
             if tree is explanation.tree or tree.children:  # nothing is promised, forfeited or held
                 yield self._node(tree, root=True)
         if explanation.reasons:
-            heading = self._language.say(sentences.REASONS_HEADING)
-            yield Told(heading, tuple(self._reason(reason) for reason in explanation.reasons))
+            heading = self._language.say(messages.REASONS_HEADING)
+            yield Sentence(heading, tuple(self._reason(reason) for reason in explanation.reasons))
 
-    def _reason(self, reason: Reason) -> Told:
-        text = self._language.say(sentences.REASONS[reason.name], reason.facts)
-        return Told(text + self._cited(reason.rule, reason.events))
+    def _reason(self, reason: Reason) -> Sentence:
+        text = self._language.say(messages.REASONS[reason.name], reason.facts)
+        return Sentence(text + self._cited(reason.rule, reason.events))
 
-    def _node(self, node: Node, *, root: bool = False, less: bool = False) -> Told:
-        label = self._language.say(sentences.LABELS[node.name], node.facts)
-        text = self._language.fill(sentences.LINE, label=label, amount=self._value(node))
+    def _node(self, node: Node, *, root: bool = False, less: bool = False) -> Sentence:
+        label = self._language.say(messages.LABELS[node.name], node.facts)
+        text = self._language.fill(messages.LINE, label=label, amount=self._value(node))
         computed = node.operation == "floor" or node.name.startswith("installment")
         if computed and node.children:
             text += f" = {self._rounded(node)}"
@@ -72,14 +72,14 @@ class _Telling:
         below = tuple(
             self._node(child, less=node.operation == "difference" and index > 0) for index, child in enumerate(shown)
         )
-        return Told(f"{'− ' if less else ''}{text}{self._cited(node.rule, node.events)}", below)
+        return Sentence(f"{'− ' if less else ''}{text}{self._cited(node.rule, node.events)}", below)
 
     def _cited(self, rule: str | None, events: tuple[Source, ...]) -> str:
         """Return the section of the rules and the events, in brackets."""
         parts = [] if rule is None else [f"§\N{NO-BREAK SPACE}{rule.rpartition(' ')[2]}"]
         parts += [f"#{version}" for version in sorted({one.version for one in events if one.version is not None})]
         if any(one.version is None for one in events):
-            parts.append(self._language.say(sentences.NOT_RECORDED))
+            parts.append(self._language.say(messages.NOT_RECORDED))
         return f" [{_TOGETHER.join(parts)}]" if parts else ""
 
     # ---- values and formulas
@@ -90,7 +90,7 @@ class _Telling:
         if isinstance(value, date):
             return language.date(value)
         if isinstance(value, str):
-            return language.say(sentences.STATUSES[value])
+            return language.say(messages.STATUSES[value])
         if node.unit == "days":
             return language.days(int(value))
         return language.shares(int(value)) if node.unit == "shares" else self._plain(node)
@@ -106,7 +106,7 @@ class _Telling:
     def _rounded(self, node: Node) -> str:
         formula = self._formula(node)
         if node.operation == "floor" and not self._is_exact(node):
-            return self._language.fill(sentences.ROUNDED_DOWN, formula=formula)
+            return self._language.fill(messages.ROUNDED_DOWN, formula=formula)
         return formula
 
     def _is_exact(self, node: Node) -> bool:

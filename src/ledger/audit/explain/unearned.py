@@ -100,10 +100,10 @@ def _earned(case: Case, promo: EarnedPromo) -> Iterator[Reason]:
             yield _fallen(case, promo, award)
     yield from _not_standing(case, promo) if case.state.status != "cancelled" else ()
     if not awards:
-        told = [one for one in found if isinstance(one, Unearned) and one.why not in ("one_installment", "not_early")]
-        for one in told:
+        stated = [one for one in found if isinstance(one, Unearned) and one.why not in ("one_installment", "not_early")]
+        for one in stated:
             yield _unmet(case, one)
-        if not told:
+        if not stated:
             yield Reason(
                 name="never_early" if isinstance(promo, EarlyRepayment) else "never_double",
                 facts={"code": promo.code},

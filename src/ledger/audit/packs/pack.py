@@ -16,7 +16,7 @@ import msgspec
 from ledger.audit import verify
 from ledger.audit.exports.files import new_file
 from ledger.audit.finding import Finding
-from ledger.audit.leaf import leaf
+from ledger.audit.seal.leaf import leaf
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RECEIPT
 from ledger.store import EventReader, RawEvent

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from ledger.audit.reconcile.bank import BankRow
-from ledger.audit.reconcile.here import Booked
+from ledger.audit.reconcile.ledger_side import Booked
 
 Kind = Literal["matched", "different", "doubled", "missing_here", "missing_there", "ambiguous", "malformed"]
 

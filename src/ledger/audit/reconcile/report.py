@@ -8,7 +8,7 @@ from typing import get_args
 import attrs
 
 from ledger.audit.reconcile.bank import BankRow, MalformedRow
-from ledger.audit.reconcile.here import Booked, booked
+from ledger.audit.reconcile.ledger_side import Booked, booked
 from ledger.audit.reconcile.matching import Kind, Matched, match
 from ledger.dates import Known
 from ledger.money import Money

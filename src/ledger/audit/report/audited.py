@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from ledger.audit import ACTS, Audit, DiscretionaryAct, Finding
 from ledger.audit.language import Language
+from ledger.audit.messages import Sentence
 from ledger.audit.report import words
 from ledger.audit.report.sections import Cell, Section, Table
-from ledger.audit.sentences import Sentence
 
 
 def audit_sections(found: Audit, language: Language) -> list[Section]:

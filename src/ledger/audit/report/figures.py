@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import attrs
 
-from ledger.audit.report.lives import Life
+from ledger.audit.report.plan_histories import Life
 from ledger.dates import DAY
 from ledger.projections.periods import Period
 from ledger.state import Status

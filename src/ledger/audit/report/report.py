@@ -8,8 +8,8 @@ from ledger.audit.language import Language
 from ledger.audit.report import words
 from ledger.audit.report.audited import audit_sections
 from ledger.audit.report.figures import figures
-from ledger.audit.report.lives import Life, life
 from ledger.audit.report.page import Part, page
+from ledger.audit.report.plan_histories import Life, life
 from ledger.audit.report.sections import Cell, Sections, Table
 from ledger.dates import EndOfDay, Known
 from ledger.money import Money

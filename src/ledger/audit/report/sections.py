@@ -8,10 +8,10 @@ from typing import NamedTuple
 import attrs
 
 from ledger.audit.language import Language
+from ledger.audit.messages import Sentence
 from ledger.audit.report import charts, words
 from ledger.audit.report.charts import Series
 from ledger.audit.report.figures import STANDINGS, Bucket, Figure, Figures, Roll, Standing
-from ledger.audit.sentences import Sentence
 from ledger.money import Money
 
 Shown = Callable[[int], str]

@@ -1,8 +1,8 @@
-"""The words of the report, in English: keys of the catalogues, as in `ledger.audit.sentences`."""
+"""The words of the report, in English: keys of the catalogues, as in `ledger.audit.messages`."""
 
 from collections.abc import Mapping
 
-from ledger.audit.sentences import Sentence, one
+from ledger.audit.messages import Sentence, one
 
 TITLE = one("Report of the ledger")
 SUBTITLE = one("{ledger}, on {date}")

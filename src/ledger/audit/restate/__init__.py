@@ -7,5 +7,5 @@ differences add up to that between the two answers.
 from ledger.audit.restate.answers import Answer as Answer
 from ledger.audit.restate.answers import Learnt as Learnt
 from ledger.audit.restate.answers import Restatement as Restatement
-from ledger.audit.restate.many import restate_many as restate_many
-from ledger.audit.restate.one import restate_plan as restate_plan
+from ledger.audit.restate.many_plans import restate_many as restate_many
+from ledger.audit.restate.one_plan import restate_plan as restate_plan

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ledger.audit.leaf import leaf
+from ledger.audit.seal.leaf import leaf
 from ledger.audit.seal.merkle import SIZE, leaf_hash, leaf_hashes
 from ledger.store import RawEvent
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ledger.audit.leaf import leaf
 from ledger.audit.seal.base64_text import decoded, encoded
 from ledger.audit.seal.checkpoint import SignedCheckpoint
 from ledger.audit.seal.errors import SealRefused
 from ledger.audit.seal.folder import CHECKPOINT, CHECKPOINTS, SealFolder
 from ledger.audit.seal.hashing import event_hash
 from ledger.audit.seal.keys import VerifierKey
+from ledger.audit.seal.leaf import leaf
 from ledger.audit.seal.merkle import (
     SIZE,
     Subtree,

@@ -14,7 +14,7 @@ from ledger.money import Money
 from ledger.service import Ledger
 from ledger.terms import PlanTerms
 from ledger.testing.calls import Call
-from ledger.testing.own import LATER, LedgerAdapter
+from ledger.testing.ledger_adapter import LATER, LedgerAdapter
 from ledger.testing.port import Refused
 from ledger.values import from_dict
 

@@ -11,7 +11,7 @@ from ledger.audit.exports.files import write_folder
 from ledger.money import Money
 from ledger.telemetry import Progress
 from ledger.testing.calls import Call
-from ledger.testing.simulation.lives import Life
+from ledger.testing.simulation.behaviour import Life
 from ledger.testing.simulation.parameters import Market
 from ledger.testing.simulation.stream import Stream
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from ledger.testing.simulation.chance import Dice
 from ledger.testing.simulation.parameters import Market
+from ledger.testing.simulation.seeded import Dice
 
 _YEAR_HOURS = 365 * 24
 _MINUTE = timedelta(minutes=1)

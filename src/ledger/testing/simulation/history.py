@@ -10,9 +10,9 @@ import attrs
 
 from ledger.books.files import UnusableFile
 from ledger.errors import InvalidArgument
+from ledger.testing.comparison import LedgerDiffers
 from ledger.testing.simulation.observer import Entry
 from ledger.testing.simulation.plain_calls import call_of, plain
-from ledger.testing.witness import LedgerDiffers
 
 FORMAT = "installment-ledger-history/1"
 

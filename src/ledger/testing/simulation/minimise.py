@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ledger.testing.comparison import TIMEOUT, Clockwork, LedgerDiffers
 from ledger.testing.simulation.adapter import Factory
 from ledger.testing.simulation.observer import Entry, Observer
-from ledger.testing.witness import TIMEOUT, Clockwork, LedgerDiffers
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -12,11 +12,11 @@ import attrs
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Change, Check
+from ledger.testing.comparison import Clockwork, Fault, Told, Witness
 from ledger.testing.port import Refused
 from ledger.testing.referee import Verdict
 from ledger.testing.simulation.adapter import audited
 from ledger.testing.simulation.plain_calls import QUESTIONS, plain
-from ledger.testing.witness import Clockwork, Fault, Told, Witness
 
 AUDIT_IS_CLEAN = Check(
     name="audit_is_clean",
@@ -52,6 +52,12 @@ class Observer(Witness):
         self.refusals: Counter[str] = Counter()
         self._digest = sha256()
         self._batches = 0
+
+    @property
+    def checks(self) -> Mapping[str, int]:
+        """How often each check that is run has been judged; 0 shows one that no call or question has met."""
+        names = (*CHECKS, AUDIT_IS_CLEAN.name)
+        return {name: self.judged_times[name] for name in names if name not in self.not_run}
 
     @property
     def digest(self) -> str:

@@ -11,13 +11,13 @@ import attrs
 from ledger.dates import DAY
 from ledger.telemetry import Progress
 from ledger.testing.calls import Call
+from ledger.testing.comparison import Clockwork, LedgerDiffers, question
 from ledger.testing.referee import Referee
 from ledger.testing.simulation.adapter import Factory
-from ledger.testing.simulation.chance import Dice
 from ledger.testing.simulation.history import Failure
 from ledger.testing.simulation.observer import Entry, Observer
+from ledger.testing.simulation.seeded import Dice
 from ledger.testing.simulation.stream import Row, Stream
-from ledger.testing.witness import Clockwork, LedgerDiffers, question
 
 _TOGETHER = 500
 """Rows in one delivery, at most."""
@@ -151,7 +151,7 @@ class _Run:
         return self._passed[call.name] % max(1, self._every // (_RARE_AS_MANY if rare else 1)) == 0
 
     def _watch(self, call: Call) -> None:
-        """Ask about its plan and another one, make the call, and ask about the days around."""
+        """Ask about its plan, also as known before, and another one; make the call, and ask about the days around."""
         plan = self._referee.plans.get(str(call.plan_id))
         if plan is None:
             self.observer.tell(call)
@@ -160,6 +160,9 @@ class _Run:
         on = _day(call, plan.opened_on)
         for day in (on - DAY, on):
             self.observer.ask(question("position", call.plan_id, day))
+        if "known_at" in self.observer.can:
+            known_at = self._dice.one_of(self._referee.instants(str(call.plan_id)))
+            self.observer.ask(question("position", call.plan_id, on, known_at))
         self._ask_about_one()
         self.observer.tell(call, days=lambda: {on - DAY, on, on + DAY, *self._referee.days(str(call.plan_id), on)})
 
@@ -172,7 +175,9 @@ class _Run:
         while self._outages and self._outages[0].ends <= now:
             self._outages.pop(0)
         month = (now.date() - self._stream.first_day).days // 30
-        rebuilds = (now.date() - self._stream.first_day).days * due.rebuilds_a_year // 365
+        rebuilds = (
+            (now.date() - self._stream.first_day).days * due.rebuilds_a_year + 182
+        ) // 365  # the first one early
         closes = bool(due.closes_every_days) and now.date() - self._closed_on >= due.closes_every_days * DAY
         if restart or month > self._month or rebuilds > self._rebuilds:
             self._look(now.date(), lists=month > self._month)
@@ -239,7 +244,7 @@ class _Run:
             refused=dict(sorted(observer.refusals.items())),
             questions=sum(1 for entry in observer.history if entry.call.name in ("position", "overdue", "balances")),
             restarts=self._restarts,
-            checks=dict(observer.judged_times),
+            checks=observer.checks,
             not_run=observer.not_run,
             in_cancelled={} if error else _in_cancelled(self._referee, stream.last_day),
             digest=observer.digest,

@@ -12,10 +12,10 @@ from ledger.books import columns
 from ledger.dates import DAY
 from ledger.testing.calls import Call
 from ledger.testing.referee import day_of, instant_of
-from ledger.testing.simulation.chance import Dice
+from ledger.testing.simulation.behaviour import Act, Life, life
 from ledger.testing.simulation.disturbances import HOUR, Disturbances
-from ledger.testing.simulation.lives import Act, Life, life
 from ledger.testing.simulation.parameters import Market
+from ledger.testing.simulation.seeded import Dice
 from ledger.values import to_dict
 
 _DAY_SECONDS = 24 * 60 * 60
@@ -114,14 +114,14 @@ class _Bank:
             return
         zone, dice = self._life.terms.timezone, self._dice
         second = 0 if act.name == "open" else dice.between(60, _DAY_SECONDS - 1)
-        local = datetime.combine(act.on, time()) + timedelta(seconds=second)
+        local = datetime.combine(act.found_on or act.on, time()) + timedelta(seconds=second)
         done_at = instant_of(zone, local)
         if act.name != "pay":
             yield self._row(act.name, dict(act.given), done_at)
             return
         exact = dice.happens(self._ways.instants_bp) and day_of(zone, done_at) == act.on
         given = {**act.given, "paid_at": done_at if exact else act.on}
-        arrives_at = done_at + dice.between(1, 20) * HOUR + self._delay()
+        arrives_at = done_at + dice.between(1, 20) * HOUR + self._delay() + self._found()
         yield self._row("pay", given, arrives_at)
         yield from self._again(given, arrives_at)
         yield from self._taken_back(given, act.on, arrives_at)
@@ -148,7 +148,7 @@ class _Bank:
             else:
                 self._ended_on = on + dice.between(0, 60) * DAY
         elif dice.happens(self._ways.errors_bp):
-            known_at = arrives_at + dice.between(1, 24 * 12) * HOUR
+            known_at = arrives_at + dice.between(1, 24 * 12) * HOUR + self._found()
             yield self._row("reverse", {"reference": reference, "cause": "error", "on": None}, known_at)
             if dice.happens(self._ways.corrected_bp):
                 corrected = {**given, "reference": f"{reference}-corrected"}
@@ -157,6 +157,12 @@ class _Bank:
     def _delay(self) -> timedelta:
         late = self._dice.happens(self._ways.delays_bp)
         return self._dice.between(1, self._ways.delay_days) * DAY if late else timedelta()
+
+    def _found(self) -> timedelta:
+        """Return how long a row or an error lies where nobody looks."""
+        ways, dice = self._ways, self._dice
+        found = ways.found_bp and dice.happens(ways.found_bp)
+        return dice.between(ways.delay_days, ways.found_after_days) * DAY if found else timedelta()
 
     def _row(self, name: str, given: dict[str, Any], at: datetime) -> Row:
         arrives_at = self._disturbances.arrival(at, self._life.partner)

@@ -34,10 +34,10 @@ from ledger.events.facts import ReversalCause
 from ledger.plan import Plan
 from ledger.terms import Closed
 from ledger.testing.strategies._hypothesis import st
-from ledger.testing.strategies.acts import TROUBLE, Act, Trouble, acts
-from ledger.testing.strategies.agreed import FIRST_DAY, LAST_DAY, between, chosen, openings, terms
+from ledger.testing.strategies.actions import TROUBLE, Act, Trouble, acts
+from ledger.testing.strategies.context import Scene, command_of, payment_of
+from ledger.testing.strategies.plan_terms import FIRST_DAY, LAST_DAY, between, chosen, openings, terms
 from ledger.testing.strategies.recorded import Attempt, Book, History
-from ledger.testing.strategies.scene import Scene, command_of, payment_of
 
 ACTOR = "decider"
 _NOON = time(12, tzinfo=UTC)

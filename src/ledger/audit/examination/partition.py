@@ -9,10 +9,10 @@ from functools import reduce
 
 import attrs
 
+from ledger.audit.examination.across_plans import NOTHING, Usage, UsageOf
 from ledger.audit.examination.discretion import DiscretionaryAct
 from ledger.audit.examination.plan import audit_plan, opened_by
 from ledger.audit.examination.receipts import audit_receipt, payments_of, plans_in, read_receipt
-from ledger.audit.examination.usual import NOTHING, Usage, UsageOf
 from ledger.audit.finding import Finding
 from ledger.events import PLAN, RECEIPT
 from ledger.replay import id_pages

@@ -32,8 +32,8 @@ from ledger.state.position import Position
 from ledger.terms import PlanTerms, Promo, Reinstatement, Release, Schedule
 from ledger.terms.schedule import Installment
 from ledger.testing.strategies._hypothesis import st
-from ledger.testing.strategies.agreed import money, openings, parts, schedules, terms
 from ledger.testing.strategies.histories import histories
+from ledger.testing.strategies.plan_terms import money, openings, parts, schedules, terms
 
 _DAYS = openings()
 _PLANS = st.integers(1, 9).map("P-{}".format)

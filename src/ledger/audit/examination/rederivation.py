@@ -1,7 +1,7 @@
-"""A plan told again: after each of its commands the record must hold exactly what the rules make of the facts.
+"""A plan derived again: after each of its commands the record must hold exactly what the rules make of the facts.
 
 What is wrong is reported and then put right in the fold, so that one wrong event is one finding and hides no other.
-A fact that cannot be read or cannot count ends the retelling: what follows it does not follow from what is left.
+A fact that cannot be read or cannot count ends the rederivation: what follows it does not follow from what is left.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _REFUSED: Sequence[tuple[type[CommandRefused], str]] = (
 )
 
 
-class Retelling:
+class Rederivation:
     """The commands of one plan, in turn. `plan` is its fold, put right; it ends where `ended`."""
 
     def __init__(self, opening: RecordedEvent, findings: Findings) -> None:
@@ -44,7 +44,7 @@ class Retelling:
         self._lost: list[Lost] = []
         self._carried: list[Consequence] = []  # owed by what an earlier command has recorded in part
 
-    def tell(self, command: Recorded) -> None:
+    def add(self, command: Recorded) -> None:
         """Compare a command with its consequences, and fold it."""
         first = command.fact or (command.events[0] if command.events else None)
         self._lost += command.lost

@@ -20,8 +20,8 @@ from ledger.service import Ledger
 from ledger.testing import checks
 from ledger.testing.calls import Call
 from ledger.testing.checks import CHECKS, Check
-from ledger.testing.own import LedgerAdapter
-from ledger.testing.witness import LedgerDiffers, Witness, question
+from ledger.testing.comparison import LedgerDiffers, Witness, question
+from ledger.testing.ledger_adapter import LedgerAdapter
 from ledger.values import to_dict
 
 _LIST_DATES = 40

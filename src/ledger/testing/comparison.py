@@ -259,7 +259,8 @@ class Witness:
         except port.Refused as refused:
             return Verdict("refused", refused.code)
         except _TooLong:
-            return Fault(f"no answer within {self._clockwork.timeout:g} seconds")
+            seconds = f"{self._clockwork.timeout:.3g}"
+            return Fault(f"no answer within {seconds} second{'s' if seconds != '1' else ''}")
         except Exception as error:  # noqa: BLE001 - whatever an adapter does is reported, and is its own
             return Fault(self._raised(error))
 

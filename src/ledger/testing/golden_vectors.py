@@ -17,8 +17,9 @@ def vectors(*, section: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the cases, each as plain data; with `section`, those that show this section of the rules.
 
     A case has `name`, `section`, `shows`, `terms`, `opened_on`, `schedule`, `facts` (each with both of its times),
-    `refused` (commands, with the code of their error) and `answers`: for a day `as_of` and an instant `known_at` (None:
-    all facts) the whole `position`, the row `overdue` or None, and the `outcomes` that hold. Money is in minor units.
+    `without_effect` (commands that change no answer: closings, repetitions), `refused` (commands, with the code of
+    their error) and `answers`: for a day `as_of` and an instant `known_at` (None: all facts) the whole `position`, the
+    row `overdue` or None, and the `outcomes` that hold. Money is in minor units.
     Raises `InvalidArgument` for a section of which there is no case.
     """
     cases = json.loads(FILE.read_text(encoding="utf-8"))["cases"]

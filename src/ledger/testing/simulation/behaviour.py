@@ -9,19 +9,23 @@ import attrs
 from ledger.dates import DAY
 from ledger.terms import Closed, PartialCover, PlanTerms
 from ledger.terms.schedule import Installment, schedule
-from ledger.testing.simulation.chance import Dice
 from ledger.testing.simulation.parameters import Investors, Market
+from ledger.testing.simulation.seeded import Dice
 
 _OFFICE = "head of sales"
 
 
 @attrs.frozen(kw_only=True)
 class Act:
-    """An act on a day: the call of the port by its name, and its arguments without the instant of recording."""
+    """An act on a day: the call of the port by its name, and its arguments without the instant of recording.
+
+    `found_on` is the day on which it reaches us, if it lies elsewhere until then.
+    """
 
     on: date
     name: Literal["open", "pay", "cancel", "reinstate"]
     given: Mapping[str, Any]
+    found_on: date | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -74,6 +78,8 @@ class _Investor:
         kinds = {name: getattr(self._ways.kinds, name) for name in _KINDS}
         payments, settled = _KINDS[self._dice.weighted(kinds)](self)
         for payment in payments:
+            if self._ways.overpays_bp and self._dice.happens(self._ways.overpays_bp):
+                yield self._pays(Payment(payment.on, self._terms.price.minor + payment.amount))
             yield self._pays(payment)
         if settled < len(self._lines):
             yield from self._stops(settled)
@@ -133,7 +139,10 @@ class _Investor:
 
     def _stops(self, settled: int) -> Iterator[Act]:
         missed = self._lines[settled]
-        if self._dice.happens(self._ways.asks_bp):
+        asks = self._dice.happens(self._ways.asks_bp)
+        if asks and self._ways.letters_bp and self._dice.happens(self._ways.letters_bp):
+            yield from self._writes(missed.due_on - self._dice.between(1, 20) * DAY, settled)
+        elif asks:
             day = max(self._opened_on, missed.due_on - self._dice.between(-25, 20) * DAY)
             given = {"reference": self._reference("request"), "on": day, "reason": "asked by the investor"}
             yield Act(on=day, name="cancel", given=given)
@@ -141,16 +150,34 @@ class _Investor:
             after = self._dice.between(1, self._ways.returns_after_days)
             yield from self._returns(missed.due_on + (self._terms.grace_days + after) * DAY, settled)
 
+    def _writes(self, day: date, settled: int) -> Iterator[Act]:
+        """Ask by letter, which is found weeks later; until then the standing order pays, and that money finds nothing.
+
+        They are asked, and those who stay are reinstated: the money that has come in the meantime counts again.
+        """
+        day = max(self._opened_on, day)
+        found_on = day + self._dice.between(10, self._ways.letter_days) * DAY
+        for line in self._lines[settled:]:
+            if day < line.due_on < found_on:
+                yield self._pays(Payment(line.due_on, line.amount))
+        given = {"reference": self._reference("request"), "on": day, "reason": "asked by letter"}
+        yield Act(on=day, name="cancel", given=given, found_on=found_on)
+        if not isinstance(self._terms.reinstatement, Closed) and self._dice.happens(self._ways.reinstated_bp):
+            after = self._dice.between(1, self._ways.returns_after_days)
+            yield from self._reinstated(max(found_on, self._lines[settled].due_on) + after * DAY, settled)
+
     def _returns(self, day: date, settled: int) -> Iterator[Act]:
         """Come back with the money that is overdue: the office reinstates the plan, or the money comes as a payment."""
-        overdue = [line for line in self._lines[settled:] if line.due_on < day]
-        policy = self._terms.reinstatement
-        if isinstance(policy, Closed) or not self._dice.happens(self._ways.reinstated_bp):
-            yield self._pays(Payment(day, sum(line.amount for line in overdue)))
-            return
-        covered, revised = overdue, None
-        if isinstance(policy, PartialCover) and len(overdue) > policy.minimum and self._dice.happens(5_000):
-            covered = overdue[: policy.minimum]
+        if isinstance(self._terms.reinstatement, Closed) or not self._dice.happens(self._ways.reinstated_bp):
+            yield self._pays(Payment(day, sum(line.amount for line in self._overdue(day, settled))))
+        else:
+            yield from self._reinstated(day, settled)
+
+    def _reinstated(self, day: date, settled: int) -> Iterator[Act]:
+        """Be reinstated with the money that is overdue, or with part of it and a smaller package; then pay on."""
+        covered, revised, policy = self._overdue(day, settled), None, self._terms.reinstatement
+        if isinstance(policy, PartialCover) and len(covered) > policy.minimum and self._dice.happens(5_000):
+            covered = covered[: policy.minimum]
             revised = self._revised()
         given = {
             "reference": self._reference("back"),
@@ -163,6 +190,9 @@ class _Investor:
         yield Act(on=day, name="reinstate", given=given)
         for number, line in enumerate(self._lines[settled + len(covered) :], 1):
             yield self._pays(Payment(day + (28 * number) * DAY, line.amount))
+
+    def _overdue(self, day: date, settled: int) -> Sequence[Installment]:
+        return [line for line in self._lines[settled:] if line.due_on < day]
 
     def _revised(self) -> int:
         """Return a smaller package that still holds what the installments release."""

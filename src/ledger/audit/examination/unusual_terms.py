@@ -6,9 +6,9 @@ from typing import Any
 
 import attrs
 
+from ledger.audit.examination.across_plans import Unusual, UsageInFile
 from ledger.audit.examination.discretion import DiscretionaryAct, Effect, effect
 from ledger.audit.examination.plan import opened_by
-from ledger.audit.examination.usual import Unusual, UsageInFile
 from ledger.dates import day_in
 from ledger.errors import CorruptHistory, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened, RecordedEvent

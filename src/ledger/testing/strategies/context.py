@@ -20,7 +20,7 @@ from ledger.money import Money
 from ledger.plan import Plan
 from ledger.terms import PartialCover
 from ledger.testing.strategies import faulty
-from ledger.testing.strategies.acts import Act
+from ledger.testing.strategies.actions import Act
 
 
 class Scene:
