@@ -23,6 +23,9 @@ _FILE = "sqlite:///"
 _RECENT = 10_000
 """Events of each half of those that are kept decoded, the earlier and the later: some 8 MB."""
 
+_FEW = 100
+"""Events of a save up to which they are kept decoded: an import does not need its own again soon."""
+
 
 class Recorder(Protocol):
     """The rows of a ledger's events, in whatever database. See `SqlRecorder` for what each method returns."""
@@ -292,6 +295,8 @@ class RecorderStore(RecorderEvents):
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
         recorded = tuple(event.at(sequence) for event, sequence in zip(saved.recorded, sequences, strict=True))
+        if len(recorded) > _FEW:
+            return recorded
         for raw, event in zip(saved.raw, recorded, strict=True):
             self._recent.keep(raw._replace(sequence=event.sequence), event)
         return recorded
