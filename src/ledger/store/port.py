@@ -343,7 +343,7 @@ class ViewStore(Protocol):
         """Apply the changes and move the checkpoint from `before` to `after`, all or nothing.
 
         Puts plans into quarantine, and releases those with the ids `release`. Returns False, and nothing is done, if
-        the checkpoint is not at `before` any more.
+        the checkpoint, or the number of plans in quarantine, is not that of `before` any more.
         """
         ...
 
