@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from ledger import CorruptHistory, InvalidArgument, Ledger, Money, NotCaughtUp, PlanNotFound
 from ledger.events import PaymentMissed, RecordedEvent
-from ledger.events.codec import Codec
 from ledger.plan import Plan
 from ledger.projections.builtin import PERIODS
 from ledger.projections.periods import plan_periods
@@ -191,24 +190,6 @@ def test_a_question_looks_up_the_live_generation_once(ledger: Ledger, monkeypatc
     monkeypatch.setattr(ledger._store, "head", head)
     ledger.overdue(as_of=OPENED_ON)
     assert (generations.call_count, head.call_count, query.call_count) == (1, 1, 1)
-
-
-def test_a_catch_up_decodes_nothing_that_a_command_has_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event is decoded once in the process that reads it for a command, or records it."""
-    open_plan(ledger)
-    pay(ledger, OPENED_ON, "bank-1")
-    decoded: list[int] = []
-    decode = Codec.decode
-
-    def counted(self: Codec, *row: Any, **key: Any) -> Any:
-        decoded.append(key["sequence"])
-        return decode(self, *row, **key)
-
-    monkeypatch.setattr(Codec, "decode", counted)
-    ledger.portfolio(as_of=OPENED_ON)
-    pay(ledger, OPENED_ON, "bank-2")
-    assert ledger.portfolio(as_of=OPENED_ON)[0].paid.minor == 30_000
-    assert decoded == []
 
 
 def test_an_edited_outcome_is_found_by_the_next_command(ledger: Ledger) -> None:

@@ -20,12 +20,6 @@ T = TypeVar("T")
 
 _FILE = "sqlite:///"
 
-_RECENT = 10_000
-"""Events of each half of those that are kept decoded, the earlier and the later: some 8 MB."""
-
-_FEW = 100
-"""Events of a save up to which they are kept decoded: an import does not need its own again soon."""
-
 
 class Recorder(Protocol):
     """The rows of a ledger's events, in whatever database. See `SqlRecorder` for what each method returns."""
@@ -96,54 +90,20 @@ class Recorder(Protocol):
         ...
 
 
-class Recent:
-    """The events that this process has read for a command, or recorded, last: by all that is stored of each.
-
-    So a catch-up decodes none of them again. One of which a single byte was edited is not found here. Ledgers may share
-    it: the same bytes are the same event.
-    """
-
-    def __init__(self) -> None:
-        self._later: dict[StoredRow, RecordedEvent] = {}
-        self._earlier: dict[StoredRow, RecordedEvent] = {}
-
-    def find(self, row: StoredRow) -> RecordedEvent | None:
-        """Return the event of a row; None if it is not among them."""
-        return self._later.get(row) or self._earlier.get(row)
-
-    def keep(self, row: StoredRow, event: RecordedEvent) -> None:
-        """Keep the event of a row."""
-        if len(self._later) >= _RECENT:
-            self._earlier, self._later = self._later, {}
-        self._later[row] = event
-
-
 class RecorderEvents:
     """An `EventReader` over one recorder."""
 
-    def __init__(
-        self,
-        label: str,
-        url: str,
-        name: str,
-        recorder: Recorder,
-        *,
-        through: int = LAST,
-        codec: Codec | None = None,
-        recent: Recent | None = None,
-    ) -> None:
+    def __init__(self, label: str, url: str, name: str, recorder: Recorder, *, through: int = LAST) -> None:
         self.label = label
         self.through = through
         self._url = url
         self._name = name
         self._recorder = recorder
-        self._codec = codec or Codec()
-        self._recent = recent or Recent()
+        self._codec = Codec()
 
     def at(self, through: int) -> "RecorderEvents":
         """Return a reader of the same ledger that shows nothing recorded after the sequence `through`."""
-        through, same = min(through, self.through), (self.label, self._url, self._name, self._recorder)
-        return RecorderEvents(*same, through=through, codec=self._codec, recent=self._recent)
+        return RecorderEvents(self.label, self._url, self._name, self._recorder, through=min(through, self.through))
 
     def address(self) -> ReaderAddress:
         """Return where the same events can be read from another process."""
@@ -153,8 +113,6 @@ class RecorderEvents:
 
     def decode(self, raw: StoredRow) -> RecordedEvent:
         """Return a stored event. Raises `CorruptHistory`."""
-        if (found := self._recent.find(raw)) is not None:
-            return found
         sequence, kind, stream_id, version, tag, state = raw
         return self._codec.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
 
@@ -164,10 +122,7 @@ class RecorderEvents:
             rows = self._recorder.stream(kind, stream_id, through=self.through, after=after, limit=limit)
         for row in rows:
             self._check(row, kind, stream_id)
-        events = list(map(self.decode, rows))
-        for row, event in zip(rows, events, strict=True):
-            self._recent.keep(row, event)
-        return events
+        return list(map(self.decode, rows))
 
     def _check(self, row: StoredRow, kind: str, *asked: str) -> None:
         """Check that a row is of a stream that was asked for: never answer with another plan's money."""
@@ -272,9 +227,8 @@ class RecorderStore(RecorderEvents):
         *,
         schema: int,
         close: Callable[[], None],
-        recent: Recent | None = None,
     ) -> None:
-        super().__init__(label, url, name, recorder, recent=recent)
+        super().__init__(label, url, name, recorder)
         self.views = views
         self.close = close
         self._schema = schema
@@ -294,12 +248,7 @@ class RecorderStore(RecorderEvents):
                 saved, sequences = self._recorder.insert(make, ordered=stamp is not None)
             except IntegrityError:
                 raise ConcurrentChange(plan_id=events[0].stream_id, attempts=1) from None
-        recorded = tuple(event.at(sequence) for event, sequence in zip(saved.recorded, sequences, strict=True))
-        if len(recorded) > _FEW:
-            return recorded
-        for raw, event in zip(saved.raw, recorded, strict=True):
-            self._recent.keep(raw._replace(sequence=event.sequence), event)
-        return recorded
+        return tuple(event.at(sequence) for event, sequence in zip(saved.recorded, sequences, strict=True))
 
     def restore(self, events: Sequence[RawEvent]) -> None:
         """Record events as they were stored elsewhere, with their very bytes, all or none."""

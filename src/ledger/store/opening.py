@@ -8,7 +8,7 @@ from functools import partial
 from ledger.errors import InvalidArgument, StoreUnavailable, arguments
 from ledger.store import schema
 from ledger.store.errors import check_characters, shown, unavailable
-from ledger.store.events import Recent, Recorder, RecorderEvents, RecorderStore
+from ledger.store.events import Recorder, RecorderEvents, RecorderStore
 from ledger.store.memory import MemoryRecorder
 from ledger.store.port import CONNECTIONS, TIMEOUT, EventReader, ReaderAddress, Store
 from ledger.store.sql import Connected, SqlRecorder, views_ddl
@@ -33,7 +33,6 @@ class OpenDatabase:
         self._url = url
         self._create = create
         self._timeout = timeout
-        self._recent = Recent()
         self._kept: dict[str, RecorderStore] = {}  # of the ledgers with something in memory
         self._closing = ExitStack()
         self._events = self._views = None
@@ -66,8 +65,7 @@ class OpenDatabase:
             recorder = _prepared(self._events, name, ddl, create=create)
         label = "memory" if self._events is None else self._events.label
         views, close = self._view_store(connected, name), lambda: None
-        version, recent = schema.VERSION, self._recent
-        store = RecorderStore(label, self._url, name, recorder, views, schema=version, close=close, recent=recent)
+        store = RecorderStore(label, self._url, name, recorder, views, schema=schema.VERSION, close=close)
         if connected is None:
             self._kept[name] = store
         return store
