@@ -3,7 +3,7 @@
 `python -m benchmarks` measures every step. In each, three sides do the same work in one run, taking turns round by
 round (ours, stock, floor, ours, stock, floor, …); the median round counts. Machines are shared, so only the ratios of a
 run mean anything. On a busy machine the ratios of payments scatter, as waits for the scheduler add to those for the
-disk and the server. `--quick` takes about two minutes; a full run takes half an hour and some gigabytes of temporary
+disk and the server. `--quick` takes about two minutes; a full run takes twenty minutes and some gigabytes of temporary
 files. `--out FILE` keeps a run, and `--picture SVG FILE` draws it.
 
 | step | one operation |

@@ -1,4 +1,4 @@
-"""The golden vectors told to ledgers: ours gives every answer, and each wrong one is seen in a vector that is named."""
+"""The golden vectors replayed: ours gives every answer, and each wrong ledger is seen in a vector that is named."""
 
 import os
 from collections.abc import Callable, Collection
@@ -22,12 +22,12 @@ Factory = Callable[[], AbstractContextManager[LedgerPort]]
 def differing(
     factory: Factory, cases: Collection[Case], *, copies: int = 1, before_asking: Operation | None = None
 ) -> list[str]:
-    told = ((case["name"], difference(factory, *[case] * copies, before_asking=before_asking)) for case in cases)
-    return [f"{name}: {words}" for name, words in told if words is not None]
+    replayed = ((case["name"], difference(factory, *[case] * copies, before_asking=before_asking)) for case in cases)
+    return [f"{name}: {words}" for name, words in replayed if words is not None]
 
 
 def test_our_ledger_gives_every_answer() -> None:
-    """Told through the port, as to anybody's ledger."""
+    """Replayed through the port, as in anybody's ledger."""
     assert differing(opened, CASES.values()) == []
 
 
@@ -51,7 +51,7 @@ def test_our_ledger_gives_every_answer_after_a_restart(shared_url: str, name: st
 
 @pytest.mark.parametrize("name", WRONG)
 def test_each_wrong_ledger_is_seen_in_a_vector(name: str) -> None:
-    """Whoever has the vectors alone finds the mistake too; our ledger, told them in the same way, does not differ."""
+    """Whoever has the vectors alone finds the mistake too; our ledger, with the same calls, does not differ."""
     wrong = WRONG[name]
     cases = [CASES[vector] for vector in wrong.vectors]
     patience = 1 if name == "hangs" else 60

@@ -1,11 +1,11 @@
-"""Golden vectors told to any ledger through `LedgerPort`: whatever it answers otherwise is a difference.
+"""Golden vectors replayed in any ledger through `LedgerPort`: whatever it answers otherwise is a difference.
 
 A vector is about one plan, and says nothing of what is done to a whole ledger. What follows from it without being said:
 
 * no call may fail, hang or answer nonsense;
 * the balance of the investor is the shares of the position;
-* vectors told side by side, or one of them twice, as plans of one investor with the same references, give each its own
-  answers; the overdue list has the row of each, and the balance is the sum;
+* vectors replayed side by side, or one of them twice, as plans of one investor with the same references, give each
+  its own answers; the overdue list has the row of each, and the balance is the sum;
 * read models that are rebuilt, or a ledger that is started again, give the same answers.
 """
 
@@ -31,33 +31,33 @@ def difference(
     before_asking: Operation | None = None,
     timeout: float = 60,
 ) -> str | None:
-    """Tell an empty ledger some vectors; return its first answer that is not theirs, in words, or None.
+    """Replay vectors in an empty ledger; return its first answer that is not theirs, in words, or None.
 
     `before_asking` is done after the last call and before the first question; `timeout` is that of a question, seconds.
     """
     with factory() as port:
-        told = _Replay(Comparison(port, chosen=(), clockwork=Clockwork(timeout)), cases)
+        replay = _Replay(Comparison(port, chosen=(), clockwork=Clockwork(timeout)), cases)
         try:
-            return next(told.differences(before_asking), None)
+            return next(replay.differences(before_asking), None)
         except LedgerDiffers as error:  # no answer, or nonsense
             return f"{error.call}: {error.found}"
 
 
 class _Replay:
-    """Vectors, each as a plan of its own: P-1, P-2 and so on; and the ledger to which they are told."""
+    """Vectors, each as a plan of its own: P-1, P-2 and so on; and the ledger in which they are replayed."""
 
     def __init__(self, comparison: Comparison, cases: tuple[Case, ...]) -> None:
         self._comparison, self._port = comparison, comparison.port
         self._cases = {f"P-{number}": case for number, case in enumerate(cases, 1)}
 
     def differences(self, before_asking: Operation | None) -> Iterator[str]:
-        """Tell the vectors, and yield where an answer differs."""
+        """Replay the vectors, and yield where an answer differs."""
         for plan_id, case in self._cases.items():
             refused = None if case["schedule"] else case["refused"][0]["code"]
             yield from _differing(f"open {plan_id}", refused, _code(self._open, plan_id, case))
         for plan_id, call in self._calls():
             word = f"{call.get('type') or call['command']} of {call['effective_on']} on {plan_id}"
-            yield from _differing(word, call.get("code"), _code(_tell, self._port, plan_id, call))
+            yield from _differing(word, call.get("code"), _code(_call, self._port, plan_id, call))
         if before_asking is not None:
             getattr(self._port, before_asking)()
         asked: dict[tuple[str, str | None], dict[str, Case]] = {}
@@ -120,7 +120,7 @@ def _code(make: Callable[..., None], *arguments: Any) -> str | None:
     return None
 
 
-def _tell(port: LedgerPort, plan_id: str, call: Case) -> None:
+def _call(port: LedgerPort, plan_id: str, call: Case) -> None:
     """Make the call of a fact or of a command."""
     given: Any = call.get("arguments", call)
     at, on = datetime.fromisoformat(call["recorded_at"]), date.fromisoformat(call["effective_on"])

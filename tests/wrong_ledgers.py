@@ -29,8 +29,8 @@ from tests.vector_replay import Operation
 class Wrong:
     """A wrong ledger: the mistake in words, the check and the vectors that find it, and what makes the adapter.
 
-    Several vectors are told side by side, as `tests.vector_replay` says; with `before_asking` the ledger is rebuilt or
-    restarted first.
+    Several vectors are replayed side by side, as `tests.vector_replay` says; with `before_asking` the ledger is rebuilt
+    or restarted first.
     """
 
     mistake: str
@@ -42,9 +42,9 @@ class Wrong:
     def shown_by(self) -> str:
         """Return the vectors that find it in words."""
         first, *others = (f"`{name}`" for name in self.vectors)
-        told = [first] if not others else [first, "told twice" if others == [first] else f"beside {others[0]}"]
-        told += [] if self.before_asking is None else [f"after a {self.before_asking}"]
-        return ", ".join(told)
+        parts = [first] if not others else [first, "replayed twice" if others == [first] else f"beside {others[0]}"]
+        parts += [] if self.before_asking is None else [f"after a {self.before_asking}"]
+        return ", ".join(parts)
 
 
 WRONG: dict[str, Wrong] = {}

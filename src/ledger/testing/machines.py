@@ -442,7 +442,7 @@ class LedgerMachine(PlanMachine):
     @precondition(lambda self: self.comparison.has("order_of_knowledge") and self._of_some_days())
     @rule(plan=_PLANS, line=_LINES, day=_DAYS, late=st.none() | _COUNTS)
     def learns_in_another_order(self, plan: int, line: int, day: tuple[str, int], late: int | None) -> None:
-        """Open a plan again under another id, and tell it its facts with one day's last, or from the last day back.
+        """Open a plan again under another id, and record its facts with one day's last, or from the last day back.
 
         A fact that is refused before others are known is offered again after them, like the rows of an import.
         """
@@ -450,8 +450,8 @@ class LedgerMachine(PlanMachine):
         plan_id = plans[plan % len(plans)]
         (opening, _), *facts = self._referee.plans[plan_id].calls
         again, days = f"{plan_id}-again-{len(self._referee.plans)}", [self._day(plan_id, line, day)]
-        told = _of_days(facts)
-        waiting = told[::-1] if late is None else [*told, told.pop(late % len(told))]
+        days_of = _of_days(facts)
+        waiting = days_of[::-1] if late is None else [*days_of, days_of.pop(late % len(days_of))]
         if not self._learn(again, [opening]):
             return
         while any(waiting):
