@@ -9,9 +9,10 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from ledger.commands import Command
+from ledger.terms import PerUnit
 from tests.attempts import attempts_with_closings
 from tests.audits import audited, could_be_recorded, stored
-from tests.plans import attempt, recorded_by
+from tests.plans import DAY, D, agreed, attempt, record, recorded_by, reinstate
 from tests.strategies import one_in
 
 
@@ -91,3 +92,15 @@ def _day(value: str) -> date | None:
         return date.fromisoformat(value)
     except ValueError:
         return None
+
+
+def test_facts_from_which_no_outcomes_can_follow_end_the_derivation_and_not_the_audit() -> None:
+    """The line of an opening was edited: it releases more than the package that a reinstatement has left."""
+    commands = [reinstate(D + 40 * DAY, revised_shares=1)]
+    raw = stored(record(*commands, terms=agreed(1, release=PerUnit("0"), first_due_on=D)))
+    state = json.loads(raw[0].state)
+    state["event"]["lines"][0]["shares"] = 7
+    changed = json.dumps(state, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    raw[0] = raw[0]._replace(state=changed)
+    found = [(one.kind, one.version) for one in audited(raw).findings]
+    assert found == [("release_mismatch", 1), ("outcome_unfounded", 2)]

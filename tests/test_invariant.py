@@ -1,7 +1,7 @@
 """The invariant (RULES.md section 1): up to the horizon, recorded outcomes less voided ones are the derived ones."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any, cast
 
@@ -27,12 +27,14 @@ from ledger.events import (
 )
 from ledger.money import Money
 from ledger.plan import Plan
+from ledger.terms import PerUnit
 from ledger.timeline import timeline
 from tests.attempts import attempts_with_closings
 from tests.examples import OPENED_ON
 from tests.plans import (
     DAY,
     D,
+    agreed,
     attempt,
     charge_back,
     close,
@@ -41,6 +43,7 @@ from tests.plans import (
     record,
     recorded_by,
     recorded_outcomes,
+    reinstate,
 )
 from tests.strategies import METADATA, RECORDED_AT, one_in, opened_in
 
@@ -246,3 +249,29 @@ def test_an_outcome_that_is_voided_although_it_follows_from_the_facts_is_found()
     assert list(discrepancies([attrs.evolve(first, void=voiding)], derived[:1], {})) == [
         Discrepancy(first.outcome, attrs.evolve(first, void=voiding), until=None, ended_by=None)
     ]
+
+
+def test_facts_from_which_no_outcomes_can_follow_are_corrupt_history() -> None:
+    """The line of an opening was edited: it releases more than the package that a reinstatement has left."""
+    on = D + 40 * DAY
+    terms = agreed(1, release=PerUnit("0"), first_due_on=D)
+    first, *others = record(reinstate(on, revised_shares=1), terms=terms)
+    opened = opened_in([first])
+    edited = attrs.evolve(opened, lines=(attrs.evolve(opened.lines[0], shares=7),))
+    history = [attrs.evolve(first, event=edited), *others]
+    plan = Plan(history)
+    said = (
+        f"Plan P-1, version {plan.version} (outcomes): no outcomes can follow from the facts: shares is -6; "
+        "expected a whole number from 0; stop, and compare the stored history with a backup."
+    )
+    asked: list[Callable[[], object]] = [
+        lambda: plan.position(on),
+        lambda: plan.grounds(on),
+        lambda: [*plan.steps(on)],
+        lambda: decide(history, charge_back(on, "bank-9"), METADATA),
+    ]
+    for ask in asked:
+        with pytest.raises(CorruptHistory) as error:
+            ask()
+        assert str(error.value) == said
+    assert plan.position(on - DAY).status == "cancelled"

@@ -4,12 +4,13 @@ A fold refuses nothing: all that it can find is that the history is corrupt.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import takewhile
 
 from ledger.dates import EndOfDay, Known, day_in
 from ledger.discrepancies import Discrepancy, RecordedOutcome, discrepancies
-from ledger.errors import CorruptHistory, PlanNotFound
+from ledger.errors import CorruptHistory, InvalidArgument, PlanNotFound
 from ledger.events import (
     CancellationRequested,
     Fact,
@@ -121,17 +122,31 @@ class Plan:
     def timeline(self, as_of: date) -> Timeline:
         """Return the timeline of the facts up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
-        return timeline(self.opened, self.facts, as_of)
+        with self.deriving():
+            return timeline(self.opened, self.facts, as_of)
 
     def steps(self, as_of: date) -> Iterator[Step]:
         """Return the steps up to `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
-        return steps(self.opened, self.facts, as_of)
+        return self._steps(as_of)
+
+    def _steps(self, as_of: date) -> Iterator[Step]:
+        with self.deriving():
+            yield from steps(self.opened, self.facts, as_of)
 
     def grounds(self, as_of: date) -> Grounds:
         """Return the grounds of the state on `as_of`; raises `PlanNotFound` before the opening."""
         self._check_opened(as_of)
-        return grounds(self.opened, self.facts, as_of)
+        with self.deriving():
+            return grounds(self.opened, self.facts, as_of)
+
+    @contextmanager
+    def deriving(self) -> Iterator[None]:
+        """Within, outcomes are derived from the recorded facts. Raises `CorruptHistory` where none can follow."""
+        try:
+            yield
+        except InvalidArgument as error:
+            raise self._corrupt(f"no outcomes can follow from the facts: {str(error).removesuffix('.')}") from error
 
     def _check_opened(self, as_of: date) -> None:
         if as_of < self.opened.effective_on:
@@ -149,7 +164,10 @@ class Plan:
     def check(self, derived: Timeline) -> None:
         """Raise `CorruptHistory` at the first of the discrepancies from the `derived` outcomes."""
         for discrepancy in self.discrepancies(derived):
-            raise CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=str(discrepancy))
+            raise self._corrupt(str(discrepancy))
+
+    def _corrupt(self, reason: str) -> CorruptHistory:
+        return CorruptHistory(plan_id=self.plan_id, version=self.version, event="outcomes", reason=reason)
 
     def position(self, as_of: date) -> Position:
         """Return the plan's position on a date. Raises `PlanNotFound` before the opening."""

@@ -89,13 +89,14 @@ class Consequences:
         The first call finds out whether the recorded outcomes follow from the facts. Raises `CorruptHistory`.
         """
         plan, derivation = self._plan, self._derivation
-        if derivation is None or derivation.on > max(through, plan.horizon):
-            derivation = Derivation.run(plan.opened, plan.facts, through=plan.horizon)
-            derivation.latest()  # all of it is recorded
-            plan.check(derivation.timeline())
-            self._derivation = derivation
-        if derivation.on < through:
-            derivation.advance(through)
+        with plan.deriving():
+            if derivation is None or derivation.on > max(through, plan.horizon):
+                derivation = Derivation.run(plan.opened, plan.facts, through=plan.horizon)
+                derivation.latest()  # all of it is recorded
+                plan.check(derivation.timeline())
+                self._derivation = derivation
+            if derivation.on < through:
+                derivation.advance(through)
         return derivation
 
 

@@ -17,6 +17,7 @@ from ledger.decide.consequences import Consequences
 from ledger.errors import (
     CommandRefused,
     CorruptHistory,
+    InvalidArgument,
     Overpayment,
     PlanIsCancelled,
     PlanIsCompleted,
@@ -63,7 +64,11 @@ class Rederivation:
                     self._fold(one)
             else:
                 self._settle(command, first, owed)
-        except (CorruptHistory, OverflowError) as error:  # what was put right leaves a history that cannot be
+        except (
+            CorruptHistory,
+            InvalidArgument,
+            OverflowError,
+        ) as error:  # what was put right leaves a history that cannot be
             reason = error.reason if isinstance(error, CorruptHistory) else str(error)
             self._report("outcome_unfounded", first, "a history from which outcomes follow", reason)
             self.ended = True
