@@ -17,8 +17,9 @@ from ledger.audit.examination.kinds import SECTIONS
 from ledger.events import PaymentMade
 from ledger.money import Money
 from ledger.store import RawEvent, open_store
+from ledger.terms import ExplicitSchedule, FullCover, PerUnit, PlanTerms
 from tests.audits import audited, stored
-from tests.plans import DAY, DUE, D, charge_back, pay, record
+from tests.plans import DAY, DUE, D, charge_back, pay, record, reinstate
 from tests.planted import PLANTED, Planted, encoded, sound
 from tests.strategies import History, histories, one_in
 
@@ -133,6 +134,35 @@ def other_values(draw: st.DrawFn, value: Any) -> Any:
         return (date.fromisoformat(value) + timedelta(days=draw(st.sampled_from([-1, 1, 40])))).isoformat()
     except ValueError:
         return draw(st.sampled_from(WORDS))
+
+
+def test_a_voiding_that_is_wrong_for_what_was_reported_before_ends_no_reading() -> None:
+    """An earlier voiding was edited to void what a later one voids: the first is named, and the order is not judged."""
+    days = [date(2023, 1, day) for day in (1, 2, 3, 4, 22)]
+    terms = PlanTerms(
+        price=Money(5, "USD"),
+        shares=1_000,
+        installments=5,
+        release=PerUnit("0"),
+        timezone="UTC",
+        schedule=ExplicitSchedule(tuple((day, 1) for day in days)),
+        reinstatement=FullCover(),
+    )
+    events = stored(
+        record(
+            reinstate(days[-1], minor=4 - 10_000),
+            pay(date(2023, 1, 12), "bank-2", minor=1 - 10_000),
+            charge_back(date(2023, 2, 21), "bank-9"),
+            terms=terms,
+            opened_on=days[0],
+        )
+    )
+    edited = json.loads(events[14].state)
+    assert edited["event"]["voids"] == 8
+    edited["event"]["voids"] = 9
+    events[14] = events[14]._replace(state=encoded(edited))
+    versions = {version for _, _, version in by_verify(events)}
+    assert versions & {version for _, _, version in by_audit(events)}
 
 
 @one_in(2)

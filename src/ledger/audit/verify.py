@@ -1510,6 +1510,7 @@ class Derivation:
             if command.fact is not None:
                 self.take_in(command.fact)
             bad = [event for event in command.consequences if not self.fold(event)]
+            folded = not bad
             through = closing_day(command.first.key) if command.fact is None else None
             self.live_to(max(self.horizon, through or self.horizon))
             derived: Spans = dict.fromkeys(self.plan.outcomes)
@@ -1519,7 +1520,7 @@ class Derivation:
             for event in command.consequences:
                 if event.version in self.voidings and event not in bad:
                     self.justify(command, event, derived)
-            if len(self.findings.found) == before:
+            if folded and len(self.findings.found) == before:
                 self.check_order(command)
 
     def cut(self, command: Command) -> bool:
