@@ -9,8 +9,8 @@ from itertools import chain, groupby
 import attrs
 
 from ledger.books.external_sort import ExternalSort, chunks
-from ledger.books.kept_payments import ROWS_PER_TRANSACTION, KeptPayments
 from ledger.books.reader import Book, BookRow, recording_order
+from ledger.books.refused_payments import ROWS_PER_TRANSACTION, KeptPayments
 from ledger.books.rejections import RefusedRow, file_order
 from ledger.command_handler import Decided
 from ledger.decide import repeats

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from ledger.audit.restate.answers import Answer, Learnt, Restatement, added, moment, moments
-from ledger.audit.restate.learning import NOTHING, Learning, learn
+from ledger.audit.restate.new_facts import NOTHING, Learning, learn
 from ledger.dates import Known, civil_date
 from ledger.errors import CorruptHistory, InvalidArgument
 from ledger.events import PLAN, RECEIPT, PlanOpened, RecordedEvent

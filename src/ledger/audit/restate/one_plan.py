@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from ledger.audit.restate.answers import Answer, Restatement, moment, moments
-from ledger.audit.restate.learning import NOTHING, learn
+from ledger.audit.restate.new_facts import NOTHING, learn
 from ledger.dates import Known, civil_date
 from ledger.errors import PlanNotFound
 from ledger.events import RecordedEvent

@@ -1,4 +1,4 @@
-"""Learning: a stream's events taken in one by one between two moments, with a measure taken after each fact."""
+"""New facts: a stream's events taken in one by one between two moments, with a measure taken after each fact."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
