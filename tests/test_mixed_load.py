@@ -101,7 +101,8 @@ def test_a_process_waits_for_another_that_catches_up(shared_url: str, name: str)
             with other.views.catch_up_lock(PERIODS.name) as works:
                 assert works()
                 asking = pool.submit(ledger.portfolio, as_of=OPENED_ON)
-                derived = Runner(other, PERIODS)._catch_up(None)
+                one = Runner(other, PERIODS)
+                derived = one._catch_up(one._look(), None)
                 assert asking.result(timeout=30)[0].plans == 1
             assert other.views.generations() == [derived]
         finally:

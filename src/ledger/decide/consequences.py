@@ -9,7 +9,7 @@ from ledger.errors import CommandRefused
 from ledger.events import Fact, Outcome, OutcomeVoided, PaymentMade, PaymentReversed, PlanReinstated
 from ledger.events.outcomes import shares_of
 from ledger.plan import Plan
-from ledger.timeline import Derivation
+from ledger.timeline import Derivation, steps
 
 
 class Consequences:
@@ -102,9 +102,12 @@ class Consequences:
 
 def _most_held(plan: Plan, facts: Sequence[Fact], *, since: date) -> tuple[int, date]:
     """Return the largest sum of money held at the end of a day, from that of a fact on, and the first such day."""
-    days = sorted({fact.effective_on for fact in facts if fact.effective_on >= since})
-    held = [Derivation.run(plan.opened, facts, through=day).snapshot().held for day in days]
-    return max(held), days[held.index(max(held))]
+    held: dict[date, int] = {}
+    for fact, _, _, state in steps(plan.opened, facts, max(fact.effective_on for fact in facts)):
+        if fact is not None and fact.effective_on >= since:
+            held[fact.effective_on] = state.paid + state.unapplied
+    on = max(held, key=held.__getitem__)
+    return held[on], on
 
 
 def _collect(error: CommandRefused, refused: list[CommandRefused] | None) -> None:

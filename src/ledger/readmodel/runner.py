@@ -182,7 +182,7 @@ class Runner:
         while True:
             with self._views.catch_up_lock(self.projection.name) as works:
                 if works() or time.monotonic() > ends:
-                    return self._catch_up(progress, seen)
+                    return self._catch_up(seen, progress)
             time.sleep(_POLL_INTERVAL)
             live, _, stale = seen = self._look()
             if live is not None and live.reached >= last and not stale:
@@ -191,11 +191,12 @@ class Runner:
             if generations != before:  # the other one gets on; if it stands still, its work is done again here
                 before, ends = generations, time.monotonic() + _STALLED
 
-    def _catch_up(self, progress: Progress | None, seen: _Seen | None = None) -> Generation:
+    def _catch_up(self, seen: _Seen, progress: Progress | None) -> Generation:
         """Catch up from where the generation was seen, or is; if it is not there any more, from where it is then."""
+        live, head, stale = seen
+        if live is None or stale:
+            live, head, stale = self._look()  # another one may have built it meanwhile
         while True:
-            live, head, stale = seen if seen and seen[0] and not seen[2] else self._look()
-            seen = None
             try:
                 if live is None or stale:
                     return self._promote(self._build(self._next(live, head), head.last, progress), over=live)
@@ -205,6 +206,7 @@ class Runner:
                 now = self._live()
                 if now is None or (live is not None and now.number == live.number):
                     raise  # no other generation has been promoted meanwhile
+                live, head, stale = self._look()
 
     def _advance(self, generation: Generation, last: int, progress: Progress | None = None) -> Generation:
         """Apply events by batches up to a sequence, and try plans in quarantine again."""

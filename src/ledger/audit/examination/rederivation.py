@@ -33,6 +33,9 @@ _REFUSED: Sequence[tuple[type[CommandRefused], str]] = (
     (ReinstatementRefused, "reinstatement_forbidden"),
 )
 
+_IMPOSSIBLE = (CorruptHistory, InvalidArgument, OverflowError)
+"""Errors of a history that cannot be, as what was put right may leave one."""
+
 
 class Rederivation:
     """The commands of one plan, in turn. `plan` is its fold, put right; it ends where `ended`."""
@@ -64,11 +67,7 @@ class Rederivation:
                     self._fold(one)
             else:
                 self._settle(command, first, owed)
-        except (
-            CorruptHistory,
-            InvalidArgument,
-            OverflowError,
-        ) as error:  # what was put right leaves a history that cannot be
+        except _IMPOSSIBLE as error:
             reason = error.reason if isinstance(error, CorruptHistory) else str(error)
             self._report("outcome_unfounded", first, "a history from which outcomes follow", reason)
             self.ended = True
