@@ -135,6 +135,7 @@ def test_a_dry_run_shows_the_effect_and_records_nothing(books: str, capsys: pyte
         (["reverse", "P-1", "--reference", "b", "--cause", "whim"], 2, "--cause"),
         (["position", "P-9"], 1, "Plan P-9 is not in this ledger"),
         (["history", "P-9"], 1, "Plan P-9 is not in this ledger"),
+        (["history", "P-1", "--receipt"], 1, "No unallocated money was received under 'P-1'"),
         (["positions", "--investor", "I-9"], 1, "--investor is 'I-9'; expected the investor of a plan in this ledger"),
         (["positions", "--partner", "N-9"], 1, "--partner is 'N-9'; expected the partner of a plan in this ledger"),
         (["balances", "--investor", "I-9"], 1, "--investor is 'I-9'"),

@@ -11,6 +11,7 @@ from ledger.cli.rendering import counted
 from ledger.cli.tables import Table, print_table
 from ledger.errors import InvalidArgument
 from ledger.errors.arguments import whole
+from ledger.events import PLAN, RECEIPT, StreamKind
 from ledger.readmodel.listing import Listing
 from ledger.service import Ledger
 from ledger.state import Status
@@ -110,22 +111,25 @@ def positions(
     show(rows, rendering.positions_table, counted(len(rows), "plan"), asked)
 
 
-def history(plan: str, *, json: AsJson = False, location: Location) -> None:
+def history(plan: str, *, receipt: bool = False, json: AsJson = False, location: Location) -> None:
     """List a plan's events, oldest first, with both times, actor, correlation and key.
 
     Parameters
     ----------
     plan
-        The plan's id.
+        The plan's id; with --receipt the reference of money that was received.
+    receipt
+        List the events of money that was received and not applied.
     json
         Print JSON instead of a table.
     """
+    kind: StreamKind = RECEIPT if receipt else PLAN
     with location.open() as ledger:
-        found = ledger.history(plan)
+        found = ledger.history(plan, kind=kind)
     if json:
         rendering.print_json(found)
     else:
-        title = f"{counted(len(found), 'event')} of plan {plan}"
+        title = f"{counted(len(found), 'event')} of {kind} {plan}"
         print_table(rendering.events_table(found, title=title, plans=False))
 
 

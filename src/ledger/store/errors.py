@@ -43,6 +43,12 @@ _CAUSES = (
         "a number in a read model has more than 64 bits",
         "let its projection count in larger units",
     ),
+    (
+        r"snapshot of the transaction is old",
+        "another connection has written since the transaction began",
+        "roll it back, and begin it with BEGIN IMMEDIATE",
+    ),
+    (r"transaction is aborted", "an earlier statement of the transaction failed", "roll it back, and begin another"),
     (r"could not translate host|failed to resolve host", "connection failed: the host is unknown", "check the host"),
 )
 """Words of a driver's message, the cause that they stand for, and the remedy. Groups are numbered from 1."""

@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from ledger.errors import InvalidArgument
-from ledger.store.caller_transaction import checked
+from ledger.store.caller_transaction import commits_by_itself, lender
 from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
 from ledger.store.port import LAST, Batch, Counter, RawEvent
@@ -270,21 +270,22 @@ def _answers(connection: Connection[Any]) -> bool:
 class CallersPostgres(PostgresDatabase):
     """A connection of the caller's, who ends the transaction."""
 
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._callers = connection
+    def __init__(self, lend: Callable[[], Connection[Any]]) -> None:
+        self._lend = lend
 
     def run(
         self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
     ) -> T:
         """Run a task in a savepoint: an error leaves the caller's transaction as it was. Nothing is repeated."""
+        callers = self._lend()
         with library_errors(psycopg.Error):
-            if self._callers.info.transaction_status == TransactionStatus.IDLE:
-                if self._callers.autocommit:
-                    raise psycopg.ProgrammingError("the connection commits by itself: begin a transaction first")
-                self._callers.execute("SELECT 1")  # begins one: the block below would commit its own
+            if callers.info.transaction_status == TransactionStatus.IDLE:
+                if callers.autocommit:
+                    raise commits_by_itself(callers)
+                callers.execute("SELECT 1")  # begins one: the block below would commit its own
             try:
-                with self._callers.transaction():
-                    return task(self._callers.cursor(binary=True, row_factory=tuple_row))
+                with callers.transaction():
+                    return task(callers.cursor(binary=True, row_factory=tuple_row))
             except SerializationFailure as error:  # a version that was taken after the caller's snapshot
                 if not writing:
                     raise
@@ -364,8 +365,8 @@ class PostgresRecorder(SqlRecorder):
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
 
     def within(self, connection: object) -> "PostgresRecorder":
-        callers = checked(connection, Connection, "a psycopg.Connection to the ledger's database")
-        return PostgresRecorder(CallersPostgres(callers), self.prefix)
+        lend = lender(connection, Connection, "a psycopg.Connection to the ledger's database")
+        return PostgresRecorder(CallersPostgres(lend), self.prefix)
 
     def counter(self) -> Counter:
         counted = f"pg_get_serial_sequence('{self.events_table}', 'sequence')"
