@@ -89,20 +89,9 @@ def _run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]
 def _install(folder: Path, *requirements: str) -> Path:
     """Install requirements with the tested versions into a fresh environment, and return its folder of programs."""
     programs = folder / "bin"
-    for command in (
-        ("uv", "venv", "--quiet", folder),
-        (
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            programs / "python",
-            "-c",
-            ROOT / "constraints.txt",
-            *requirements,
-        ),
-    ):
+    install = ("uv", "pip", "install", "--quiet", "--python", programs / "python", "-c", ROOT / "constraints.txt")
+    commands: list[tuple[str | Path, ...]] = [("uv", "venv", "--quiet", folder), (*install, *requirements)]
+    for command in commands:
         run = _run(*command, folder=ROOT)
         assert run.returncode == 0, run.stderr
     return programs
