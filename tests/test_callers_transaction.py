@@ -134,18 +134,28 @@ def test_a_version_that_is_taken_leaves_the_transaction_usable(service: Service)
         service.ledger.history("P-2")
 
 
-def test_a_version_taken_after_the_callers_snapshot_is_a_conflict(postgres_url: str, name: str) -> None:
-    """In `REPEATABLE READ` the transaction cannot see the event that took the version: a conflict all the same."""
+@pytest.mark.parametrize("level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE])
+def test_a_version_taken_after_the_callers_snapshot_ends_at_once(
+    level: psycopg.IsolationLevel, postgres_url: str, name: str
+) -> None:
+    """The transaction cannot see the event that took the version: no second attempt, and it stays usable."""
     with Ledger.open(postgres_url, name=name) as ledger, psycopg.connect(postgres_url) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.isolation_level = level
         open_plan(ledger)
         inside = ledger.within(connection)
         assert len(inside.history("P-1")) == 1
         paid = pay(ledger, OPENED_ON, "bank-1")
         opened = [attrs.evolve(event, sequence=0, stream_id="P-2") for event in ledger.history("P-1")[:1]]
+        old = "another connection has written since the transaction began; roll it back, and begin another"
         for late in (paid, [*opened, *paid]):
-            with pytest.raises(ConcurrentChange):
+            with pytest.raises(StoreUnavailable, match=old):
                 inside._store.append(late)
+        appends: list[int] = []
+        append = inside._store.append
+        inside._store.append = lambda events, **more: appends.append(1) or append(events, **more)  # type: ignore[method-assign, func-returns-value]
+        with pytest.raises(StoreUnavailable, match=old):
+            pay(inside, OPENED_ON, "bank-2")
+        assert appends == [1]
         inside._store.append(opened)
         connection.commit()
         assert [event.version for event in ledger.history("P-2")] == [1]
@@ -246,7 +256,7 @@ def test_a_ledger_of_the_same_name_elsewhere_is_refused(shared_url: str, name: s
 
 
 def test_a_transaction_that_is_too_old_or_broken_says_so(service: Service) -> None:
-    """In SQLite one that has read before another's commit, in PostgreSQL one with a failed statement: begin another."""
+    """In SQLite one that has read before another's commit, in PostgreSQL one with a failed statement."""
     with service.connect() as connection:
         inside = service.ledger.within(connection)
         if isinstance(connection, psycopg.Connection):
@@ -256,7 +266,7 @@ def test_a_transaction_that_is_too_old_or_broken_says_so(service: Service) -> No
         else:
             connection.execute("BEGIN")
             connection.execute("SELECT * FROM sqlite_master").fetchall()
-            expected = "another connection has written since the transaction began; roll it back, and begin it with"
+            expected = "another connection has written since the transaction began; roll it back, and begin another"
         pay(service.ledger, OPENED_ON, "bank-other")
         with pytest.raises(StoreUnavailable, match=expected):
             pay(inside, OPENED_ON, "bank-1")

@@ -46,7 +46,7 @@ _CAUSES = (
     (
         r"snapshot of the transaction is old",
         "another connection has written since the transaction began",
-        "roll it back, and begin it with BEGIN IMMEDIATE",
+        "roll it back, and begin another; in SQLite with BEGIN IMMEDIATE",
     ),
     (r"transaction is aborted", "an earlier statement of the transaction failed", "roll it back, and begin another"),
     (r"could not translate host|failed to resolve host", "connection failed: the host is unknown", "check the host"),

@@ -10,7 +10,7 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, OperationalError
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import LockNotAvailable, SerializationFailure
+from psycopg.errors import LockNotAvailable, SerializationFailure, UniqueViolation
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
@@ -286,10 +286,15 @@ class CallersPostgres(PostgresDatabase):
             try:
                 with callers.transaction():
                     return task(callers.cursor(binary=True, row_factory=tuple_row))
-            except SerializationFailure as error:  # a version that was taken after the caller's snapshot
-                if not writing:
-                    raise
-                raise _taken() from error
+            except (SerializationFailure, UniqueViolation, IntegrityError) as error:
+                if writing and self._reads_a_snapshot(callers):  # a version was taken after it: no attempt can succeed
+                    raise psycopg.OperationalError("the snapshot of the transaction is old") from error
+                raise
+
+    @staticmethod
+    def _reads_a_snapshot(callers: Connection[Any]) -> bool:
+        level: Any = callers.cursor(row_factory=tuple_row).execute("SHOW transaction_isolation").fetchone()
+        return level[0] in {"repeatable read", "serializable"}
 
     def write_locking(
         self, lock: str, change: Callable[[Cursor, Committing], T], *, cut_off: Callable[[], None] | None = None
