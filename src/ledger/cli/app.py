@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object] | str]] = {
     ),
     "Queries": (
         *(queries.overdue, queries.balances, queries.portfolio),
-        *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
+        *(queries.statement, queries.position, queries.positions, queries.payments, queries.history, queries.events),
     ),
     "Money not applied": (
         receipts.unallocated,
