@@ -526,6 +526,8 @@ AWARD: Mapping[str, object] = {**PART, "base": "package", "credit": "at_once"}
         (PerUnit, {"rate": "1/0"}, "rate"),
         (PerUnit, {"rate": "forty-nine"}, "rate"),
         (PerUnit, {"rate": "nan"}, "rate"),
+        (PerUnit, {"rate": "1_0"}, "rate"),
+        (PerUnit, {"rate": "４９"}, "rate"),
         (PerUnit, {"rate": True}, "rate"),
         (PerUnit, {"rate": "1" * 41}, "rate"),
         (Portion, {"fraction": "1001/1000"}, "fraction"),
@@ -647,3 +649,10 @@ def test_an_opening_refuses_lines_that_no_terms_produce(
             PlanOpened(terms=agreed, lines=lines, **fields)
     else:
         assert PlanOpened(terms=agreed, lines=lines, **fields).lines == lines
+
+
+def test_a_schedule_may_begin_on_the_first_day_of_the_calendar() -> None:
+    """No day before it is needed to see that dates increase."""
+    lines = schedule(package(count=3, price="300.00", shares=30_000), date.min)
+    assert list(problems(lines, package(count=3, price="300.00", shares=30_000))) == []
+    assert lines[0].due_on == date.min
