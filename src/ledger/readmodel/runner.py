@@ -373,10 +373,11 @@ class Runner:
     def rebuild(self, progress: Progress | None = None) -> Verification:
         """Build the next generation beside the live one, which answers on; verify it; promote it if nothing differs.
 
-        A rebuild that was cut off goes on where it stopped.
+        A rebuild that was cut off goes on where it stopped. Raises `StoreUnavailable` where the live one is of a newer
+        version, or has read events which the ledger does not have: it is the evidence, until a new epoch begins.
         """
         live = self._live()
-        if live is not None and (found := self._misfit(live)) and found.cause == "newer":
+        if live is not None and (found := self._misfit(live)) and found.cause in ("newer", "checkpoint"):
             raise StoreUnavailable(store=f"Read model {live.name}", reason=found.reason, remedy=found.remedy)
         head = self._store.head(0)
         built = self._build(self._next(live, head), head.last, progress)

@@ -570,7 +570,9 @@ class Ledger:
     def rebuild(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
         """Derive a read model again, beside the one that answers meanwhile; promote it if verification finds nothing.
 
-        A rebuild that was cut off goes on where it stopped. A generation with differences is dropped again.
+        A rebuild that was cut off goes on where it stopped. A generation with differences is dropped again. Raises
+        `StoreUnavailable` where the live one has read events which the ledger does not have: audit it, or begin an
+        epoch.
         """
         return self._runner(projection).rebuild(progress)
 
