@@ -266,7 +266,7 @@ class Runner:
             moved = advance()
         if moved:
             for one in unreadable:
-                _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
+                _log.error("%s leaves out plan %s, version %s (%s)", after.name, one.plan_id, one.version, one.event)
             if not unreadable and not release:
                 return after
         found = self._found(before)

@@ -24,6 +24,8 @@ _CAUSES = (
         "check the path, and the permissions of its folder",
     ),
     (r"readonly database", "it may not be written", "give this user the permission to write the file and its folder"),
+    (r"permission denied for (\w+) (\S+)", "permission denied for {1} {2}", "grant this role the right to it"),
+    (r"read-only transaction", "this session or server may only read", "connect to a server that is written to"),
     (r"Permission denied", "permission denied", "give this user the permission to read and write the file"),
     (r"Is a directory", "SQLite is unable to open it: it is a folder", "name a file in it"),
     (r"the folder (.+) does not exist", "the folder {1} does not exist", "create the folder, or check the path"),
