@@ -226,7 +226,7 @@ class CorruptHistory(LedgerError):
 
     @property
     def fault(self) -> str:
-        """The reason without the value that caused it, for `status` and logs, which names and amounts do not concern."""
+        """The reason without the value that caused it, as `status` and logs show it: no name, no amount."""
         cause = self.__cause__
         while cause is not None and not isinstance(cause, InvalidArgument):
             cause = cause.__cause__
