@@ -22,6 +22,9 @@ from ledger.store.pool import Pool, retrying
 from ledger.store.port import LAST, Batch, Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors
 
+_WRITERS_LOCK = "the lock of the ledger, which its writers hold in turn,"
+_OTHER_LOCK = "a lock of a table or row that this call needs"
+
 T = TypeVar("T")
 
 Committing = Callable[[], AbstractContextManager[object]]
@@ -126,11 +129,11 @@ class PostgresDatabase:
             with _begun(cursor.connection, lock):
                 return change(cursor, lambda: _committing(cursor.connection))
 
-        return self.run(transaction, writing=True, cut_off=cut_off)
+        return self.run(transaction, writing=True, lock=_WRITERS_LOCK, cut_off=cut_off)
 
     def settle(self, lock: str) -> None:
         """Wait for the transactions that hold a lock, which the statement `lock` shares until it ends."""
-        self.run(lambda cursor: cursor.execute(lock.encode()))
+        self.run(lambda cursor: cursor.execute(lock.encode()), lock=_WRITERS_LOCK)
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         def alone(cursor: Cursor) -> T:
@@ -194,11 +197,17 @@ class PostgresDatabase:
         return [name for (name,) in self.query(sql, (len(prefix), prefix))]
 
     def run(
-        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+        self,
+        task: Callable[[Cursor], T],
+        *,
+        writing: bool = False,
+        lock: str = _OTHER_LOCK,
+        cut_off: Callable[[], None] | None = None,
     ) -> T:
         """Run a task on a connection, and again on another if that broke, as when the server restarts.
 
-        `cut_off` is told of each time: what was cut off may have been committed nevertheless.
+        `cut_off` is told of each time: what was cut off may have been committed nevertheless. `lock` names the one that
+        the task may wait for.
         """
         held = self._pool.held
         reading = held is not None and not (
@@ -213,7 +222,7 @@ class PostgresDatabase:
                     with lend() as lent:
                         return task(lent.cursor(binary=True))
                 except LockNotAvailable as error:
-                    reason = f"another session has held a lock that this call needs for {self._timeout:g} seconds"
+                    reason = f"another session has held {lock} for {self._timeout:g} seconds"
                     raise OperationalError(reason) from error
                 except psycopg.OperationalError:
                     if (reading and not writing) or not again or (lent is not None and not lent.closed):
@@ -274,7 +283,12 @@ class CallersPostgres(PostgresDatabase):
         self._lend = lend
 
     def run(
-        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+        self,
+        task: Callable[[Cursor], T],
+        *,
+        writing: bool = False,
+        lock: str = _OTHER_LOCK,
+        cut_off: Callable[[], None] | None = None,
     ) -> T:
         """Run a task in a savepoint: an error leaves the caller's transaction as it was. Nothing is repeated."""
         callers = self._lend()
@@ -400,7 +414,7 @@ class PostgresRecorder(SqlRecorder):
         try:
             if ordered or not _is_of_one_stream(make().raw):
                 return self.database.write_locking(self._lock, save_locked, cut_off=cut_off)
-            return self.database.run(save, writing=True, cut_off=cut_off)
+            return self.database.run(save, writing=True, lock=_WRITERS_LOCK, cut_off=cut_off)
         except IntegrityError:
             for batch in unsure:
                 if sequences := self._saved_before(batch.raw):
