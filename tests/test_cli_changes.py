@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import installment_ledger
 import ledger as public
 from ledger import InvalidArgument, Ledger, Money, PerUnit, PlanTerms, TermsRefused, schedule
 from ledger.cli.app import main
@@ -376,3 +377,25 @@ def test_money_received_is_recorded_like_every_change(capsys: pytest.CaptureFixt
     ahead = Run(capsys, "receive", "r-2", *money, "--reason", "x", *db, "--recorded-at", "2999-01-01T00:00:00+00:00")
     assert ahead.code == 1
     assert "by the clock of the ledger" in ahead.error
+
+
+@pytest.mark.usefixtures("books")
+def test_an_interrupt_says_so_in_every_part_of_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 130 and one line: while a book is read, while another command works, while the program is loaded."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ledger.cli.bookkeeping.read_book", interrupted)
+    monkeypatch.setattr(Ledger, "close_books", interrupted)
+    run = Run(capsys, "import", str(tmp_path))
+    assert (run.code, run.out) == (130, "")
+    assert run.error == "interrupted: nothing is recorded yet; run the same import again\n"
+    run = Run(capsys, "close", "--through", "2023-05-31")
+    assert (run.code, run.out) == (130, "")
+    assert run.error == "interrupted: confirmed work is recorded; run the command again to continue\n"
+    monkeypatch.setattr(installment_ledger, "run", interrupted)
+    assert installment_ledger.main(["status"]) == 130
+    assert capsys.readouterr().err == "interrupted: nothing was begun\n"
