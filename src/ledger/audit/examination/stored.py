@@ -11,7 +11,8 @@ from ledger.events import RecordedEvent
 from ledger.events.codec import NOT_CANONICAL
 from ledger.store import RawEvent
 
-Decode = Callable[[RawEvent], RecordedEvent]
+Decode = Callable[[Sequence[RawEvent]], Sequence[RecordedEvent | CorruptHistory]]
+"""Decodes stored events, and has the error of each that cannot be read in its place."""
 
 
 @attrs.frozen
@@ -29,15 +30,15 @@ Slot = RecordedEvent | Lost
 def read_stream(stored: Sequence[RawEvent], decode: Decode, findings: Findings) -> list[Slot]:
     """Return every version of a stream from 1 to the last, and report what is missing or cannot be read."""
     slots: list[Slot] = []
-    for raw in stored:
+    for raw, decoded in zip(stored, decode(stored), strict=True):
         if raw.version != len(slots) + 1:
             _report_gap(raw, first=len(slots) + 1, findings=findings)
             slots += [Lost(version, None) for version in range(len(slots) + 1, raw.version)]
-        try:
-            slots.append(decode(raw))
-        except CorruptHistory as error:
-            _report_unreadable(raw, error, findings)
+        if isinstance(decoded, CorruptHistory):
+            _report_unreadable(raw, decoded, findings)
             slots.append(Lost(raw.version, raw.tag))
+        else:
+            slots.append(decoded)
     return slots
 
 

@@ -12,6 +12,7 @@ from ledger.audit.examination.plan import opened_by
 from ledger.dates import day_in
 from ledger.errors import CorruptHistory, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened, RecordedEvent
+from ledger.events.codec import intact
 from ledger.plan import Plan
 from ledger.store import EventReader
 from ledger.terms.schedule import installments
@@ -32,9 +33,9 @@ def acts_of_own_terms(reader: EventReader, usage: UsageInFile) -> Iterator[Discr
         found = reader.raw_histories([one.plan_id for one in some])
         for one in some:
             stored = found[one.plan_id]
-            opening = reader.decode(stored[0])
+            (opening,) = intact(reader.decoded(stored[:1]))
             try:
-                plan: Plan | None = Plan(map(reader.decode, stored))
+                plan: Plan | None = Plan(intact(reader.decoded(stored)))
             except CorruptHistory:
                 plan = None  # reported with its plan
             usual = {_TERMS[name]: _example(reader, name, plan_id, examples) for name, plan_id in one.usual.items()}
