@@ -72,9 +72,10 @@ def _part_of_terms(base: type[Any], value: Any) -> Any:
     """Decode a part of terms by its kind: msgspec knows no unions of attrs classes."""
     if not isinstance(value, dict):
         raise TypeError(f"expected an object with the kind of {base.__name__.lower()}")
-    if any(isinstance(item, list) for item in value.values()):
-        return _part(base, value)  # explicit lines and releases are too varied to be kept
-    return _known_part(base, tuple(value.items()))  # type: ignore[arg-type]  # a class is hashable
+    try:
+        return _known_part(base, tuple(value.items()))  # type: ignore[arg-type]  # a class is hashable
+    except TypeError:
+        return _part(base, value)  # it has a list: explicit lines and releases are too varied to be kept
 
 
 @lru_cache(maxsize=1024)
