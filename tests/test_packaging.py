@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterable
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -74,8 +75,8 @@ def _run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=300)
 
 
-def _install(folder: Path, requirement: str) -> Path:
-    """Install a requirement with the tested versions into a fresh environment, and return its folder of programs."""
+def _install(folder: Path, *requirements: str) -> Path:
+    """Install requirements with the tested versions into a fresh environment, and return its folder of programs."""
     programs = folder / "bin"
     for command in (
         ("uv", "venv", "--quiet", folder),
@@ -88,7 +89,7 @@ def _install(folder: Path, requirement: str) -> Path:
             programs / "python",
             "-c",
             ROOT / "constraints.txt",
-            requirement,
+            *requirements,
         ),
     ):
         run = _run(*command, folder=ROOT)
@@ -96,9 +97,20 @@ def _install(folder: Path, requirement: str) -> Path:
     return programs
 
 
+def test_the_wheel_has_every_module_of_the_source_folder() -> None:
+    """An entry point of a module that the wheel lacks would stop every `pytest` of whoever installs it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    source = [one for one in (ROOT / "src").iterdir() if one.name != "__pycache__"]
+    assert sorted(shipped) == sorted(one.relative_to(ROOT).as_posix() for one in source)
+    points = [*project["project"]["scripts"].values()]
+    points += [point for group in project["project"]["entry-points"].values() for point in group.values()]
+    assert {point.partition(":")[0] for point in points} <= {Path(one).stem for one in shipped}
+
+
 @long
 def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str, name: str) -> None:
-    """Without extras it migrates, with `postgres` there too, and with `cli` it runs the demonstration."""
+    """Without extras it migrates, with `postgres` there too, with `cli` it runs the demonstration, and pytest runs."""
     built = _run("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, folder=ROOT)
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")
@@ -106,6 +118,7 @@ def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str,
         assert {name.partition("/")[0] for name in files.namelist()} == {
             "installment_ledger.py",
             "installment_ledger_hypothesis.py",
+            "installment_ledger_pytest.py",
             "ledger",
             f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info",
         }
@@ -126,3 +139,7 @@ def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str,
     assert (demo.returncode, demo.stderr) == (0, "")
     assert "Rows: 4,050 recorded, 16 repeated, 300 refused." in demo.stdout
     assert "Statement of plan P-00003 on 2024-06-30" in demo.stdout
+    with_pytest = _install(tmp_path / "with_pytest", f"installment-ledger[testing] @ {wheel.as_uri()}", "pytest")
+    (tmp_path / "test_one.py").write_text("def test_one():\n    import ledger.testing\n", encoding="utf-8")
+    tested = _run(with_pytest / "python", "-m", "pytest", "-q", "test_one.py", folder=tmp_path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
