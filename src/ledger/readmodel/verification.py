@@ -1,6 +1,6 @@
 """Verification: the tables of a generation against a replay of the events that they have applied."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -96,13 +96,21 @@ class _Comparison:
         for plan in plans:
             self.plans += 1
             self.differences += _discrepancies(plan) if self._outcomes else ()
-            expected = self._projection.rows(plan)
+            expected = self._rows(plan)
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
                 self._counts[table.name] += len(rows)
                 stored = found[plan.plan_id].get(table.name, [])
                 self.differences += _compare(plan.plan_id, table, rows, stored)
             self._tables.add_totals(self._totals, expected)
+
+    def _rows(self, plan: Plan) -> Mapping[str, Sequence[Row]]:
+        """Return the rows of a plan; none, and a difference, if none follow from its history."""
+        try:
+            return self._projection.rows(plan)
+        except (ValueError, OverflowError) as error:  # such as an instant without a day
+            self.differences.append(Difference(plan.plan_id, f"plan {plan.plan_id}: it can have no rows: {error}"))
+            return {}
 
     def leave_out(self, quarantined: Sequence[Quarantined]) -> None:
         """Record plans whose history cannot be read: they must have no rows."""

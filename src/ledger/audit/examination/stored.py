@@ -1,7 +1,7 @@
 """The stored bytes of one stream: each event decoded, or lost, and its envelope compared with its neighbours."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
@@ -12,6 +12,14 @@ from ledger.events.codec import NOT_CANONICAL
 from ledger.store import RawEvent
 
 Decode = Callable[[RawEvent], RecordedEvent]
+
+
+_IN_EVERY_ZONE = datetime(9999, 12, 30, tzinfo=UTC)
+"""The latest instant to which one is raised: it has a day in every time zone."""
+
+
+_LOST_IN_GAPS = 10_000
+"""Versions in the gaps of a stream that are told apart: more than one command records."""
 
 
 @attrs.frozen
@@ -27,17 +35,25 @@ Slot = RecordedEvent | Lost
 
 
 def read_stream(stored: Sequence[RawEvent], decode: Decode, findings: Findings) -> list[Slot]:
-    """Return every version of a stream from 1 to the last, and report what is missing or cannot be read."""
+    """Return the versions of a stream from 1 to the last, and report what is missing or cannot be read.
+
+    Of long gaps only the first versions are returned, as lost ones: a version can be changed to any number.
+    """
     slots: list[Slot] = []
+    following, room = 1, _LOST_IN_GAPS
     for raw in stored:
-        if raw.version != len(slots) + 1:
-            _report_gap(raw, first=len(slots) + 1, findings=findings)
-            slots += [Lost(version, None) for version in range(len(slots) + 1, raw.version)]
+        if raw.version > following:
+            _report_gap(raw, first=following, findings=findings)
+            lost = max(1, min(raw.version - following, room))
+            room -= lost
+            slots += [Lost(version, None) for version in range(following, following + lost)]
+        following = max(following, raw.version + 1)
         try:
             slots.append(decode(raw))
         except CorruptHistory as error:
             _report_unreadable(raw, error, findings)
-            slots.append(Lost(raw.version, raw.tag))
+            if raw.version >= 1:
+                slots.append(Lost(raw.version, raw.tag))
     return slots
 
 
@@ -66,7 +82,7 @@ def check_order(slots: Sequence[Slot], findings: Findings) -> list[Slot]:
                 found=slot.recorded_at.isoformat(),
             )
             ordered = [*ordered]
-            ordered[index] = attrs.evolve(slot, recorded_at=at)
+            ordered[index] = attrs.evolve(slot, recorded_at=min(at, _IN_EVERY_ZONE))
             continue
         sequence, at = slot.sequence, slot.recorded_at
     return list(ordered)
