@@ -188,6 +188,14 @@ def _later(events: Events) -> Events:
     return events
 
 
+def _renamed(events: Events) -> Events:
+    """Give P-3 an id of two lines, as if it had been opened under it."""
+    opening = at(events, "P-3", 1)
+    value = {**json.loads(events[opening].state), "key": "P\n3"}
+    events[opening] = events[opening]._replace(state=encoded(value))
+    return [one._replace(stream_id="P\n3") if one.stream_id == "P-3" else one for one in events]
+
+
 PAID = {"amount": {"currency": "JPY", "minor": 1}, "effective_on": "2024-03-31", "kind": "regular", "paid_at": None}
 SETTLED = {"effective_on": "2023-05-26", "number": 3, "payment": "bank-2", "shares": 964}
 
@@ -230,6 +238,7 @@ PLANTED = (
     Planted("another tag", column("P-2", 4, tag="installment_settled.v1"), "event_unreadable", "P-2", 4),
     Planted("an unknown kind of stream", column("P-4", 1, kind="bond"), "stream_unknown", None, None),
     Planted("a version before the first", column("P-3", 15, version=0), "event_unreadable", "P-3", 0),
+    Planted("an id of two lines", _renamed, "stream_unknown", "P\n3", 1),
     # ---- order
     Planted("a version far away", column("P-3", 18, version=2**62), "version_gap", "P-3", 18),
     Planted("a removed outcome", removed("P-1", 4), "version_gap", "P-1", 4),
@@ -265,7 +274,11 @@ PLANTED = (
     Planted("before the opening", event("P-2", 2, effective_on="2023-04-19"), "dated_before_opening", "P-2", 2),
     Planted("not the day of its instant", event("P-1", 2, paid_at="2023-04-10T21:00:00Z"), "date_mismatch", "P-1", 2),
     Planted(
-        "recorded at the end of time", envelope("P-3", 15, recorded_at="9999-12-31T23:59:59Z"), "date_mismatch", "P-3", 15
+        "recorded at the end of time",
+        envelope("P-3", 15, recorded_at="9999-12-31T23:59:59Z"),
+        "date_mismatch",
+        "P-3",
+        15,
     ),
     Planted(
         "closed at the end of time", envelope("P-3", 2, recorded_at="9999-12-31T23:59:59Z"), "date_mismatch", "P-3", 2

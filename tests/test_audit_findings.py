@@ -440,6 +440,19 @@ def row_of_a_read_model(books: Books) -> Found:
     return "read_model_differs", "P-1", None
 
 
+def value_of_a_read_model(books: Books) -> Found:
+    """A value that is none of its column must not keep the other rows from being compared."""
+    closings = books.table.replace("events", "periods_1_closings")
+    books.run(f"UPDATE {closings} SET due_on = 'soon' WHERE plan_id = 'P-1'")
+    return "read_model_differs", "P-1", None
+
+
+def rows_of_no_plan(books: Books) -> Found:
+    closings = books.table.replace("events", "periods_1_closings")
+    books.run(f"INSERT INTO {closings} (plan_id, timezone, recorded_on) VALUES ('X-1', 'UTC', '2023-01-01')")
+    return "read_model_differs", "X-1", None
+
+
 def checkpoint_moved(books: Books) -> Found:
     checkpoints = books.table.replace("events", "checkpoints")
     books.run(f"UPDATE {checkpoints} SET sequence = sequence + 1000")
@@ -457,6 +470,7 @@ CONSEQUENCES: dict[Plant, set[str]] = {
     larger_tranche: {"outcome_differs"},
     less_money: {"outcome_unfounded", "outcome_missing", "outcome_differs", "fact_on_cancelled_plan"},
     earlier_instant: {"time_decreasing"},
+    rows_of_no_plan: {"read_model_differs"},
 }
 """What an error brings with it: a sum that does not come out, or outcomes that no longer follow."""
 
@@ -469,12 +483,12 @@ PLANTS: Sequence[Plant] = [
     *(paid_when_cancelled, paid_when_completed, closed_policy, approved_by_the_clerk, outcome_cut_off),
     *(outcome_made_up, other_shares, other_day, voiding_cut_off, voiding_made_up, another_cause),
     *(fewer_shares_taken_back, swapped_outcomes, larger_tranche, less_money, receipt_overspent, other_allocation),
-    *(allocation_reversed_alone, row_of_a_read_model, checkpoint_moved),
+    *(allocation_reversed_alone, row_of_a_read_model, value_of_a_read_model, rows_of_no_plan, checkpoint_moved),
 ]
 
 POSTGRES: Sequence[Plant] = [
     *(padded, other_shares, deleted_outcome, key_of_a_fact, unknown_stream, reference_again, swapped_sequences),
-    *(other_allocation, row_of_a_read_model),
+    *(other_allocation, row_of_a_read_model, value_of_a_read_model, rows_of_no_plan),
 ]
 
 
@@ -523,7 +537,7 @@ def _change(path: Path, plant: Plant) -> Found:
 
 
 def _with_read_model(plant: Plant) -> bool:
-    return plant in (row_of_a_read_model, checkpoint_moved)
+    return plant in (row_of_a_read_model, value_of_a_read_model, rows_of_no_plan, checkpoint_moved)
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=_named)
@@ -569,6 +583,38 @@ def test_all_errors_are_found_at_once(template: Path, tmp_path: Path) -> None:
         found = _found(evidence)
     assert expected - {("command_split", "P-1", 3)} <= set(found)
     assert len(found) <= len(expected)
+
+
+def beyond_the_calendar(books: Books) -> None:
+    """No row of a read model follows from an instant that is on no day."""
+    books.edit("P-3", books.last("P-3"), "recorded_at", to="9999-12-31T23:59:59Z")
+
+
+def before_the_first_version(books: Books) -> None:
+    """The plan with terms of its own has an event before its opening."""
+    books.run(f"UPDATE {books.table} SET version = -5 WHERE stream_id = 'P-4' AND version = 3")
+
+
+def id_of_two_lines(books: Books) -> None:
+    """A plan with terms of its own has an id that no list of lines can hold."""
+    books.run(f"UPDATE {books.table} SET stream_id = 'P' || char(10) || '4' WHERE stream_id = 'P-4'")
+
+
+@pytest.mark.parametrize("plant", [beyond_the_calendar, before_the_first_version, id_of_two_lines])
+def test_no_error_keeps_the_audit_from_its_end(template: Path, tmp_path: Path, plant: Callable[[Books], None]) -> None:
+    """A changed row of P-1 is found beside it, and so are acts and summary."""
+    path = tmp_path / "books.db"
+    shutil.copy(template / "caught up.db", path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        books = Books(lambda sql, *values: connection.execute(sql, values).fetchall(), "ledger_events")
+        books.edit("P-4", 1, "event", "terms", "grace_days", to=3)
+        plant(books)
+        expected = row_of_a_read_model(books)
+    with Ledger.open(f"sqlite:///{path}?mode=ro", catch_up=False) as evidence:
+        result = audit(evidence, processes=1)
+    assert expected in [(one.kind, one.plan_id, one.version) for one in result.findings]
+    assert {one.plan_id for one in result.findings} - {"P-1", None}
+    assert result.summary.read_models == ("payments_1", "periods_1")
 
 
 # ---- in PostgreSQL

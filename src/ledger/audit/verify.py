@@ -1219,7 +1219,7 @@ FOREVER = 2**63  # no version is higher
 
 def short(value: object) -> str:
     """A value for people, on one line and not too long."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = str(value) if isinstance(value, str | Wrong) else json.dumps(value, ensure_ascii=False, default=str)
     plain = "".join(one if one.isprintable() else "?" for one in text)
     return plain if len(plain) <= LONGEST_SHOWN else f"{plain[: LONGEST_SHOWN - 3]}..."
 
@@ -1237,6 +1237,7 @@ def read_stream(stored: Iterable[Stored], findings: Findings) -> list[Event]:
     version = line = 0
     latest = None
     for one in sorted(stored, key=lambda one: (one.version, one.line)):
+        check_id(one, findings)
         if one.version < 1:
             findings.add("event_unreadable", one, "a version from 1 on", one.version)
             continue
@@ -1262,6 +1263,15 @@ def read_stream(stored: Iterable[Stored], findings: Findings) -> list[Event]:
     return events
 
 
+def check_id(first: Stored, findings: Findings) -> None:
+    """The id of a stream is one that a plan or a receipt can have; said at its first event."""
+    try:
+        words()(first.stream_id)
+    except Wrong as wrong:
+        if all(one.kind != "stream_unknown" for one in findings.found):
+            findings.add("stream_unknown", first, wrong, wrong.found)
+
+
 @cache
 def zone_of(name: str) -> tzinfo | None:
     """The time zone as this machine knows it; None if it does not."""
@@ -1277,9 +1287,7 @@ def day_of(event: Event, at: datetime, zone: str, findings: Findings) -> date | 
     try:
         return None if known is None else at.astimezone(known).date()
     except OverflowError:
-        findings.add(
-            "date_mismatch", event, f"an instant on a day of the years 1 to 9999 in {zone}", at.isoformat()
-        )
+        findings.add("date_mismatch", event, f"an instant on a day of the years 1 to 9999 in {zone}", at.isoformat())
         return None
 
 
@@ -2367,10 +2375,15 @@ def shown_progress(done: int, total: int) -> None:
         print(f"\r{done:,} of {total:,} streams verified", end="\n" if done == total else "", file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def in_text(path: str, result: Verification) -> Iterator[str]:
     """The result, line by line."""
     for one in result.findings:
-        where = f"plan {one.plan_id}" if one.plan_id is not None else f"receipt {one.receipt}"
+        where = f"plan {short(one.plan_id)}" if one.plan_id is not None else f"receipt {short(one.receipt)}"
         where = "pack" if one.plan_id is None and one.receipt is None else where
         version = "" if one.version is None else f", version {one.version}"
         line = "" if one.line is None else f" (line {one.line})"
@@ -2381,11 +2394,10 @@ def in_text(path: str, result: Verification) -> Iterator[str]:
     for checkpoint in result.checkpoints:
         signed = {True: "signed by the key", False: "NOT signed by the key", None: "signature not verified: give --key"}
         size = f"{checkpoint['size']:,} events"
-        yield f"{checkpoint['file']} of {checkpoint['origin']}: {size}, {signed[checkpoint['signed']]}"
-    yield f"{path}: {result.events:,} events, {result.plans:,} plans, {result.receipts:,} receipts"
+        yield f"{short(checkpoint['file'])} of {short(checkpoint['origin'])}: {size}, {signed[checkpoint['signed']]}"
+    yield f"{path}: {result.events:,} events, {counted(result.plans, 'plan')}, {counted(result.receipts, 'receipt')}"
     yield f"root {result.root}"
-    number = len(result.findings)
-    yield "no findings" if not number else "1 finding" if number == 1 else f"{number:,} findings"
+    yield counted(len(result.findings), "finding") if result.findings else "no findings"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

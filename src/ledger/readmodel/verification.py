@@ -9,7 +9,7 @@ from ledger.errors import CorruptHistory
 from ledger.plan import Plan
 from ledger.projections.projection import PlanTable, Row
 from ledger.readmodel.tables import Tables, Totals
-from ledger.replay import replay
+from ledger.replay import PAGE, replay
 from ledger.store import EventReader, Generation, Quarantined, Store
 from ledger.telemetry import Progress
 
@@ -73,7 +73,7 @@ def compare(store: Store, tables: Tables, progress: Progress | None = None, *, o
             comparison.leave_out([Quarantined.of(one.error) for one in page if one.error])
             if progress is not None:
                 progress(comparison.plans, max(comparison.plans, plans))
-        comparison.compare_whole(generation.quarantined)
+        comparison.compare_whole(reader, generation.quarantined)
     return Compared(generation, comparison.plans, comparison.differences, comparison.quarantined)
 
 
@@ -120,12 +120,14 @@ class _Comparison:
                 text = f"plan {plan_id}: it has rows, and its history cannot be read"
                 self.differences.append(Difference(plan_id, text))
 
-    def compare_whole(self, left_out: int) -> None:
+    def compare_whole(self, reader: EventReader, left_out: int) -> None:
         """Compare the numbers of rows, the plans left out, and the totals."""
         for table, count in self._tables.counts().items():
             if count != self._counts[table]:
                 text = f"{table} has {count:,} rows; a replay has {self._counts[table]:,}"
                 self.differences.append(Difference(None, text))
+        if self._tables.counts() != self._counts:
+            self.differences += self._without_events(reader)
         if left_out != len(self.quarantined):
             text = f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read"
             self.differences.append(Difference(None, text))
@@ -136,6 +138,15 @@ class _Comparison:
                     shown = ", ".join(map(str, key))
                     text = f"{name} of {shown}: {_shown(found.get(key))}, and {_shown(expected.get(key))} in a replay"
                     self.differences.append(Difference(None, text))
+
+    def _without_events(self, reader: EventReader) -> Iterator[Difference]:
+        """Yield a difference for each plan that has rows and no event."""
+        after = ""
+        while plan_ids := self._tables.plan_ids(after=after, limit=PAGE):
+            for plan_id, stored in reader.raw_histories(plan_ids).items():
+                if not stored:
+                    yield Difference(plan_id, f"plan {plan_id}: it has rows, and no event is recorded of it")
+            after = plan_ids[-1]
 
 
 def _discrepancies(plan: Plan) -> Iterator[Difference]:

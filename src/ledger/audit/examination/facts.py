@@ -10,6 +10,9 @@ from ledger.errors import InvalidArgument, TermsRefused
 from ledger.events import PaymentMade, PlanOpened, RecordedEvent
 from ledger.terms.schedule import Installment, installments
 
+_EDGES = (date.min.year, date.max.year)
+"""The years in which an instant may be on a day that no calendar has, in some time zone."""
+
 
 def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Findings) -> list[RecordedEvent]:
     """Report keys that are not those of the content, and dates that are not those of their instants in the zone.
@@ -20,27 +23,33 @@ def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Fin
     at: datetime | None = None
     today: date | None = None
     for recorded in events:
-        event = recorded.event
-        if isinstance(event, FACTS):
-            key, instant = event.reference, event.paid_at if isinstance(event, PaymentMade) else None
-        elif isinstance(event, PlanOpened):
-            key, instant = recorded.stream_id, event.opened_at
-        else:
+        stated = _stated(recorded)
+        if stated is None:
+            if zone is not None and recorded.recorded_at.year in _EDGES:
+                day_of(recorded, recorded.recorded_at, zone, findings)
             continue
+        key, instant = stated
         if recorded.key != key:
             _report_key(recorded, key, findings)
-        if zone is not None:
-            if recorded.recorded_at != at:
-                at, today = recorded.recorded_at, day_of(recorded, recorded.recorded_at, zone, findings)
-            if today is None:
-                pass  # reported
-            elif event.effective_on > today:
-                _report_ahead(recorded, today, findings)
-            elif event.effective_on < today and recorded.version > 1:
-                late.append(recorded)
-            if instant is not None:
-                check_day(recorded, instant, zone, findings)
+        if zone is None:
+            continue
+        if recorded.recorded_at != at:
+            at, today = recorded.recorded_at, day_of(recorded, recorded.recorded_at, zone, findings)
+        if today is not None and recorded.event.effective_on > today:
+            _report_ahead(recorded, today, findings)
+        elif today is not None and recorded.event.effective_on < today and recorded.version > 1:
+            late.append(recorded)
+        if instant is not None:
+            check_day(recorded, instant, zone, findings)
     return late
+
+
+def _stated(recorded: RecordedEvent) -> tuple[str, datetime | None] | None:
+    """Return the key that follows from a fact's content, and its instant if one is stated; None for an outcome."""
+    event = recorded.event
+    if isinstance(event, FACTS):
+        return event.reference, event.paid_at if isinstance(event, PaymentMade) else None
+    return (recorded.stream_id, event.opened_at) if isinstance(event, PlanOpened) else None
 
 
 def check_terms(opening: RecordedEvent, findings: Findings) -> None:
@@ -95,18 +104,16 @@ def check_day(recorded: RecordedEvent, at: datetime, zone: str, findings: Findin
 
 
 def day_of(recorded: RecordedEvent, at: datetime, zone: str, findings: Findings) -> date | None:
-    """Return the day of an instant of an event; report an instant beyond the calendar, and return None."""
+    """Return the day of an instant of an event; None for one beyond the calendar, which is reported once."""
     try:
         return day_in(zone, at)
     except InvalidArgument as error:
+        expected, found = error.expected, at.isoformat()
+    if all((one.expected, one.found) != (expected, found) for one in findings.found):
         findings.add(
-            "date_mismatch",
-            version=recorded.version,
-            sequence=recorded.sequence,
-            expected=error.expected,
-            found=at.isoformat(),
+            "date_mismatch", version=recorded.version, sequence=recorded.sequence, expected=expected, found=found
         )
-        return None
+    return None
 
 
 def known_zone(recorded: RecordedEvent, zone: str, findings: Findings) -> bool:

@@ -1,21 +1,17 @@
 """The stored bytes of one stream: each event decoded, or lost, and its envelope compared with its neighbours."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 
 from ledger.audit.examination.kinds import Findings
-from ledger.errors import CorruptHistory, WrittenByNewerVersion
+from ledger.errors import CorruptHistory, InvalidArgument, WrittenByNewerVersion, arguments
 from ledger.events import RecordedEvent
 from ledger.events.codec import NOT_CANONICAL
 from ledger.store import RawEvent
 
 Decode = Callable[[RawEvent], RecordedEvent]
-
-
-_IN_EVERY_ZONE = datetime(9999, 12, 30, tzinfo=UTC)
-"""The latest instant to which one is raised: it has a day in every time zone."""
 
 
 _LOST_IN_GAPS = 10_000
@@ -39,6 +35,8 @@ def read_stream(stored: Sequence[RawEvent], decode: Decode, findings: Findings) 
 
     Of long gaps only the first versions are returned, as lost ones: a version can be changed to any number.
     """
+    if stored:
+        _check_id(stored[0], findings)
     slots: list[Slot] = []
     following, room = 1, _LOST_IN_GAPS
     for raw in stored:
@@ -82,10 +80,25 @@ def check_order(slots: Sequence[Slot], findings: Findings) -> list[Slot]:
                 found=slot.recorded_at.isoformat(),
             )
             ordered = [*ordered]
-            ordered[index] = attrs.evolve(slot, recorded_at=min(at, _IN_EVERY_ZONE))
+            ordered[index] = attrs.evolve(slot, recorded_at=at)
             continue
         sequence, at = slot.sequence, slot.recorded_at
     return list(ordered)
+
+
+def _check_id(first: RawEvent, findings: Findings) -> None:
+    """Report a stream whose id no plan and no receipt can have."""
+    try:
+        with arguments.decoding():
+            arguments.text("stream_id", first.stream_id)
+    except InvalidArgument as error:
+        findings.add(
+            "stream_unknown",
+            version=first.version,
+            sequence=first.sequence,
+            expected=f"an id that is {error.expected}",
+            found=repr(first.stream_id),
+        )
 
 
 def _report_gap(raw: RawEvent, *, first: int, findings: Findings) -> None:
