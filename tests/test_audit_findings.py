@@ -642,9 +642,25 @@ def a_kind_of_bytes(books: Books) -> None:
     books.run(f"UPDATE {books.table} SET kind = CAST(kind AS BLOB) WHERE stream_id = 'P-2' AND version = 3")
 
 
+def table_without_a_column(books: Books) -> None:
+    books.run(f"ALTER TABLE {books.table.replace('events', 'payments_1_payments')} DROP COLUMN kind")
+    books.delete("P-4", 2)
+
+
+def no_table(books: Books) -> None:
+    books.run(f"DROP TABLE {books.table.replace('events', 'payments_1_payments')}")
+    books.delete("P-4", 2)
+
+
+def checkpoint_of_text(books: Books) -> None:
+    books.run(f"UPDATE {books.table.replace('events', 'checkpoints')} SET sequence = 'x' WHERE projection = 'payments'")
+    books.delete("P-4", 2)
+
+
 STRANGE: Sequence[Callable[[Books], None]] = [
     *(beyond_the_calendar, before_the_first_version, id_of_two_lines, text_for_bytes, number_for_bytes),
     *(text_for_a_version, fraction_for_a_version, bytes_for_ids, ids_of_no_text, a_tag_of_no_text, a_kind_of_bytes),
+    *(table_without_a_column, no_table, checkpoint_of_text),
 ]
 """What no ledger writes, and SQLite takes from whoever writes it."""
 
@@ -665,7 +681,7 @@ def test_no_error_keeps_the_audit_from_its_end(template: Path, tmp_path: Path, p
     assert packed.events == sum(1 for _ in _lines(tmp_path / "books.zip"))
     assert expected in [(one.kind, one.plan_id, one.version) for one in result.findings]
     assert [one for one in result.findings if one.plan_id not in ("P-1", None) or one.kind == "stream_unknown"]
-    assert result.summary.read_models == ("payments_1", "periods_1")
+    assert "periods_1" in result.summary.read_models
 
 
 # ---- in PostgreSQL

@@ -49,6 +49,7 @@ _PERIODS, _CLOSINGS, _TOTALS = (f"books_periods_1_{table}" for table in ("period
             f"INSERT INTO {_TOTALS} VALUES ('UTC', '2023-05-10', 'EUR', 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0)",
             "totals of UTC, 2023-05-10, EUR: .* and missing in a replay",
         ),
+        ("INSERT INTO books_quarantine VALUES ('periods', 1, 'P-3', 1, 'x', 'y')", "plan P-3: it is in quarantine"),
         (
             "INSERT INTO books_quarantine VALUES ('periods', 1, 'P-3', 1, 'x', 'y')",
             "quarantine",

@@ -123,6 +123,12 @@ class Tables:
         sql = f"SELECT plan_id FROM ({' UNION '.join(selects)}) AS ids ORDER BY plan_id LIMIT ?"
         return [str(plan_id) for (plan_id,) in self.query(sql, [*[after] * len(selects), limit])]
 
+    def left_out(self) -> set[str]:
+        """Return the ids of the plans that are in quarantine."""
+        sql = f"SELECT plan_id FROM {self._views.prefix}_quarantine WHERE projection = ? AND generation = ?"
+        rows = self.query(sql, [self.generation.projection, self.generation.number])
+        return {str(plan_id) for (plan_id,) in rows}
+
     def totals(self) -> dict[str, Totals]:
         """Return the sums of each totals table that are not zero, by its name."""
         return {table.declared.name: table.read(self.query) for table in self._totals_tables}

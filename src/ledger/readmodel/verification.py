@@ -97,6 +97,8 @@ class _Comparison:
             self.plans += 1
             self.differences += _discrepancies(plan) if self._outcomes else ()
             expected = self._rows(plan)
+            if expected is None:
+                continue
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
                 self._counts[table.name] += len(rows)
@@ -104,16 +106,17 @@ class _Comparison:
                 self.differences += _compare(plan.plan_id, table, rows, stored)
             self._tables.add_totals(self._totals, expected)
 
-    def _rows(self, plan: Plan) -> Mapping[str, Sequence[Row]]:
-        """Return the rows of a plan; none, and a difference, if none follow from its history."""
+    def _rows(self, plan: Plan) -> Mapping[str, Sequence[Row]] | None:
+        """Return the rows of a plan; None for one of which none can be derived, which is left out."""
         try:
             return self._projection.rows(plan)
-        except (ValueError, OverflowError) as error:  # such as an instant without a day
-            self.differences.append(Difference(plan.plan_id, f"plan {plan.plan_id}: it can have no rows: {error}"))
-            return {}
+        except Exception as failure:  # noqa: BLE001 - as in a catch-up: it stops one plan, not all
+            reason = f"{type(failure).__name__}: {failure}"
+            self.leave_out([Quarantined(plan.plan_id, plan.version, f"projection {self._projection.name}", reason)])
+            return None
 
     def leave_out(self, quarantined: Sequence[Quarantined]) -> None:
-        """Record plans whose history cannot be read: they must have no rows."""
+        """Record plans whose history cannot be read, or of which no rows can be derived: they must have none."""
         self.quarantined += quarantined
         for plan_id, rows in self._tables.rows_of([one.plan_id for one in quarantined]).items():
             if any(rows.values()):
@@ -131,6 +134,9 @@ class _Comparison:
         if left_out != len(self.quarantined):
             text = f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read"
             self.differences.append(Difference(None, text))
+        for plan_id in sorted(self._tables.left_out() - {one.plan_id for one in self.quarantined}):
+            text = f"plan {plan_id}: it is in quarantine, and a replay has its rows"
+            self.differences.append(Difference(plan_id, text))
         for name, found in self._tables.totals().items():
             expected = {key: measures for key, measures in self._totals[name].items() if any(measures)}
             for key in sorted(found.keys() | expected.keys(), key=repr):
