@@ -311,7 +311,7 @@ class SqliteRecorder(SqlRecorder):
 
     def counter(self) -> Counter:
         found = self.database.query("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table,))
-        return Counter(int(found[0][0]) if found else 0, exact=True)
+        return Counter(found[0][0] if found and isinstance(found[0][0], int) else 0, exact=True)
 
     def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, list[int]]:
         del ordered  # one writer at a time, as soon as a change is made
