@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import msgspec
@@ -230,6 +230,7 @@ def rows(draw: st.DrawFn) -> list[tuple[int, str, str, int, str, bytes]]:
             "digit": ("plan", tag, state.replace(b"1", b"01", 1)),
             "tag": ("plan", draw(st.sampled_from([*CURRENT, "unknown.v1"])), state),
             "kind": ("unknown", tag, state),
+            "text": ("plan", tag, cast("bytes", state.decode())),  # which SQLite keeps among bytes
         }
         kind, tag_then, edited = edits[draw(st.sampled_from(["whole", "whole", *edits]))]
         made.append((number, kind, "P-7", number, tag_then, edited))

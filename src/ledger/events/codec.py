@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from ledger.errors import CorruptHistory, InvalidArgument, WrittenByNewerVersion, arguments
+from ledger.errors import CorruptHistory, WrittenByNewerVersion, arguments
 from ledger.events.facts import CancellationRequested, PaymentMade, PaymentReversed, PlanOpened, PlanReinstated
 from ledger.events.outcomes import (
     InstallmentSettled,
@@ -178,7 +178,7 @@ class Codec:
         for index, row in enumerate(rows):
             by_tag.setdefault(row[4], []).append(index)
         for tag, indexes in by_tag.items():
-            with suppress(InvalidArgument):  # of an envelope
+            with suppress(ValueError, TypeError):  # of an envelope
                 for index, stored in zip(indexes, self._lines(tag, [rows[one][5] for one in indexes]), strict=False):
                     sequence, kind, stream_id, version, _, _ = rows[index]
                     decoded[index] = RecordedEvent(
@@ -206,8 +206,8 @@ class Codec:
         decoder = None if tag in self._retired else self._decoders.get(tag)
         if decoder is None:
             return ()
-        text = b"\n".join((*states, b""))
         try:
+            text = b"\n".join((*states, b""))
             stored = decoder.decode_lines(text)
         except (_UnknownKind, ValueError, TypeError, RecursionError):
             return ()
