@@ -267,7 +267,7 @@ class Runner:
             moved = advance()
         if moved:
             for one in unreadable:
-                _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
+                _log.error("%s leaves out plan %s, version %s (%s)", after.name, one.plan_id, one.version, one.event)
             if not unreadable and not release:
                 return after
         found = self._found(before)
@@ -374,10 +374,11 @@ class Runner:
     def rebuild(self, progress: Progress | None = None) -> Verification:
         """Build the next generation beside the live one, which answers on; verify it; promote it if nothing differs.
 
-        A rebuild that was cut off goes on where it stopped.
+        A rebuild that was cut off goes on where it stopped. Raises `StoreUnavailable` where the live one is of a newer
+        version, or has read events which the ledger does not have: it is the evidence, until a new epoch begins.
         """
         live = self._live()
-        if live is not None and (found := self._misfit(live)) and found.cause == "newer":
+        if live is not None and (found := self._misfit(live)) and found.cause in ("newer", "checkpoint"):
             raise StoreUnavailable(store=f"Read model {live.name}", reason=found.reason, remedy=found.remedy)
         head = self._store.head(0)
         built = self._build(self._next(live, head), head.last, progress)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import attrs
 from eventsourcing.persistence import IntegrityError
@@ -13,7 +13,7 @@ from ledger import garbage
 from ledger.errors import ConcurrentChange, CorruptHistory, InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
 from ledger.events.codec import Codec, intact
-from ledger.store.caller_transaction import NoViews
+from ledger.store.caller_transaction import NoViews, refused
 from ledger.store.errors import unavailable
 from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
 from ledger.store.sql import StoredRow
@@ -231,6 +231,7 @@ class RecorderStore(RecorderEvents):
         self.views = views
         self.close = close
         self._schema = schema
+        self._identity = ""  # read when it is first needed
 
     def append(self, events: Sequence[RecordedEvent], *, stamp: Stamp | None = None) -> tuple[RecordedEvent, ...]:
         """Record the events, all or none, and return them with their sequences."""
@@ -259,9 +260,14 @@ class RecorderStore(RecorderEvents):
 
     def within(self, connection: object) -> "RecorderStore":
         """Return a store of the same ledger in the caller's transaction; it has no views."""
+        recorder = self._recorder.within(connection)
+        if not self._identity:
+            self._identity = self.head(0).ledger
+        another = refused(connection, f"one to the database of this ledger, {self.label}")
         label = f"{self.label}, in a caller's transaction"
-        recorder, views = self._recorder.within(connection), NoViews(label, self.views.prefix)
-        return RecorderStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
+        views = NoViews(label, self.views.prefix)
+        made = _CallersStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
+        return made.of(self._identity, another)
 
     def begin_epoch(self) -> None:
         """Begin a new epoch: views that were filled before are filled again."""
@@ -271,6 +277,30 @@ class RecorderStore(RecorderEvents):
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""
         return self._schema
+
+
+class _CallersStore(RecorderStore):
+    """A store in the caller's transaction, on a connection that leads to the same ledger."""
+
+    def of(self, identity: str, another: InvalidArgument) -> Self:
+        """Take the identity of the ledger, and the error for a connection to another one of the same name."""
+        self._identity, self._another, self._is_the_same = identity, another, False
+        return self
+
+    def history(self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = LAST) -> list[RecordedEvent]:
+        self._refuse_another_ledger()
+        return super().history(stream_id, kind=kind, after=after, limit=limit)
+
+    def append(self, events: Sequence[RecordedEvent], *, stamp: Stamp | None = None) -> tuple[RecordedEvent, ...]:
+        self._refuse_another_ledger()
+        return super().append(events, stamp=stamp)
+
+    def _refuse_another_ledger(self) -> None:
+        """Raise `InvalidArgument` where the connection leads to another database, with a ledger of the same name."""
+        if not self._is_the_same:
+            if self.head(0).ledger != self._identity:
+                raise self._another
+            self._is_the_same = True
 
 
 def _absolute(url: str) -> str:

@@ -258,8 +258,8 @@ class Quarantined:
 
     @classmethod
     def of(cls, error: CorruptHistory) -> Self:
-        """Return the plan whose history is corrupt."""
-        return cls(error.plan_id, error.version, error.event, error.reason)
+        """Return the plan whose history is corrupt; none of its values goes with it."""
+        return cls(error.plan_id, error.version, error.event, error.fault)
 
 
 @attrs.frozen
