@@ -2,8 +2,9 @@
 
 import os
 import pickle
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -298,6 +299,16 @@ def test_an_sqlite_file_that_cannot_be_opened_says_why(shared_folder: Path) -> N
         f"the folder {shared_folder}/no does not exist; create the folder, or check the path."
     )
     assert "the file does not exist; check the path" in _refused(f"sqlite:///{shared_folder}/x.db", create=False)
+    cut, numbered = shared_folder / "cut.db", shared_folder / "numbered.db"
+    for path in (cut, numbered):
+        Ledger.open(f"sqlite:///{path}").close()
+    os.truncate(cut, 8_192)
+    assert "the file is damaged, or cut off; restore it from a backup." in _refused(f"sqlite:///{cut}")
+    with closing(sqlite3.connect(numbered, isolation_level=None)) as connection:
+        connection.execute("UPDATE installment_ledger_schema SET version = 'three'")
+    assert "the schema version of the ledger 'ledger' is 'three', which is no number" in _refused(
+        f"sqlite:///{numbered}"
+    )
     with _ordinary_user():
         assert "permission denied; give this user the permission" in _refused(f"sqlite:///{locked}")
         assert "it may not be written; give this user the permission" in _refused(f"sqlite:///{unwritable}")

@@ -35,6 +35,8 @@ def test_items_beyond_the_limit_leave_the_memory() -> None:
     for number in range(30_000):
         external_sort.add((-number, str(number).zfill(1_000)))
     assert sum(len(text) for _, text in external_sort) == 30_000_000
+    assert all(number == -int(text) for number, text in external_sort)
+    assert [number for number, _ in external_sort] == list(range(-29_999, 1))
     _, highest = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert highest < 6_000_000

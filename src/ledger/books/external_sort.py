@@ -13,6 +13,10 @@ _IN_MEMORY = 20_000
 """Items kept in memory; when there are so many, they are written to a file as a sorted run."""
 
 
+_BLOCK = 100
+"""Items written together: what they share is written once. So many of each run are in memory when it is read."""
+
+
 class ExternalSort(Collection[T], Generic[T]):
     """Items in the order of `key`; items of the same key keep the order in which they were added."""
 
@@ -30,8 +34,8 @@ class ExternalSort(Collection[T], Generic[T]):
         if len(self._latest) >= self._in_memory:
             self._latest.sort(key=self._key)
             run = TemporaryFile()  # noqa: SIM115 - open as long as the collection
-            for kept in self._latest:
-                pickle.dump(kept, run)
+            for block in chunks(self._latest, _BLOCK):
+                pickle.dump(block, run)
             self._runs.append(run)
             self._latest = []
 
@@ -67,6 +71,6 @@ def _read(run: IO[bytes]) -> Iterator[Any]:
     run.seek(0)
     while True:
         try:
-            yield pickle.load(run)  # noqa: S301 - this process wrote it
+            yield from pickle.load(run)  # noqa: S301 - this process wrote it
         except EOFError:
             return

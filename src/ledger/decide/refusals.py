@@ -3,7 +3,7 @@
 They judge facts and not commands, so that an audit can ask the same of what is recorded.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ledger.dates import day_in
 from ledger.errors import (
@@ -134,8 +134,9 @@ def _refuse_reinstatement(fact: PlanReinstated, plan: Plan, before: Snapshot, ac
         raise _refusal(fact, plan, reason, f"pay at least {Money(needed, terms.price.currency)}")
     covered = not overdue or fact.amount.minor >= _cost(before, overdue[-1])
     _refuse_revision(fact, plan, before, covered=covered)
-    try:
-        redated(unsettled, terms.schedule, reinstated_on=fact.effective_on)
+    try:  # all lines: what is known later may reopen those that are settled
+        last = redated(before.lines, terms.schedule, reinstated_on=fact.effective_on)[-1].due_on
+        _ = last + timedelta(days=terms.grace_days + 1)
     except OverflowError:
         reason = "its schedule would run beyond the year 9999"
         raise _refusal(fact, plan, reason, "leave it cancelled") from None

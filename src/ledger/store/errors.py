@@ -18,6 +18,7 @@ _MISSING = "restore it; the tables of a read model `installment-ledger rebuild` 
 
 _CAUSES = (
     (r"file is not a database", "it is not a database of SQLite", "check the path"),
+    (r"disk image is malformed", "the file is damaged, or cut off", "restore it from a backup"),
     (
         r"unable to open database file",
         "SQLite is unable to open it",

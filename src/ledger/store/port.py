@@ -138,8 +138,8 @@ class EventReader(Protocol):
         """Return the same events as they are stored."""
         ...
 
-    def decode(self, raw: RawEvent) -> RecordedEvent:
-        """Return a stored event. Raises `CorruptHistory`."""
+    def decoded(self, stored: Sequence[RawEvent]) -> list[RecordedEvent | CorruptHistory]:
+        """Return stored events, or the error of each that cannot be read."""
         ...
 
     def stream_ids(self, *, kind: str = PLAN, within: Partition = WHOLE, limit: int) -> list[str]:

@@ -51,20 +51,34 @@ class SqliteReading(ABC):
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._reading() as connection:
-            return connection.execute(sql, parameters).fetchall()
+            return _rows(connection, sql, parameters)
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
         with self._reading() as connection:
             connection.execute("BEGIN")
             try:
-                yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
+                yield lambda sql, parameters: _rows(connection, sql, parameters)
             finally:
                 connection.execute("ROLLBACK")
 
     def tables(self, prefix: str) -> list[str]:
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?"
         return [name for (name,) in self.query(sql, (len(prefix), prefix))]
+
+
+def _rows(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a SELECT. Text that is no UTF-8, which only somebody else can have written, comes escaped."""
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+    connection.text_factory = lambda data: data.decode(errors="backslashreplace")
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    finally:
+        connection.text_factory = str
 
 
 class SqliteDatabase(SqliteReading):
@@ -296,6 +310,13 @@ class SqliteRecorder(SqlRecorder):
         "version INTEGER NOT NULL, tag TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (kind, stream_id, version)"
     )
 
+    read_columns = (
+        "sequence, CAST(kind AS TEXT), CAST(stream_id AS TEXT), "
+        "CASE version WHEN CAST(version AS INTEGER) THEN version ELSE -1 END, CAST(tag AS TEXT), CAST(state AS BLOB)"
+    )  # a value that somebody writes into a table of SQLite keeps its type, whatever that of the column
+
+    with_text_ids = " AND stream_id < x''"
+
     database: SqliteDatabase
 
     def __init__(self, database: SqliteDatabase, prefix: str) -> None:
@@ -309,7 +330,7 @@ class SqliteRecorder(SqlRecorder):
 
     def counter(self) -> Counter:
         found = self.database.query("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table,))
-        return Counter(int(found[0][0]) if found else 0, exact=True)
+        return Counter(found[0][0] if found and isinstance(found[0][0], int) else 0, exact=True)
 
     def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, list[int]]:
         del ordered  # one writer at a time, as soon as a change is made
