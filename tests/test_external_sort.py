@@ -1,10 +1,10 @@
 """The external sort: a sorted list, however little of it may stay in memory."""
 
-import os
 import subprocess
 import sys
 import tracemalloc
 from operator import itemgetter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -80,13 +80,8 @@ external_sort.close()
 
 def test_a_full_temporary_folder_is_named() -> None:
     """An import and an audit end in a sentence that says what to free, and their files go."""
-    run = subprocess.run(
-        [sys.executable, "-c", _FULL],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PYTHONPATH": ".", **os.environ},
-    )
+    root = Path(__file__).parent.parent
+    run = subprocess.run([sys.executable, "-c", _FULL], cwd=root, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     for line in run.stdout.splitlines():
         assert line.startswith("Temporary folder /")
