@@ -150,6 +150,17 @@ def test_a_dry_run_shows_the_effect_and_records_nothing(books: str, capsys: pyte
             "--currency is 'XXX'; expected a currency",
         ),
         (["pay", "P-1", "--reference", "b", "--amount", "1,5", *PAID[2:]], 1, "--amount is '1,5'; expected a plain"),
+        (
+            ["pay", "P-1", "--reference", "b", "--amount", "-1", *PAID[2:]],
+            1,
+            "--amount is '-1'; expected an amount above",
+        ),
+        (
+            ["pay", "P-1", "--reference", "b", "--amount", "0", *PAID[2:]],
+            1,
+            "--amount is '0'; expected an amount above",
+        ),
+        (["reverse", "P-1", "--reference", "b", "--cause", "chargeback"], 2, "--on is missing: state the date of the"),
         (["pay", "P-1", "--reference", "b", *PAID[:5], "soon"], 2, "--paid-at"),
         (["pay", "P-1", "--reference", "b", *PAID[:4]], 2, "--paid-at"),
         (["reverse", "P-1", "--reference", "b", "--cause", "whim"], 2, "--cause"),
