@@ -163,6 +163,7 @@ def test_a_dry_run_shows_the_effect_and_records_nothing(books: str, capsys: pyte
         (["reverse", "P-1", "--reference", "b", "--cause", "chargeback"], 2, "--on is missing: state the date of the"),
         (["pay", "P-1", "--reference", "b", *PAID[:5], "soon"], 2, "--paid-at"),
         (["pay", "P-1", "--reference", "b", *PAID[:4]], 2, "--paid-at"),
+        (["pay", "P-1", "--reference", "b", *PAID[:4], "--on", "2023-04-10"], 2, "Unknown option: --on. "),
         (["reverse", "P-1", "--reference", "b", "--cause", "whim"], 2, "--cause"),
         (["position", "P-9"], 1, "Plan P-9 is not in this ledger"),
         (["history", "P-9"], 1, "Plan P-9 is not in this ledger"),
