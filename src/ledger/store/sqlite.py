@@ -7,6 +7,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +93,7 @@ class SqliteDatabase(SqliteReading):
         self._timeout = timeout
         self._label = label
         size, busy = 1 if path is None else connections, "all its connections were used"
-        self._readers = self._pool(self._connect, size=size, busy=busy)
+        self._readers = self._pool(partial(self._connect, reading=path is not None), size=size, busy=busy)
         self._writers = self._readers
         if path is not None:
             busy = "other threads of this process were writing to it"
@@ -119,7 +120,7 @@ class SqliteDatabase(SqliteReading):
             busy=busy,
         )
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, reading: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             ":memory:" if self._path is None else self._path,
             timeout=self._timeout,
@@ -129,6 +130,7 @@ class SqliteDatabase(SqliteReading):
         ((mode,),) = connection.execute("PRAGMA journal_mode").fetchall()
         self._logs_ahead = mode == "wal"
         connection.execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
+        connection.execute(f"PRAGMA query_only = {reading:d}")  # whatever the statement
         return connection
 
     def read_only(self, prefix: str) -> bool:
