@@ -211,9 +211,16 @@ class Queries:
         selected = self._select(question, by=("plan_id",), at_one_sequence=True)
         periods, following = question.page.cut(selected.periods, lambda item: (item[0].plan_id,))
         reader, days = self._store.at(selected.through), {period.plan_id: day for period, day in periods}
-        pages = _pages(reader, list(days), question.known_at)
-        found = [one.plan.position(days[one.plan_id]) for page in pages for one in page if one.plan]
-        return Listing(found, quarantined=selected.quarantined, next=following)
+        found, left_out, gone = list[Position](), list(selected.quarantined), dict.fromkeys(days)
+        for page in _pages(reader, list(days), question.known_at):
+            for one in page:
+                del gone[one.plan_id]
+                if one.plan is not None:
+                    found.append(one.plan.position(days[one.plan_id]))
+                elif one.error is not None:  # somebody has edited its events since its rows were derived
+                    left_out.append(Quarantined.of(one.error))
+        left_out += [Quarantined(plan_id, 1, "plan_opened", "its events are missing") for plan_id in gone]
+        return Listing(found, quarantined=left_out, next=following)
 
     def payments(
         self, page: Page, *, reference: str | None, plan_id: str | None, investor: str | None
