@@ -91,7 +91,7 @@ class Ledger:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._open_store: Store | None = store
-        self._catch_up = catch_up
+        self._catch_up = arguments.instance("catch_up", catch_up, bool, "True or False")
         self._clock = _checked(clock)
         self._lock = Lock()
         self._process = os.getpid()
@@ -557,6 +557,8 @@ class Ledger:
         A plan whose history cannot be read goes into quarantine and stops nothing; `status` names it.
         """
         arguments.interval("every", every)
+        if not (callable(getattr(stop, "is_set", None)) and callable(getattr(stop, "wait", None))):
+            raise InvalidArgument(argument="stop", given=stop, expected="an Event of threading or multiprocessing")
         follow(self._store, list(self._runners.values()), stop=stop, every=every, progress=progress)
 
     def begin_epoch(self) -> None:
