@@ -371,6 +371,15 @@ def test_a_url_that_cannot_be_parsed_is_never_shown(url: str, argument: str) -> 
     assert "cret" not in shown
 
 
+@pytest.mark.parametrize("setting", ["sslmode", "channel_binding", "gssencmode"])
+def test_a_setting_that_is_invalid_is_named_and_its_value_is_not(setting: str) -> None:
+    """It may be a password that got into the wrong place."""
+    with pytest.raises(StoreUnavailable) as caught:
+        Ledger.open(f"postgresql://u@localhost:1/db?{setting}=s3cret", timeout=0.5).close()
+    expected = f"PostgreSQL database db at localhost: the setting {setting} in its URL is invalid; correct the URL."
+    assert str(caught.value) == expected
+
+
 @pytest.mark.parametrize("path", ["a\0b.db", "a\ud800.db"], ids=["NUL", "surrogate"])
 def test_a_path_that_no_file_can_have_is_a_bad_argument(path: str, tmp_path: Path) -> None:
     """No `ValueError` of the system, and no file of half the name."""

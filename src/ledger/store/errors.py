@@ -53,6 +53,7 @@ _CAUSES = (
     ),
     (r"transaction is aborted", "an earlier statement of the transaction failed", "roll it back, and begin another"),
     (r"another (?:session has held|process was) .*", "{0}", "end it if it stands still, or repeat the call"),
+    (r"invalid (\w+) (?:value|number): ", "the setting {1} in its URL is invalid", "correct the URL"),
     (r"could not translate host|failed to resolve host", "connection failed: the host is unknown", "check the host"),
 )
 """Words of a driver's message, the cause that they stand for, and the remedy. Groups are numbered from 1."""
