@@ -157,7 +157,7 @@ def test_a_reinstatement_at_the_end_of_the_calendar(paid_before: Money) -> None:
     with Ledger.open("memory://", clock=lambda: now) as books:
         books.open_plan("P-1", investor="I", partner=None, terms=terms, opened_at=OPENED_ON)
         books.record_payment("P-1", reference="before", amount=paid_before, paid_at=OPENED_ON)
-        decision = {"reference": "late", "amount": usd("100.00"), "approved_by": "B", "reason": "asked"}
+        decision: dict[str, Any] = {"reference": "late", "amount": usd("100.00"), "approved_by": "B", "reason": "asked"}
         with pytest.raises(ReinstatementRefused, match="its schedule would run beyond the year 9999"):
             books.reinstate_plan("P-1", on=last + DAY, revised_shares=300_000, **decision)
         books.reinstate_plan("P-1", on=last, revised_shares=300_000, **decision)
