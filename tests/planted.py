@@ -104,7 +104,7 @@ def envelope(stream: str, version: int, **fields: object) -> Callable[[Events], 
     return state(stream, version, lambda value: value.update(fields))
 
 
-def column(stream: str, version: int, **columns: Any) -> Callable[[Events], Events]:
+def column(stream: str, version: int, /, **columns: Any) -> Callable[[Events], Events]:
     """Change columns of an event."""
 
     def plant(events: Events) -> Events:
@@ -188,6 +188,14 @@ def _later(events: Events) -> Events:
     return events
 
 
+def _renamed(events: Events) -> Events:
+    """Give P-3 an id of two lines, as if it had been opened under it."""
+    opening = at(events, "P-3", 1)
+    value = {**json.loads(events[opening].state), "key": "P\n3"}
+    events[opening] = events[opening]._replace(state=encoded(value))
+    return [one._replace(stream_id="P\n3") if one.stream_id == "P-3" else one for one in events]
+
+
 PAID = {"amount": {"currency": "JPY", "minor": 1}, "effective_on": "2024-03-31", "kind": "regular", "paid_at": None}
 SETTLED = {"effective_on": "2023-05-26", "number": 3, "payment": "bank-2", "shares": 964}
 
@@ -229,7 +237,10 @@ PLANTED = (
     Planted("an unknown promotion", terms("P-2", promos=[{"kind": "raffle"}]), "event_of_newer_version", "P-2", 1),
     Planted("another tag", column("P-2", 4, tag="installment_settled.v1"), "event_unreadable", "P-2", 4),
     Planted("an unknown kind of stream", column("P-4", 1, kind="bond"), "stream_unknown", None, None),
+    Planted("a version before the first", column("P-3", 15, version=0), "event_unreadable", "P-3", 0),
+    Planted("an id of two lines", _renamed, "stream_unknown", "P\n3", 1),
     # ---- order
+    Planted("a version far away", column("P-3", 18, version=2**62), "version_gap", "P-3", 18),
     Planted("a removed outcome", removed("P-1", 4), "version_gap", "P-1", 4),
     Planted("a removed opening", removed("P-3", 1), "version_gap", "P-3", 1),
     Planted("a removed reception", removed("bank-77", 1), "version_gap", "bank-77", 1),
@@ -262,6 +273,30 @@ PLANTED = (
     Planted("closed ahead", envelope("P-3", 2, key="2024-03-03"), "dated_ahead", "P-3", 2),
     Planted("before the opening", event("P-2", 2, effective_on="2023-04-19"), "dated_before_opening", "P-2", 2),
     Planted("not the day of its instant", event("P-1", 2, paid_at="2023-04-10T21:00:00Z"), "date_mismatch", "P-1", 2),
+    Planted(
+        "recorded at the end of time",
+        envelope("P-3", 15, recorded_at="9999-12-31T23:59:59Z"),
+        "date_mismatch",
+        "P-3",
+        15,
+    ),
+    Planted(
+        "closed at the end of time", envelope("P-3", 2, recorded_at="9999-12-31T23:59:59Z"), "date_mismatch", "P-3", 2
+    ),
+    Planted(
+        "opened before all time",
+        state("P-2", 1, lambda value: value["event"].update(opened_at="0001-01-01T00:00:00Z")),
+        "date_mismatch",
+        "P-2",
+        1,
+    ),
+    Planted(
+        "received at the end of time",
+        state("bank-77", 1, lambda value: value["event"].update(received_at="9999-12-31T23:59:59Z")),
+        "date_mismatch",
+        "bank-77",
+        1,
+    ),
     Planted("an unknown time zone", terms("P-2", timezone="Asia/Atlantis"), "zone_unknown", "P-2", 1),
     Planted("a reference twice", event("P-2", 3, reference="a"), "reference_taken", "P-2", 3),
     Planted(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -270,6 +270,13 @@ def test_junk_for_many_commands_is_a_bad_argument(junk: Any, books: Ledger, *, a
     with pytest.raises(InvalidArgument, match="expected"):
         books.execute_all(junk, atomic=atomic)
     assert len(list(books.events())) == 3
+
+
+@pytest.mark.parametrize("option", ["atomic", "dry_run"])
+def test_an_option_of_many_commands_is_true_or_false(option: Any, books: Ledger) -> None:
+    """A text such as "no" would count as true."""
+    with pytest.raises(InvalidArgument, match=f"{option} is 'no'; expected True or False"):
+        books.execute_all([], **{option: cast(Any, "no")})
 
 
 def test_metadata_of_many_commands_is_as_plain_as_that_of_one(books: Ledger) -> None:

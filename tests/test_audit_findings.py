@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import attrs
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 from ledger import Ledger, PartialCover
 from ledger.audit import KINDS, audit
 from ledger.audit.examination.kinds import SECTIONS
+from ledger.audit.packs.pack import pack
 from tests.examples import OPENED_ON, TERMS, usd
 
 DAY = timedelta(days=1)
@@ -259,6 +261,12 @@ def cut_off(books: Books) -> Found:
     return "sequence_counter", None, None
 
 
+def removed_plan(books: Books) -> Found:
+    for version in reversed(range(1, books.last("P-2") + 1)):
+        books.delete("P-2", version)
+    return "sequence_gap", None, None
+
+
 def recorded_ahead(books: Books) -> Found:
     version = books.versions("P-1", "payment_made")[2]
     books.edit("P-1", version, "recorded_at", to=f"{DUE[2] - DAY}T12:00:00Z")
@@ -440,6 +448,19 @@ def row_of_a_read_model(books: Books) -> Found:
     return "read_model_differs", "P-1", None
 
 
+def value_of_a_read_model(books: Books) -> Found:
+    """A value that is none of its column must not keep the other rows from being compared."""
+    closings = books.table.replace("events", "periods_1_closings")
+    books.run(f"UPDATE {closings} SET due_on = 'soon' WHERE plan_id = 'P-1'")
+    return "read_model_differs", "P-1", None
+
+
+def rows_of_no_plan(books: Books) -> Found:
+    closings = books.table.replace("events", "periods_1_closings")
+    books.run(f"INSERT INTO {closings} (plan_id, timezone, recorded_on) VALUES ('X-1', 'UTC', '2023-01-01')")
+    return "read_model_differs", "X-1", None
+
+
 def checkpoint_moved(books: Books) -> Found:
     checkpoints = books.table.replace("events", "checkpoints")
     books.run(f"UPDATE {checkpoints} SET sequence = sequence + 1000")
@@ -457,24 +478,26 @@ CONSEQUENCES: dict[Plant, set[str]] = {
     larger_tranche: {"outcome_differs"},
     less_money: {"outcome_unfounded", "outcome_missing", "outcome_differs", "fact_on_cancelled_plan"},
     earlier_instant: {"time_decreasing"},
+    rows_of_no_plan: {"read_model_differs"},
 }
 """What an error brings with it: a sum that does not come out, or outcomes that no longer follow."""
 
 PLANTS: Sequence[Plant] = [
     *(unreadable_outcome, unreadable_fact, unreadable_opening, unreadable_voiding, padded, newer, unknown_stream),
     *(key_of_a_fact, key_of_an_opening, key_of_an_outcome, key_of_a_closing, another_actor, deleted_outcome),
-    *(deleted_fact, deleted_opening, second_opening, earlier_instant, swapped_sequences, cut_off, recorded_ahead),
+    *(deleted_fact, deleted_opening, second_opening, earlier_instant, swapped_sequences, cut_off, removed_plan),
+    recorded_ahead,
     *(closed_ahead, before_the_opening, another_instant, another_instant_of_opening, strange_zone, another_due_date),
     *(another_release, reference_again, reversal_of_nothing, reversed_on_another_day, other_money, too_much),
     *(paid_when_cancelled, paid_when_completed, closed_policy, approved_by_the_clerk, outcome_cut_off),
     *(outcome_made_up, other_shares, other_day, voiding_cut_off, voiding_made_up, another_cause),
     *(fewer_shares_taken_back, swapped_outcomes, larger_tranche, less_money, receipt_overspent, other_allocation),
-    *(allocation_reversed_alone, row_of_a_read_model, checkpoint_moved),
+    *(allocation_reversed_alone, row_of_a_read_model, value_of_a_read_model, rows_of_no_plan, checkpoint_moved),
 ]
 
 POSTGRES: Sequence[Plant] = [
     *(padded, other_shares, deleted_outcome, key_of_a_fact, unknown_stream, reference_again, swapped_sequences),
-    *(other_allocation, row_of_a_read_model),
+    *(other_allocation, row_of_a_read_model, value_of_a_read_model, rows_of_no_plan),
 ]
 
 
@@ -523,7 +546,7 @@ def _change(path: Path, plant: Plant) -> Found:
 
 
 def _with_read_model(plant: Plant) -> bool:
-    return plant in (row_of_a_read_model, checkpoint_moved)
+    return plant in (row_of_a_read_model, value_of_a_read_model, rows_of_no_plan, checkpoint_moved)
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=_named)
@@ -569,6 +592,108 @@ def test_all_errors_are_found_at_once(template: Path, tmp_path: Path) -> None:
         found = _found(evidence)
     assert expected - {("command_split", "P-1", 3)} <= set(found)
     assert len(found) <= len(expected)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with ZipFile(path) as archive, archive.open("events.jsonl") as lines:
+        yield from lines
+
+
+def beyond_the_calendar(books: Books) -> None:
+    """No row of a read model follows from an instant that is on no day."""
+    books.edit("P-3", books.last("P-3"), "recorded_at", to="9999-12-31T23:59:59Z")
+
+
+def before_the_first_version(books: Books) -> None:
+    """The plan with terms of its own has an event before its opening."""
+    books.run(f"UPDATE {books.table} SET version = -5 WHERE stream_id = 'P-4' AND version = 3")
+
+
+def id_of_two_lines(books: Books) -> None:
+    """A plan with terms of its own has an id that no list of lines can hold."""
+    books.run(f"UPDATE {books.table} SET stream_id = 'P' || char(10) || '4' WHERE stream_id = 'P-4'")
+
+
+def text_for_bytes(books: Books) -> None:
+    """What SQL makes of bytes in SQLite, unless it is told not to."""
+    books.run(
+        f"UPDATE {books.table} SET state = replace(state, '7350', '9999') WHERE stream_id = 'P-2' AND version = 3"
+    )
+
+
+def number_for_bytes(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET state = 5 WHERE stream_id = 'P-2' AND version = 3")
+
+
+def text_for_a_version(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET version = 'three' WHERE stream_id = 'P-2' AND version = 3")
+
+
+def fraction_for_a_version(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET version = 3.5 WHERE stream_id = 'P-2' AND version = 3")
+
+
+def bytes_for_ids(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET stream_id = CAST(stream_id AS BLOB) WHERE stream_id = 'P-2'")
+
+
+def ids_of_no_text(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET stream_id = CAST(x'50ff' AS TEXT) WHERE stream_id = 'P-2'")
+
+
+def a_tag_of_no_text(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET tag = CAST(x'50ff' AS TEXT) WHERE stream_id = 'P-2' AND version = 3")
+
+
+def a_kind_of_bytes(books: Books) -> None:
+    books.run(f"UPDATE {books.table} SET kind = CAST(kind AS BLOB) WHERE stream_id = 'P-2' AND version = 3")
+
+
+def table_without_a_column(books: Books) -> None:
+    books.run(f"ALTER TABLE {books.table.replace('events', 'payments_1_payments')} DROP COLUMN kind")
+    books.delete("P-4", 2)
+
+
+def no_table(books: Books) -> None:
+    books.run(f"DROP TABLE {books.table.replace('events', 'payments_1_payments')}")
+    books.delete("P-4", 2)
+
+
+def checkpoint_of_text(books: Books) -> None:
+    books.run(f"UPDATE {books.table.replace('events', 'checkpoints')} SET sequence = 'x' WHERE projection = 'payments'")
+    books.delete("P-4", 2)
+
+
+def counter_of_text(books: Books) -> None:
+    books.run("UPDATE sqlite_sequence SET seq = 'x'")
+    books.delete("P-4", 2)
+
+
+STRANGE: Sequence[Callable[[Books], None]] = [
+    *(beyond_the_calendar, before_the_first_version, id_of_two_lines, text_for_bytes, number_for_bytes),
+    *(text_for_a_version, fraction_for_a_version, bytes_for_ids, ids_of_no_text, a_tag_of_no_text, a_kind_of_bytes),
+    *(table_without_a_column, no_table, checkpoint_of_text, counter_of_text),
+]
+"""What no ledger writes, and SQLite takes from whoever writes it."""
+
+
+@pytest.mark.parametrize("plant", STRANGE, ids=lambda plant: plant.__name__)
+def test_no_error_keeps_the_audit_from_its_end(template: Path, tmp_path: Path, plant: Callable[[Books], None]) -> None:
+    """A changed row of P-1 is found beside it, and so are acts and summary; a pack holds it."""
+    path = tmp_path / "books.db"
+    shutil.copy(template / "caught up.db", path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        books = Books(lambda sql, *values: connection.execute(sql, values).fetchall(), "ledger_events")
+        books.edit("P-4", 1, "event", "terms", "grace_days", to=3)
+        plant(books)
+        expected = row_of_a_read_model(books)
+    with Ledger.open(f"sqlite:///{path}?mode=ro", catch_up=False) as evidence:
+        result = audit(evidence, processes=1)
+        packed = pack(evidence.store, tmp_path / "books.zip")
+    assert packed.events == sum(1 for _ in _lines(tmp_path / "books.zip"))
+    assert expected in [(one.kind, one.plan_id, one.version) for one in result.findings]
+    assert [one for one in result.findings if one.plan_id not in ("P-1", None) or one.kind == "stream_unknown"]
+    assert "periods_1" in result.summary.read_models
 
 
 # ---- in PostgreSQL

@@ -2,15 +2,18 @@
 
 import os
 import pickle
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import attrs
+import numpy as np
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -104,8 +107,11 @@ class _Hostile:
         ((10**4_999,), "a tuple that cannot be shown"),
         (_Hostile(), "a _Hostile that cannot be shown"),
         (["\x1b[2J"], "['\\x1b[2J']"),
+        (HTTPStatus.OK, "<HTTPStatus.OK: 200>"),
+        (np.int64(5), "np.int64(5)"),
+        (True, "True"),
     ],
-    ids=[f"value {number}" for number in range(10)],  # pytest itself cannot write such integers
+    ids=[f"value {number}" for number in range(13)],  # pytest itself cannot write such integers
 )
 def test_a_value_of_a_stranger_is_cut_and_every_character_visible(value: object, shown: str) -> None:
     """Whatever was given, its place in a sentence is short, prints, and raises nothing."""
@@ -293,6 +299,16 @@ def test_an_sqlite_file_that_cannot_be_opened_says_why(shared_folder: Path) -> N
         f"the folder {shared_folder}/no does not exist; create the folder, or check the path."
     )
     assert "the file does not exist; check the path" in _refused(f"sqlite:///{shared_folder}/x.db", create=False)
+    cut, numbered = shared_folder / "cut.db", shared_folder / "numbered.db"
+    for path in (cut, numbered):
+        Ledger.open(f"sqlite:///{path}").close()
+    os.truncate(cut, 8_192)
+    assert "the file is damaged, or cut off; restore it from a backup." in _refused(f"sqlite:///{cut}")
+    with closing(sqlite3.connect(numbered, isolation_level=None)) as connection:
+        connection.execute("UPDATE installment_ledger_schema SET version = 'three'")
+    assert "the schema version of the ledger 'ledger' is 'three', which is no number" in _refused(
+        f"sqlite:///{numbered}"
+    )
     with _ordinary_user():
         assert "permission denied; give this user the permission" in _refused(f"sqlite:///{locked}")
         assert "it may not be written; give this user the permission" in _refused(f"sqlite:///{unwritable}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import attrs
@@ -157,10 +158,17 @@ def test_a_reinstatement_at_the_end_of_the_calendar(paid_before: Money) -> None:
     with Ledger.open("memory://", clock=lambda: now) as books:
         books.open_plan("P-1", investor="I", partner=None, terms=terms, opened_at=OPENED_ON)
         books.record_payment("P-1", reference="before", amount=paid_before, paid_at=OPENED_ON)
-        decision: dict[str, Any] = {"reference": "late", "amount": usd("100.00"), "approved_by": "B", "reason": "asked"}
+        decide = partial(
+            books.reinstate_plan,
+            reference="late",
+            amount=usd("100.00"),
+            approved_by="B",
+            reason="asked",
+            revised_shares=300_000,
+        )
         with pytest.raises(ReinstatementRefused, match="its schedule would run beyond the year 9999"):
-            books.reinstate_plan("P-1", on=last + DAY, revised_shares=300_000, **decision)
-        books.reinstate_plan("P-1", on=last, revised_shares=300_000, **decision)
+            decide("P-1", on=last + DAY)
+        decide("P-1", on=last)
         books.reverse_payment("P-1", reference="before", cause="error")
         due = last + 30 * DAY
         assert books.position("P-1", as_of=last).settled == 1

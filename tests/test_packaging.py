@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterable
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -69,28 +70,28 @@ def test_the_readme_needs_no_repository() -> None:
     assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
+def test_the_wheel_has_every_module_that_its_entry_points_name() -> None:
+    """A plugin that is named and missing ends every run of pytest where the library is installed."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {Path(path).stem for path in declared["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
+    groups = [declared["project"]["scripts"], *declared["project"]["entry-points"].values()]
+    named = {target.partition(":")[0].partition(".")[0] for group in groups for target in group.values()}
+    assert len(named) == 3
+    assert named <= packages
+    assert packages == {path.stem for path in (ROOT / "src").iterdir() if path.name != "__pycache__"}
+
+
 def _run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "COLUMNS")}
     return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False, timeout=300)
 
 
-def _install(folder: Path, requirement: str) -> Path:
-    """Install a requirement with the tested versions into a fresh environment, and return its folder of programs."""
+def _install(folder: Path, *requirements: str) -> Path:
+    """Install requirements with the tested versions into a fresh environment, and return its folder of programs."""
     programs = folder / "bin"
-    for command in (
-        ("uv", "venv", "--quiet", folder),
-        (
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            programs / "python",
-            "-c",
-            ROOT / "constraints.txt",
-            requirement,
-        ),
-    ):
+    install = ("uv", "pip", "install", "--quiet", "--python", programs / "python", "-c", ROOT / "constraints.txt")
+    commands: list[tuple[str | Path, ...]] = [("uv", "venv", "--quiet", folder), (*install, *requirements)]
+    for command in commands:
         run = _run(*command, folder=ROOT)
         assert run.returncode == 0, run.stderr
     return programs
@@ -106,6 +107,7 @@ def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str,
         assert {name.partition("/")[0] for name in files.namelist()} == {
             "installment_ledger.py",
             "installment_ledger_hypothesis.py",
+            "installment_ledger_pytest.py",
             "ledger",
             f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info",
         }
@@ -126,3 +128,7 @@ def test_the_wheel_runs_in_fresh_environments(tmp_path: Path, postgres_url: str,
     assert (demo.returncode, demo.stderr) == (0, "")
     assert "Rows: 4,050 recorded, 16 repeated, 300 refused." in demo.stdout
     assert "Statement of plan P-00003 on 2024-06-30" in demo.stdout
+    with_tests = _install(tmp_path / "with_tests", f"installment-ledger[testing] @ {wheel.as_uri()}", "pytest")
+    (tmp_path / "test_theirs.py").write_text("def test_passes():\n    pass\n", encoding="utf-8")
+    tested = _run(with_tests / "python", "-m", "pytest", "--quiet", "test_theirs.py", folder=tmp_path)
+    assert tested.returncode == 0, tested.stderr

@@ -526,6 +526,8 @@ AWARD: Mapping[str, object] = {**PART, "base": "package", "credit": "at_once"}
         (PerUnit, {"rate": "1/0"}, "rate"),
         (PerUnit, {"rate": "forty-nine"}, "rate"),
         (PerUnit, {"rate": "nan"}, "rate"),
+        (PerUnit, {"rate": "1_0"}, "rate"),
+        (PerUnit, {"rate": "\uff14\uff19"}, "rate"),
         (PerUnit, {"rate": True}, "rate"),
         (PerUnit, {"rate": "1" * 41}, "rate"),
         (Portion, {"fraction": "1001/1000"}, "fraction"),

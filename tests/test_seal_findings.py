@@ -200,22 +200,25 @@ def test_many_changes_are_all_found_each_by_itself(sealed: Ledger, tmp_path: Pat
     )
 
 
-def test_a_column_of_another_type_is_a_change(name: str, tmp_path: Path) -> None:
-    """SQLite stores text where bytes are declared, as `replace` returns it, and words where numbers are."""
+def test_a_column_of_another_type_hides_no_change(name: str, tmp_path: Path) -> None:
+    """SQLite stores text where bytes are declared, as `replace` returns it, and words where numbers are.
+
+    Text counts as its bytes, and a word is no version.
+    """
     with Ledger.open(f"sqlite:///{tmp_path}/books.db", name=name) as ledger:
         fill(ledger, 9)
         seal_here(ledger, tmp_path / "s")
         one, other = stored(ledger)[7], stored(ledger)[20]
         change(
-            ledger, "UPDATE books_events SET state = replace(state, '7350', '9999') WHERE sequence = ?", one.sequence
+            ledger, "UPDATE books_events SET state = replace(state, '30000', '30001') WHERE sequence = ?", one.sequence
         )
         change(ledger, "UPDATE books_events SET version = 'four' WHERE sequence = ?", other.sequence)
-        assert isinstance(stored(ledger)[7].state, str)
+        assert b"30001" in stored(ledger)[7].state
         assert places(found(ledger, tmp_path / "s")) == sorted(
             [
                 _at(one, "changed"),
                 _at(other, "missing"),
-                ("sealed_event_inserted", other.stream_id, "four"),
+                ("sealed_event_inserted", other.stream_id, -1),
             ],
             key=str,
         )
@@ -251,6 +254,9 @@ def _damages(folder: Path, dice: random.Random) -> Iterator[tuple[Path, bytes | 
         content = path.read_bytes()
         if str(path.relative_to(folder)) not in kept_by_nobody:
             yield path, None
+        if "tile" in path.parts and content[:32] != content[32:64]:
+            yield path, content[32:64] + content[:32] + content[64:]  # two hashes change places
+            yield path, content[32:] + content[:32]
         yield path, content[:-1]
         if not str(path.relative_to(folder)).startswith("index/"):
             yield path, content + b"\x00"  # further lines of an index are those of a seal that was killed

@@ -38,6 +38,8 @@ _PERIODS, _CLOSINGS, _TOTALS = (f"books_periods_1_{table}" for table in ("period
         (f"UPDATE {_CLOSINGS} SET due_on = NULL WHERE plan_id = 'P-4'", "plan P-4, closings: due_on is None, and 2023"),
         (f"DELETE FROM {_CLOSINGS} WHERE plan_id = 'P-4'", "plan P-4, closings: the row is missing"),
         (f"INSERT INTO {_CLOSINGS} VALUES ('X-1', 'UTC', '2023-01-01', NULL)", "closings has 10 rows; a replay has 9"),
+        (f"INSERT INTO {_CLOSINGS} VALUES ('X-1', 'UTC', '2023-01-01', NULL)", "plan X-1: it has rows, and no event"),
+        (f"UPDATE {_CLOSINGS} SET due_on = 'soon' WHERE plan_id = 'P-3'", "plan P-3, closings: due_on is soon, and "),
         (
             f"UPDATE {_TOTALS} SET paid = paid + 1 WHERE day = '2023-04-10'",
             "totals of Europe/Moscow, 2023-04-10, USD: ",
@@ -47,6 +49,7 @@ _PERIODS, _CLOSINGS, _TOTALS = (f"books_periods_1_{table}" for table in ("period
             f"INSERT INTO {_TOTALS} VALUES ('UTC', '2023-05-10', 'EUR', 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0)",
             "totals of UTC, 2023-05-10, EUR: .* and missing in a replay",
         ),
+        ("INSERT INTO books_quarantine VALUES ('periods', 1, 'P-3', 1, 'x', 'y')", "plan P-3: it is in quarantine"),
         (
             "INSERT INTO books_quarantine VALUES ('periods', 1, 'P-3', 1, 'x', 'y')",
             "quarantine",

@@ -100,6 +100,16 @@ def test_a_planted_error_is_named(planted: Planted, results: dict[str, Any]) -> 
     assert (planted.kind, planted.stream, planted.version) in places, places
 
 
+def test_no_id_moves_the_cursor_of_a_terminal() -> None:
+    """What somebody has written into a ledger is shown, whatever it is, on its own line and without control."""
+    lines = [verify.Stored(1, "plan", "P\x1b[2J\n1", 1, "plan_opened.v1", b"{}")]
+    shown = [
+        *verify.in_text("books.zip", verify.Verification(findings=verify.check_plan(lines[0].stream_id, lines, {})))
+    ]
+    assert shown[0] == "stream_unknown: plan P?[2J?1, version 1 (line 1)"
+    assert all(line.isprintable() for line in shown)
+
+
 def test_every_kind_of_finding_is_planted() -> None:
     """No kind that verify.py knows is without an example, here or in `test_packs`."""
     of_packs = {kind for kind, rule in verify.RULES.items() if rule in (verify.PACKED, verify.SEALED)}

@@ -62,6 +62,17 @@ def test_both_name_a_planted_error(planted: Planted, tmp_path: Path) -> None:
     }
 
 
+def test_without_an_opening_neither_accuses_an_instant() -> None:
+    """In which zone a payment of P-1 late in the evening was made is not known where the opening cannot be read."""
+    events = [one for one in sound() if one.stream_id == "P-1"]
+    paid = json.loads(events[1].state)
+    paid["event"]["paid_at"] = "2023-04-09T22:00:00Z"  # 1 o'clock in Moscow
+    events[1] = events[1]._replace(state=encoded(paid))
+    assert by_verify(events) == by_audit(events) == set()
+    events[0] = events[0]._replace(state=b"{}")
+    assert by_verify(events) == by_audit(events) == {("event_unreadable", "P-1", 1)}
+
+
 @given(history=histories())
 def test_neither_finds_anything_in_what_the_ledger_records(history: History) -> None:
     """A recorded history is clean to both."""

@@ -1245,7 +1245,7 @@ FOREVER = 2**63  # no version is higher
 
 def short(value: object) -> str:
     """A value for people, on one line and not too long."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = str(value) if isinstance(value, str | Wrong) else json.dumps(value, ensure_ascii=False, default=str)
     plain = "".join(one if one.isprintable() else "?" for one in text)
     return plain if len(plain) <= LONGEST_SHOWN else f"{plain[: LONGEST_SHOWN - 3]}..."
 
@@ -1254,12 +1254,19 @@ LONGEST_SHOWN = 200  # characters
 
 
 # ---------------------------------------------------------------- a stream: bytes, versions, instants (1)
+IN_EVERY_ZONE = datetime(9999, 12, 30, tzinfo=UTC)  # the latest instant to which one that steps back is raised
+
+
 def read_stream(stored: Iterable[Stored], findings: Findings) -> list[Event]:
     """The events of a stream that can be read, by version; the others, gaps and steps back in time are findings."""
     events: list[Event] = []
     version = line = 0
     latest = None
     for one in sorted(stored, key=lambda one: (one.version, one.line)):
+        check_id(one, findings)
+        if one.version < 1:
+            findings.add("event_unreadable", one, "a version from 1 on", one.version)
+            continue
         if one.version != version + 1:
             findings.end = min(findings.end, version + 1)
             findings.add("version_gap", version + 1, f"version {version + 1}", f"version {one.version} is the next")
@@ -1275,9 +1282,20 @@ def read_stream(stored: Iterable[Stored], findings: Findings) -> list[Event]:
             continue
         if latest is not None and event.recorded_at < latest:
             findings.add("time_decreasing", event, f"{latest.isoformat()} or later", event.recorded_at.isoformat())
-        latest = event.recorded_at if latest is None else max(latest, event.recorded_at)
+            event = replace(event, recorded_at=min(latest, IN_EVERY_ZONE))
+        else:
+            latest = event.recorded_at
         events.append(event)
     return events
+
+
+def check_id(first: Stored, findings: Findings) -> None:
+    """The id of a stream is one that a plan or a receipt can have; said at its first event."""
+    try:
+        words()(first.stream_id)
+    except Wrong as wrong:
+        if all(one.kind != "stream_unknown" for one in findings.found):
+            findings.add("stream_unknown", first, wrong, wrong.found)
 
 
 @cache
@@ -1289,12 +1307,13 @@ def zone_of(name: str) -> tzinfo | None:
         return None
 
 
-def day_in(zone: str, at: datetime) -> date | None:
-    """The civil date of an instant; None where this machine does not know the zone."""
+def day_of(event: Event, at: datetime, zone: str, findings: Findings) -> date | None:
+    """The civil date of an instant; None where this machine does not know the zone, or no calendar has the day."""
     known = zone_of(zone)
     try:
         return None if known is None else at.astimezone(known).date()
     except OverflowError:
+        findings.add("date_mismatch", event, f"an instant on a day of the years 1 to 9999 in {zone}", at.isoformat())
         return None
 
 
@@ -1306,10 +1325,10 @@ def check_zone(event: Event, zone: str, findings: Findings) -> None:
 
 def check_dates(event: Event, zone: str, at: datetime | None, findings: Findings) -> None:
     """A fact is not dated after the day of its recording, and its date is the day of its instant (1)."""
-    today = day_in(zone, event.recorded_at)
+    today = day_of(event, event.recorded_at, zone, findings)
     if today is not None and event.on > today:
         findings.add("dated_ahead", event, f"{today}, the day of its recording, or earlier", event.on)
-    day = None if at is None else day_in(zone, at)
+    day = None if at is None else day_of(event, at, zone, findings)
     if at is not None and day is not None and day != event.on:
         findings.add("date_mismatch", event, f"{day}, the day of {at.isoformat()} in {zone}", event.on)
 
@@ -1358,7 +1377,7 @@ class Record:
     def __init__(self, plan_id: str, findings: Findings) -> None:
         self.plan_id, self.findings = plan_id, findings
         self.opened: Event | None = None
-        self.zone = "UTC"
+        self.zone = ""  # none, until an opening says which
         self.currency = ""
         self.payments: dict[str, Event] = {}
         self.requests: dict[str, Event] = {}
@@ -1450,7 +1469,7 @@ class Record:
             )
             self.findings.add("command_split", event, expected, found)
         if command.fact is None and event is command.first and closes:
-            through, today = closing_day(event.key), day_in(self.zone, event.recorded_at)
+            through, today = closing_day(event.key), day_of(event, event.recorded_at, self.zone, self.findings)
             if through is not None and today is not None and through > today:
                 expected = f"books closed through {today}, the day of the recording, or earlier"
                 self.findings.add("dated_ahead", event, expected, f"closed through {through}")
@@ -2071,7 +2090,7 @@ MEMBER = re.compile(
     r"|tile/[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?)"
 )
 NEEDED = ("events.jsonl", "pack.json")
-NAMED = {"kind": string, "stream_id": string, "version": whole(1, 2**63 - 1), "tag": string}
+NAMED = {"kind": string, "stream_id": string, "version": whole(-(2**63), 2**63 - 1), "tag": string}
 LINE, RAW_LINE = record(**NAMED, state=string), record(**NAMED, state_base64=string)
 FORMAT = "installment-ledger-pack.v1"
 
@@ -2382,10 +2401,15 @@ def shown_progress(done: int, total: int) -> None:
         print(f"\r{done:,} of {total:,} streams verified", end="\n" if done == total else "", file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def in_text(path: str, result: Verification) -> Iterator[str]:
     """The result, line by line."""
     for one in result.findings:
-        where = f"plan {one.plan_id}" if one.plan_id is not None else f"receipt {one.receipt}"
+        where = f"plan {short(one.plan_id)}" if one.plan_id is not None else f"receipt {short(one.receipt)}"
         where = "pack" if one.plan_id is None and one.receipt is None else where
         version = "" if one.version is None else f", version {one.version}"
         line = "" if one.line is None else f" (line {one.line})"
@@ -2396,11 +2420,10 @@ def in_text(path: str, result: Verification) -> Iterator[str]:
     for checkpoint in result.checkpoints:
         signed = {True: "signed by the key", False: "NOT signed by the key", None: "signature not verified: give --key"}
         size = f"{checkpoint['size']:,} events"
-        yield f"{checkpoint['file']} of {checkpoint['origin']}: {size}, {signed[checkpoint['signed']]}"
-    yield f"{path}: {result.events:,} events, {result.plans:,} plans, {result.receipts:,} receipts"
+        yield f"{short(checkpoint['file'])} of {short(checkpoint['origin'])}: {size}, {signed[checkpoint['signed']]}"
+    yield f"{path}: {result.events:,} events, {counted(result.plans, 'plan')}, {counted(result.receipts, 'receipt')}"
     yield f"root {result.root}"
-    number = len(result.findings)
-    yield "no findings" if not number else "1 finding" if number == 1 else f"{number:,} findings"
+    yield counted(len(result.findings), "finding") if result.findings else "no findings"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

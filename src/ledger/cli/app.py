@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object] | str]] = {
     ),
     "Queries": (
         *(queries.overdue, queries.balances, queries.portfolio),
-        *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
+        *(queries.statement, queries.position, queries.positions, queries.payments, queries.history, queries.events),
     ),
     "Money not applied": (
         receipts.unallocated,
@@ -76,12 +76,14 @@ app = App(
     help="The ledger of packages of shares that are bought in installments.",
     version=version("installment-ledger"),
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `main` says what was kept
 )
 for heading, commands in COMMANDS.items():
     group = Group.create_ordered(heading)
     for command in commands:
         app.command(command, group=group)
 app.meta.group_parameters = Group.create_ordered("Database")
+app.meta.suppress_keyboard_interrupt = False
 app["--help"].group = app["--version"].group = Group.create_ordered("Other")
 
 

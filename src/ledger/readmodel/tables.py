@@ -1,11 +1,11 @@
 """The tables of one generation of a projection: how they are created, changed plan by plan, and read whole."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import date
 from operator import add, sub
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from ledger.projections.projection import Cell, PlanTable, Projection, Row, TotalsTable, sql_type
 from ledger.store import LAST, Generation, Insert, Query, Statement, TableChange, Value, Values, ViewStore
@@ -103,7 +103,10 @@ class Tables:
     # ---- reading whole, to verify
 
     def rows_of(self, plan_ids: Sequence[str]) -> dict[str, dict[str, list[Row]]]:
-        """Return the rows of these plans, by plan id and the name of their table, in the order of their keys."""
+        """Return the rows of these plans, by plan id and the name of their table, in the order of their keys.
+
+        A value that cannot be one of its column, which only somebody else can have written, comes as it is stored.
+        """
         found: dict[str, dict[str, list[Row]]] = {plan_id: {} for plan_id in plan_ids}
         for table in self._plan_tables:
             for plan_id, rows in table.rows_of(self.query, plan_ids):
@@ -113,6 +116,18 @@ class Tables:
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each table of plans, by its name."""
         return {table.declared.name: _count(self.query, table.name) for table in self._plan_tables}
+
+    def plan_ids(self, *, after: str, limit: int) -> list[str]:
+        """Return up to `limit` ids of plans that have rows, above `after`, in the order of the database."""
+        selects = [f"SELECT plan_id FROM {table.name} WHERE plan_id > ?" for table in self._plan_tables]
+        sql = f"SELECT plan_id FROM ({' UNION '.join(selects)}) AS ids ORDER BY plan_id LIMIT ?"
+        return [str(plan_id) for (plan_id,) in self.query(sql, [*[after] * len(selects), limit])]
+
+    def left_out(self) -> set[str]:
+        """Return the ids of the plans that are in quarantine."""
+        sql = f"SELECT plan_id FROM {self._views.prefix}_quarantine WHERE projection = ? AND generation = ?"
+        rows = self.query(sql, [self.generation.projection, self.generation.number])
+        return {str(plan_id) for (plan_id,) in rows}
 
     def totals(self) -> dict[str, Totals]:
         """Return the sums of each totals table that are not zero, by its name."""
@@ -180,7 +195,7 @@ class _TotalsTable:
     def read(self, query: Query) -> Totals:
         keys = len(self.declared.key)
         rows = query(f"SELECT {', '.join(self.declared.columns)} FROM {self.name}", ())
-        sums = {tuple(_read(row[:keys], self._dates)): [int(one or 0) for one in row[keys:]] for row in rows}
+        sums = {tuple(_read(row[:keys], self._dates)): [cast(int, one or 0) for one in row[keys:]] for row in rows}
         return {key: measures for key, measures in sums.items() if any(measures)}
 
 
@@ -233,5 +248,6 @@ def _read(row: Sequence[Value], dates: Sequence[int]) -> Row:
     values: list[Any] = list(row)
     for index in dates:
         if values[index] is not None:
-            values[index] = date.fromisoformat(values[index])
+            with suppress(ValueError, TypeError):  # somebody else has written it
+                values[index] = date.fromisoformat(values[index])
     return values

@@ -1,6 +1,6 @@
 """Verification: the tables of a generation against a replay of the events that they have applied."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -9,7 +9,7 @@ from ledger.errors import CorruptHistory
 from ledger.plan import Plan
 from ledger.projections.projection import PlanTable, Row
 from ledger.readmodel.tables import Tables, Totals
-from ledger.replay import replay
+from ledger.replay import PAGE, replay
 from ledger.store import EventReader, Generation, Quarantined, Store
 from ledger.telemetry import Progress
 
@@ -73,7 +73,7 @@ def compare(store: Store, tables: Tables, progress: Progress | None = None, *, o
             comparison.leave_out([Quarantined.of(one.error) for one in page if one.error])
             if progress is not None:
                 progress(comparison.plans, max(comparison.plans, plans))
-        comparison.compare_whole(generation.quarantined)
+        comparison.compare_whole(reader, generation.quarantined)
     return Compared(generation, comparison.plans, comparison.differences, comparison.quarantined)
 
 
@@ -96,7 +96,9 @@ class _Comparison:
         for plan in plans:
             self.plans += 1
             self.differences += _discrepancies(plan) if self._outcomes else ()
-            expected = self._projection.rows(plan)
+            expected = self._rows(plan)
+            if expected is None:
+                continue
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
                 self._counts[table.name] += len(rows)
@@ -104,23 +106,37 @@ class _Comparison:
                 self.differences += _compare(plan.plan_id, table, rows, stored)
             self._tables.add_totals(self._totals, expected)
 
+    def _rows(self, plan: Plan) -> Mapping[str, Sequence[Row]] | None:
+        """Return the rows of a plan; None for one of which none can be derived, which is left out."""
+        try:
+            return self._projection.rows(plan)
+        except Exception as failure:  # noqa: BLE001 - as in a catch-up: it stops one plan, not all
+            reason = f"{type(failure).__name__}: {failure}"
+            self.leave_out([Quarantined(plan.plan_id, plan.version, f"projection {self._projection.name}", reason)])
+            return None
+
     def leave_out(self, quarantined: Sequence[Quarantined]) -> None:
-        """Record plans whose history cannot be read: they must have no rows."""
+        """Record plans whose history cannot be read, or of which no rows can be derived: they must have none."""
         self.quarantined += quarantined
         for plan_id, rows in self._tables.rows_of([one.plan_id for one in quarantined]).items():
             if any(rows.values()):
                 text = f"plan {plan_id}: it has rows, and its history cannot be read"
                 self.differences.append(Difference(plan_id, text))
 
-    def compare_whole(self, left_out: int) -> None:
+    def compare_whole(self, reader: EventReader, left_out: int) -> None:
         """Compare the numbers of rows, the plans left out, and the totals."""
         for table, count in self._tables.counts().items():
             if count != self._counts[table]:
                 text = f"{table} has {count:,} rows; a replay has {self._counts[table]:,}"
                 self.differences.append(Difference(None, text))
+        if self._tables.counts() != self._counts:
+            self.differences += self._without_events(reader)
         if left_out != len(self.quarantined):
             text = f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read"
             self.differences.append(Difference(None, text))
+        for plan_id in sorted(self._tables.left_out() - {one.plan_id for one in self.quarantined}):
+            text = f"plan {plan_id}: it is in quarantine, and a replay has its rows"
+            self.differences.append(Difference(plan_id, text))
         for name, found in self._tables.totals().items():
             expected = {key: measures for key, measures in self._totals[name].items() if any(measures)}
             for key in sorted(found.keys() | expected.keys(), key=repr):
@@ -128,6 +144,15 @@ class _Comparison:
                     shown = ", ".join(map(str, key))
                     text = f"{name} of {shown}: {_shown(found.get(key))}, and {_shown(expected.get(key))} in a replay"
                     self.differences.append(Difference(None, text))
+
+    def _without_events(self, reader: EventReader) -> Iterator[Difference]:
+        """Yield a difference for each plan that has rows and no event."""
+        after = ""
+        while plan_ids := self._tables.plan_ids(after=after, limit=PAGE):
+            for plan_id, stored in reader.raw_histories(plan_ids).items():
+                if not stored:
+                    yield Difference(plan_id, f"plan {plan_id}: it has rows, and no event is recorded of it")
+            after = plan_ids[-1]
 
 
 def _discrepancies(plan: Plan) -> Iterator[Difference]:

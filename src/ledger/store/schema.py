@@ -6,6 +6,8 @@ where the caller allows it: by `installment-ledger migrate`, or on opening for e
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from eventsourcing.persistence import OperationalError
+
 from ledger.errors import StoreUnavailable
 from ledger.store.errors import unavailable
 from ledger.store.sql import Cursor, Database
@@ -17,11 +19,14 @@ _TABLE = "installment_ledger_schema"
 
 
 def version(database: Database, name: str) -> int:
-    """Return the version of a ledger's tables; 0 if there is no such ledger."""
+    """Return the version of a ledger's tables; 0 if there is no such ledger. Raises `OperationalError`."""
     if _TABLE not in database.tables(_TABLE):
         return 0
     found = database.query(f"SELECT version FROM {_TABLE} WHERE ledger = ?", (name,))
-    return int(found[0][0]) if found else 0
+    stored = found[0][0] if found else 0
+    if not isinstance(stored, int):
+        raise OperationalError(f"the schema version of the ledger {name!r} is {stored!r}, which is no number")
+    return stored
 
 
 def prepare(

@@ -122,14 +122,20 @@ class SqlRecorder(ABC):
     event_columns: ClassVar[str]
     """The columns of the table of events, and its keys."""
 
+    read_columns: ClassVar[str] = _COLUMNS
+    """The columns as they are read."""
+
+    with_text_ids: ClassVar[str] = ""
+    """A condition that streams whose ids are no text do not meet, where a database lets such in."""
+
     def __init__(self, database: Database, prefix: str) -> None:
         self.database = database
         self.prefix = prefix
         self.events_table = table = f"{prefix}_events"
-        select = f"SELECT {_COLUMNS} FROM {table} WHERE"
+        select = f"SELECT {self.read_columns} FROM {table} WHERE"
         self._epochs = f"{prefix}_epochs"
         self._head = (
-            f"SELECT first.id, latest.number, latest.id, (SELECT max(sequence) FROM {table}), {_COLUMNS} "
+            f"SELECT first.id, latest.number, latest.id, (SELECT max(sequence) FROM {table}), {self.read_columns} "
             f"FROM {self._epochs} AS first JOIN {self._epochs} AS latest "
             f"ON first.number = 1 AND latest.number = (SELECT max(number) FROM {self._epochs}) "
             f"LEFT JOIN {table} ON sequence = ?"
@@ -138,7 +144,7 @@ class SqlRecorder(ABC):
         self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? AND version > ? ORDER BY version LIMIT ?"
         self._streams = f"{select} kind = ? AND {among} AND sequence <= ? ORDER BY stream_id, version"
         self._log = f"{select} sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
-        ids = f"SELECT DISTINCT stream_id FROM {table} WHERE kind = ? AND stream_id > ?"
+        ids = f"SELECT DISTINCT stream_id FROM {table} WHERE kind = ? AND stream_id > ?{self.with_text_ids}"
         self._ids = f"{ids} ORDER BY stream_id LIMIT ?"
         self._ids_up_to = f"{ids} AND stream_id <= ? ORDER BY stream_id LIMIT ?"
         self._nth_id = (
@@ -183,7 +189,7 @@ class SqlRecorder(ABC):
             found = self.database.query(self._ids, (kind, within.after, limit))
         else:
             found = self.database.query(self._ids_up_to, (kind, within.after, within.up_to, limit))
-        return [stream_id for (stream_id,) in found]
+        return [stream_id for (stream_id,) in found if stream_id > within.after]  # escaped text may lie elsewhere
 
     def nth_id(self, kind: str, offset: int) -> str | None:
         """Return the id with this many others of its kind before it; None if there are not so many."""

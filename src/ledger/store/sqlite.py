@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 
-from ledger.store.caller_transaction import checked
+from ledger.store.caller_transaction import commits_by_itself, lender
 from ledger.store.errors import unavailable
 from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying
@@ -51,20 +51,34 @@ class SqliteReading(ABC):
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._reading() as connection:
-            return connection.execute(sql, parameters).fetchall()
+            return _rows(connection, sql, parameters)
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]]:
         with self._reading() as connection:
             connection.execute("BEGIN")
             try:
-                yield lambda sql, parameters: connection.execute(sql, parameters).fetchall()
+                yield lambda sql, parameters: _rows(connection, sql, parameters)
             finally:
                 connection.execute("ROLLBACK")
 
     def tables(self, prefix: str) -> list[str]:
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ?"
         return [name for (name,) in self.query(sql, (len(prefix), prefix))]
+
+
+def _rows(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a SELECT. Text that is no UTF-8, which only somebody else can have written, comes escaped."""
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+    connection.text_factory = lambda data: data.decode(errors="backslashreplace")
+    try:
+        return connection.execute(sql, parameters).fetchall()
+    finally:
+        connection.text_factory = str
 
 
 class SqliteDatabase(SqliteReading):
@@ -232,27 +246,33 @@ def _make(cursor: sqlite3.Cursor, one: Pending, *, savepoint: bool) -> None:
 
 
 class CallersSqlite(SqliteDatabase):
-    """A connection of the caller's, who ends the transaction; one is begun where there is none."""
+    """A connection of the caller's, who ends the transaction.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    One is begun where there is none, unless the connection commits by itself.
+    """
+
+    def __init__(self, lend: Callable[[], sqlite3.Connection]) -> None:
+        self._lend = lend
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with library_errors(sqlite3.Error):
-            return self._plain_cursor().execute(sql, parameters).fetchall()
+        with library_errors(sqlite3.Error), _plain_cursor(self._lend()) as cursor:
+            return cursor.execute(sql, parameters).fetchall()
 
     def write(self, change: Callable[[Cursor], T], *, durable: bool = True) -> T:
         """Make a change in a savepoint: an error leaves the caller's transaction as it was."""
         del durable  # the caller commits
-        with library_errors(sqlite3.Error):
-            cursor = self._plain_cursor()
-            if not self._connection.in_transaction:
+        with library_errors(sqlite3.Error), _plain_cursor(connection := self._lend()) as cursor:
+            if not connection.in_transaction:
+                if _commits_by_itself(connection):
+                    raise commits_by_itself(connection)
                 cursor.execute("BEGIN IMMEDIATE")  # a savepoint alone would commit when it is released
             cursor.execute("SAVEPOINT installment_ledger")
             try:
                 return change(cursor)
-            except BaseException:
+            except BaseException as error:
                 cursor.execute("ROLLBACK TO installment_ledger")
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY_SNAPSHOT:
+                    raise sqlite3.OperationalError("the snapshot of the transaction is old") from error
                 raise
             finally:
                 cursor.execute("RELEASE installment_ledger")
@@ -260,13 +280,26 @@ class CallersSqlite(SqliteDatabase):
     def settle(self) -> None:
         """Wait for nobody: the transaction sees what it sees."""
 
-    def _plain_cursor(self) -> sqlite3.Cursor:
-        cursor = self._connection.cursor()
-        cursor.row_factory = None  # tuples, whatever the caller reads
-        return cursor
-
     def close(self) -> None:
         """The caller closes the connection."""
+
+
+@contextmanager
+def _plain_cursor(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """Yield a cursor that reads tuples and text, whatever the caller reads."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    callers, connection.text_factory = connection.text_factory, str
+    try:
+        yield cursor
+    finally:
+        connection.text_factory = callers
+
+
+def _commits_by_itself(connection: sqlite3.Connection) -> bool:
+    """Return whether nothing begins a transaction but a statement of the caller's; `autocommit` is of Python 3.12."""
+    mode = getattr(connection, "autocommit", None)
+    return mode if isinstance(mode, bool) else connection.isolation_level is None
 
 
 class SqliteRecorder(SqlRecorder):
@@ -277,6 +310,13 @@ class SqliteRecorder(SqlRecorder):
         "version INTEGER NOT NULL, tag TEXT NOT NULL, state BLOB NOT NULL, UNIQUE (kind, stream_id, version)"
     )
 
+    read_columns = (
+        "sequence, CAST(kind AS TEXT), CAST(stream_id AS TEXT), "
+        "CASE version WHEN CAST(version AS INTEGER) THEN version ELSE -1 END, CAST(tag AS TEXT), CAST(state AS BLOB)"
+    )  # a value that somebody writes into a table of SQLite keeps its type, whatever that of the column
+
+    with_text_ids = " AND stream_id < x''"
+
     database: SqliteDatabase
 
     def __init__(self, database: SqliteDatabase, prefix: str) -> None:
@@ -285,12 +325,12 @@ class SqliteRecorder(SqlRecorder):
         self._insert = f"INSERT INTO {self.events_table} ({columns}) VALUES (?, ?, ?, ?, ?)"
 
     def within(self, connection: object) -> "SqliteRecorder":
-        callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
-        return SqliteRecorder(CallersSqlite(callers), self.prefix)
+        lend = lender(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
+        return SqliteRecorder(CallersSqlite(lend), self.prefix)
 
     def counter(self) -> Counter:
         found = self.database.query("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table,))
-        return Counter(int(found[0][0]) if found else 0, exact=True)
+        return Counter(found[0][0] if found and isinstance(found[0][0], int) else 0, exact=True)
 
     def insert(self, make: Callable[[], Batch], *, ordered: bool) -> tuple[Batch, list[int]]:
         del ordered  # one writer at a time, as soon as a change is made

@@ -95,7 +95,9 @@ class UsageOf:
         self._references: list[list[str]] = [[] for _ in range(BUCKETS)]
 
     def add(self, plan_id: str, opened: PlanOpened | None, references: Iterable[str]) -> None:
-        """Add a plan."""
+        """Add a plan. One whose id has several lines, or columns, is reported as no plan, and left out."""
+        if "\n" in plan_id or "\t" in plan_id:
+            return
         if opened is not None:
             self._profiles[profile(opened)].append(f"{plan_id}\n")
         for reference in references:

@@ -5,10 +5,13 @@ from datetime import date, datetime
 
 from ledger.audit.examination.commands import FACTS
 from ledger.audit.examination.kinds import Findings
-from ledger.dates import day_in, tzdata_version
+from ledger.dates import day_in, timezone, tzdata_version
 from ledger.errors import InvalidArgument, TermsRefused
 from ledger.events import PaymentMade, PlanOpened, RecordedEvent
 from ledger.terms.schedule import Installment, installments
+
+_EDGES = (date.min.year, date.max.year)
+"""The years in which an instant may be on a day that no calendar has, in some time zone."""
 
 
 def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Findings) -> list[RecordedEvent]:
@@ -17,27 +20,36 @@ def check_facts(events: Sequence[RecordedEvent], zone: str | None, findings: Fin
     Returns the facts, without the opening, that were recorded on a later day than their own.
     """
     late: list[RecordedEvent] = []
-    at, today = None, date.max
+    at: datetime | None = None
+    today: date | None = None
     for recorded in events:
-        event = recorded.event
-        if isinstance(event, FACTS):
-            key, instant = event.reference, event.paid_at if isinstance(event, PaymentMade) else None
-        elif isinstance(event, PlanOpened):
-            key, instant = recorded.stream_id, event.opened_at
-        else:
+        stated = _stated(recorded)
+        if stated is None:
+            if zone is not None and recorded.recorded_at.year in _EDGES:
+                day_of(recorded, recorded.recorded_at, zone, findings)
             continue
+        key, instant = stated
         if recorded.key != key:
             _report_key(recorded, key, findings)
-        if zone is not None:
-            if recorded.recorded_at != at:
-                at, today = recorded.recorded_at, day_in(zone, recorded.recorded_at)
-            if event.effective_on > today:
-                _report_ahead(recorded, today, findings)
-            elif event.effective_on < today and recorded.version > 1:
-                late.append(recorded)
-            if instant is not None:
-                check_day(recorded, instant, zone, findings)
+        if zone is None:
+            continue
+        if recorded.recorded_at != at:
+            at, today = recorded.recorded_at, day_of(recorded, recorded.recorded_at, zone, findings)
+        if today is not None and recorded.event.effective_on > today:
+            _report_ahead(recorded, today, findings)
+        elif today is not None and recorded.event.effective_on < today and recorded.version > 1:
+            late.append(recorded)
+        if instant is not None:
+            check_day(recorded, instant, zone, findings)
     return late
+
+
+def _stated(recorded: RecordedEvent) -> tuple[str, datetime | None] | None:
+    """Return the key that follows from a fact's content, and its instant if one is stated; None for an outcome."""
+    event = recorded.event
+    if isinstance(event, FACTS):
+        return event.reference, event.paid_at if isinstance(event, PaymentMade) else None
+    return (recorded.stream_id, event.opened_at) if isinstance(event, PlanOpened) else None
 
 
 def check_terms(opening: RecordedEvent, findings: Findings) -> None:
@@ -67,7 +79,8 @@ def check_terms(opening: RecordedEvent, findings: Findings) -> None:
 
 def check_closing(first: RecordedEvent, through: date, zone: str, findings: Findings) -> None:
     """Report books that were closed through a day that had not come. Source: RULES.md section 1."""
-    if through > (today := day_in(zone, first.recorded_at)):
+    today = day_of(first, first.recorded_at, zone, findings)
+    if today is not None and through > today:
         findings.add(
             "dated_ahead",
             version=first.version,
@@ -79,8 +92,8 @@ def check_closing(first: RecordedEvent, through: date, zone: str, findings: Find
 
 def check_day(recorded: RecordedEvent, at: datetime, zone: str, findings: Findings) -> None:
     """Report a date that is not the day of its instant. Source: RULES.md section 1."""
-    day = day_in(zone, at)
-    if day != recorded.event.effective_on:
+    day = day_of(recorded, at, zone, findings)
+    if day is not None and day != recorded.event.effective_on:
         findings.add(
             "date_mismatch",
             version=recorded.version,
@@ -90,17 +103,30 @@ def check_day(recorded: RecordedEvent, at: datetime, zone: str, findings: Findin
         )
 
 
+def day_of(recorded: RecordedEvent, at: datetime, zone: str, findings: Findings) -> date | None:
+    """Return the day of an instant of an event; None for one beyond the calendar, which is reported once."""
+    try:
+        return day_in(zone, at)
+    except InvalidArgument as error:
+        expected, found = error.expected, at.isoformat()
+    if all((one.expected, one.found) != (expected, found) for one in findings.found):
+        findings.add(
+            "date_mismatch", version=recorded.version, sequence=recorded.sequence, expected=expected, found=found
+        )
+    return None
+
+
 def known_zone(recorded: RecordedEvent, zone: str, findings: Findings) -> bool:
     """Report a time zone that this machine does not know; return whether it does."""
     try:
-        day_in(zone, recorded.recorded_at)
-    except InvalidArgument as error:
+        timezone("timezone", zone)
+    except InvalidArgument:
         findings.add(
             "zone_unknown",
             version=recorded.version,
             sequence=recorded.sequence,
             expected=f"a time zone of the IANA database (tzdata {tzdata_version()})",
-            found=f"{zone}: {error.expected}" if error.argument != "timezone" else zone,
+            found=zone,
         )
         return False
     return True

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from ledger.audit.examination.facts import check_day, known_zone
+from ledger.audit.examination.facts import check_day, day_of, known_zone
 from ledger.audit.examination.kinds import Findings
 from ledger.audit.examination.stored import Decode, Lost, Slot, check_order, read_stream
 from ledger.audit.finding import Finding
-from ledger.dates import day_in
 from ledger.errors import CorruptHistory
 from ledger.events import (
     RECEIPT,
@@ -37,17 +36,16 @@ class Payments:
 
 def payments_of(reader: EventReader, plan_ids: Sequence[str]) -> dict[str, Payments]:
     """Return the payments of these plans; a plan that is not there has none."""
-    return {plan_id: _payments(stored, reader.decode) for plan_id, stored in reader.raw_histories(plan_ids).items()}
+    return {plan_id: _payments(stored, reader.decoded) for plan_id, stored in reader.raw_histories(plan_ids).items()}
 
 
 def _payments(stored: Sequence[RawEvent], decode: Decode) -> Payments:
     made: dict[str, PaymentMade | PlanReinstated] = {}
     taken_back: set[str] = set()
-    for raw in stored:
-        try:
-            event = decode(raw).event
-        except CorruptHistory:
+    for decoded in decode(stored):
+        if isinstance(decoded, CorruptHistory):
             continue  # reported with its plan
+        event = decoded.event
         if isinstance(event, (PaymentMade, PlanReinstated)):
             made.setdefault(event.reference, event)
         elif isinstance(event, PaymentReversed) and event.cause == "error":
@@ -119,8 +117,8 @@ def _check_key(slot: RecordedEvent, findings: Findings) -> None:
 def _check_dates(slot: RecordedEvent, receipt: Receipt, zone: str | None, findings: Findings) -> None:
     event, on = slot.event, slot.event.effective_on
     if zone is not None and isinstance(event, (MoneyReceived, MoneyReturned)):
-        today = day_in(zone, slot.recorded_at)
-        if on > today:
+        today = day_of(slot, slot.recorded_at, zone, findings)
+        if today is not None and on > today:
             _report("dated_ahead", slot, f"{today}, the day of its recording, or earlier", str(on), findings)
     if isinstance(event, MoneyReceived) and event.received_at is not None and zone is not None:
         check_day(slot, event.received_at, zone, findings)

@@ -6,12 +6,17 @@ from datetime import datetime
 import attrs
 
 from ledger.audit.examination.kinds import Findings
-from ledger.errors import CorruptHistory, WrittenByNewerVersion
+from ledger.errors import CorruptHistory, InvalidArgument, WrittenByNewerVersion, arguments
 from ledger.events import RecordedEvent
 from ledger.events.codec import NOT_CANONICAL
 from ledger.store import RawEvent
 
-Decode = Callable[[RawEvent], RecordedEvent]
+Decode = Callable[[Sequence[RawEvent]], Sequence[RecordedEvent | CorruptHistory]]
+"""Decodes stored events, and has the error of each that cannot be read in its place."""
+
+
+_LOST_IN_GAPS = 10_000
+"""Versions in the gaps of a stream that are told apart: more than one command records."""
 
 
 @attrs.frozen
@@ -27,16 +32,26 @@ Slot = RecordedEvent | Lost
 
 
 def read_stream(stored: Sequence[RawEvent], decode: Decode, findings: Findings) -> list[Slot]:
-    """Return every version of a stream from 1 to the last, and report what is missing or cannot be read."""
+    """Return the versions of a stream from 1 to the last, and report what is missing or cannot be read.
+
+    Of long gaps only the first versions are returned, as lost ones: a version can be changed to any number.
+    """
+    if stored:
+        _check_id(stored[0], findings)
     slots: list[Slot] = []
-    for raw in stored:
-        if raw.version != len(slots) + 1:
-            _report_gap(raw, first=len(slots) + 1, findings=findings)
-            slots += [Lost(version, None) for version in range(len(slots) + 1, raw.version)]
-        try:
-            slots.append(decode(raw))
-        except CorruptHistory as error:
-            _report_unreadable(raw, error, findings)
+    following, room = 1, _LOST_IN_GAPS
+    for raw, decoded in zip(stored, decode(stored), strict=True):
+        if raw.version > following:
+            _report_gap(raw, first=following, findings=findings)
+            lost = max(1, min(raw.version - following, room))
+            room -= lost
+            slots += [Lost(version, None) for version in range(following, following + lost)]
+        following = max(following, raw.version + 1)
+        if not isinstance(decoded, CorruptHistory):
+            slots.append(decoded)
+            continue
+        _report_unreadable(raw, decoded, findings)
+        if raw.version >= 1:
             slots.append(Lost(raw.version, raw.tag))
     return slots
 
@@ -70,6 +85,21 @@ def check_order(slots: Sequence[Slot], findings: Findings) -> list[Slot]:
             continue
         sequence, at = slot.sequence, slot.recorded_at
     return list(ordered)
+
+
+def _check_id(first: RawEvent, findings: Findings) -> None:
+    """Report a stream whose id no plan and no receipt can have."""
+    try:
+        with arguments.decoding():
+            arguments.text("stream_id", first.stream_id)
+    except InvalidArgument as error:
+        findings.add(
+            "stream_unknown",
+            version=first.version,
+            sequence=first.sequence,
+            expected=f"an id that is {error.expected}",
+            found=repr(first.stream_id),
+        )
 
 
 def _report_gap(raw: RawEvent, *, first: int, findings: Findings) -> None:

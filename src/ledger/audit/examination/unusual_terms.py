@@ -12,8 +12,9 @@ from ledger.audit.examination.plan import opened_by
 from ledger.dates import day_in
 from ledger.errors import CorruptHistory, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened, RecordedEvent
+from ledger.events.codec import intact
 from ledger.plan import Plan
-from ledger.store import EventReader
+from ledger.store import EventReader, RawEvent
 from ledger.terms.schedule import installments
 from ledger.timeline import timeline
 
@@ -32,20 +33,26 @@ def acts_of_own_terms(reader: EventReader, usage: UsageInFile) -> Iterator[Discr
         found = reader.raw_histories([one.plan_id for one in some])
         for one in some:
             stored = found[one.plan_id]
-            opening = reader.decode(stored[0])
+            opening = _opening(reader, stored)
             try:
-                plan: Plan | None = Plan(map(reader.decode, stored))
+                plan: Plan | None = Plan(intact(reader.decoded(stored)))
             except CorruptHistory:
                 plan = None  # reported with its plan
             usual = {_TERMS[name]: _example(reader, name, plan_id, examples) for name, plan_id in one.usual.items()}
             yield _act(opening, one, None if plan is None else _effect(plan, usual))
 
 
+def _opening(reader: EventReader, stored: Sequence[RawEvent]) -> RecordedEvent:
+    """Return the opening of a plan, which was read before; an event that somebody placed before it is no version."""
+    (opening,) = intact(reader.decoded([next(raw for raw in stored if raw.version == 1)]))
+    return opening
+
+
 def _example(reader: EventReader, name: str, plan_id: str, examples: dict[str, Any]) -> Any:
     """Return a usual term, from the opening of a plan that has it."""
     key = f"{name} {plan_id}"
     if key not in examples:
-        opened = opened_by(reader.history(plan_id, limit=1)[0])
+        opened = opened_by(_opening(reader, reader.raw_histories([plan_id])[plan_id]))
         examples[key] = getattr(opened.terms, _TERMS[name])
     return examples[key]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from ledger.audit.examination.kinds import SECTIONS
 from ledger.audit.finding import Finding
+from ledger.errors import StoreUnavailable
 from ledger.events import KINDS
 from ledger.projections.builtin import PERIODS
 from ledger.projections.payments import PAYMENTS
@@ -24,10 +25,11 @@ def check_kinds(reader: EventReader, audited: Mapping[str, int]) -> Iterator[Fin
             yield _finding("stream_unknown", expected, f"{events:,}")
 
 
-def check_counter(reader: EventReader, last: int, unchecked: list[str]) -> Iterator[Finding]:
+def check_counter(reader: EventReader, last: int, unchecked: list[str], *, missed: int) -> Iterator[Finding]:
     """Yield a finding if `last`, the highest sequence, is not the last one that the database has given out.
 
-    Where somebody has written meanwhile it cannot be told.
+    Another one if more events than the `missed` ones are missing before it, where only events use sequences up. Where
+    somebody has written meanwhile it cannot be told.
     """
     counter = reader.counter()
     if reader.last_sequence() != last:
@@ -37,6 +39,8 @@ def check_counter(reader: EventReader, last: int, unchecked: list[str]) -> Itera
     elif counter.last < last or (counter.exact and counter.last > last):
         expected = f"{counter.last}, the last sequence that the database has given out"
         yield _finding("sequence_counter", expected, f"{last} is the highest", sequence=last or None)
+    if counter.exact and (events := sum(reader.kinds().values())) < last - missed:
+        yield _finding("sequence_gap", f"{last:,} events, one for each sequence up to {last}", f"{events:,}")
 
 
 def compare_read_models(store: Store, compared: list[str], unchecked: list[str]) -> Iterator[Finding]:
@@ -48,17 +52,19 @@ def compare_read_models(store: Store, compared: list[str], unchecked: list[str])
         if projection is None or projection.version != generation.version:
             unchecked.append(f"Read model {generation.name} is of a projection that this library does not know.")
             continue
-        if generation.reached > store.last_sequence():
-            found = f"{generation.name} has read up to {generation.reached}"
-            yield _finding("read_model_ahead", f"up to {store.last_sequence()}, where the ledger ends", found)
-            continue
+        expected = f"{generation.name}: the rows of a replay up to {generation.reached}"
         try:
+            if generation.reached > store.last_sequence():
+                found = f"{generation.name} has read up to {generation.reached}"
+                yield _finding("read_model_ahead", f"up to {store.last_sequence()}, where the ledger ends", found)
+                continue
             replayed = compare(store, Tables(store.views, projection, generation), outcomes=False)
-        except (ValueError, TypeError) as error:  # a plan, or a value in a column, of which no rows can be derived
-            unchecked.append(f"Read model {generation.name} cannot be compared: {error}")
+        except (ValueError, TypeError, StoreUnavailable) as error:  # somebody has changed more than rows
+            store.last_sequence()  # or the database has gone: then there is no result
+            reason = error.reason if isinstance(error, StoreUnavailable) else str(error)
+            yield _finding("read_model_differs", expected, f"its tables cannot be compared: {reason}")
             continue
         compared.append(generation.name)
-        expected = f"{generation.name}: the rows of a replay up to {generation.reached}"
         for difference in replayed.differences:
             yield _finding("read_model_differs", expected, difference.text, plan_id=difference.plan_id)
 

@@ -1,5 +1,6 @@
 """The comparison of the sealed leaves with the stored events: each that was changed, removed, inserted or moved."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ledger.audit.finding import Finding
@@ -15,6 +16,9 @@ from ledger.telemetry import Progress
 
 _PAGE = 5_000
 """Events read at a time."""
+
+_STARTS = 8
+"""Places at which the events of a changed tile are looked for."""
 
 FIRST = -LAST
 """Before every sequence: one below 1 was written by hand, and lies before all others."""
@@ -53,25 +57,28 @@ class Comparison:
         for tile in self._tiles.lowest():
             hashes = self._tiles.read(tile)
             if not self._tiles.is_proved(tile):
-                found = self._hashes_of_events(tile, hashes)
-                if self._tiles.repair(tile, found):
-                    hashes = found
+                events = self._hashes_of_events(tile, hashes)
+                hashes = next((found for found in events if self._tiles.repair(tile, found)), hashes)
             for offset in range(tile.width):
                 one = None if hashes is None else hashes[offset * SIZE : (offset + 1) * SIZE]
                 yield Leaf(tile.number * WIDTH + offset, one)
 
-    def _hashes_of_events(self, tile: Tile, hashes: bytes | None) -> bytes:
-        """Return the hashes of the events that a changed tile should hold: they lie around those that it does hold."""
+    def _hashes_of_events(self, tile: Tile, hashes: bytes | None) -> Iterator[bytes]:
+        """Yield the hashes of the events that a changed tile may have held: they lie around those that it does hold.
+
+        Where most of those lie comes first, so that hashes that have changed places mislead nobody.
+        """
         start = len(self._leaves.items)
         self._events.reach(start + 2 * tile.width)
         ahead = [event.hash for event in self._events.items]
         places = {one: place for place, one in enumerate(ahead)}
+        starts: Counter[int] = Counter()
         for offset in range(tile.width if hashes is not None else 0):
             place = places.get(hashes[offset * SIZE : (offset + 1) * SIZE]) if hashes is not None else None
             if place is not None and place >= offset:
-                start = place - offset
-                break
-        return b"".join(ahead[start : start + tile.width])
+                starts[place - offset] += 1
+        for begin in [one for one, _ in starts.most_common(_STARTS)] or [start]:
+            yield b"".join(ahead[begin : begin + tile.width])
 
     # ---- the findings
 

@@ -178,7 +178,7 @@ def _extend(at: SealFolder, events: EventReader, tree: GrowingTree, after: int, 
     index = IndexWriter(at, tree.size)
     for page in _pages(events, after):
         hashes = event_hashes(page)
-        if NONE in hashes:
+        if NONE in hashes or any(event.version < 1 for event in page):
             _check_types(at, page)
         tree.extend(hashes)
         index.add(lines(page))
@@ -190,7 +190,7 @@ def _extend(at: SealFolder, events: EventReader, tree: GrowingTree, after: int, 
 def _check_types(at: SealFolder, page: Sequence[RawEvent]) -> None:
     """Refuse an event that no ledger has written."""
     for event in page:
-        if event_hash(event) == NONE:
+        if event.version < 1 or event_hash(event) == NONE:
             reason = (
                 f"{event.kind} {event.stream_id} version {event.version} has columns of other types than are written"
             )
