@@ -104,6 +104,18 @@ def test_a_payment_takes_as_many_round_trips(
     assert proxy.round_trips - before == round_trips  # by now the driver has prepared the statements
 
 
+@pytest.mark.parametrize("cut", ["after the commit", "before it arrives"])
+@pytest.mark.parametrize("text", [b"pg_try_advisory_lock", b"pg_advisory_unlock"])
+def test_a_list_whose_lock_is_cut_off_is_answered(far: Ledger, proxy: Proxy, text: bytes, cut: Cut) -> None:
+    """Taking the lock of a catch-up is tried again; a lock that cannot be given back is gone with its connection."""
+    open_plan(far)
+    proxy.arm(text, cut=cut)
+    assert [row.plan_id for row in far.positions(as_of=OPENED_ON)] == ["P-1"]
+    assert proxy.cuts == 1
+    open_plan(far, "P-2")
+    assert [row.plan_id for row in far.positions(as_of=OPENED_ON)] == ["P-1", "P-2"]
+
+
 def test_a_save_that_the_server_refuses_leaves_a_usable_connection(near: Ledger, postgres_url: str, name: str) -> None:
     """The second event meets a row whose predecessor is missing: nothing is saved, nothing stays locked or open."""
     open_plan(near)

@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app.resolved_commands()  # `--help` lists every command with its sentence
         code = app.meta(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, UsageError, UnusableFile) as error:
-        return _failed(error, 2)
+        return _failed(_with_unknown_option(error), 2)
     except LedgerError as error:
         return _failed(error, 1)
     except Interrupted as interrupted:
@@ -156,6 +156,14 @@ def _command(arguments: Sequence[str]) -> str | None:
         elif not word.startswith("-"):
             return word
     return None
+
+
+def _with_unknown_option(error: Exception) -> Exception:
+    """Return the error; with the unknown option first where one was given instead of the option that is missing."""
+    tokens = error.unused_tokens if isinstance(error, CycloptsError) else None
+    options = (token for token in tokens or () if token.startswith("--"))
+    unknown = next((option for option in options if option not in str(error)), None)
+    return error if unknown is None else UsageError(f"Unknown option: {unknown}. {error}")
 
 
 def _failed(error: Exception, code: int) -> int:

@@ -112,7 +112,7 @@ class _Layout:
         wrapped = {number: wrap(self.columns[number].heading, self.widths[number]) or [""] for number in self.across}
         height = max(map(len, wrapped.values()))
         yield from self._rows({number: [""] * (height - len(lines)) + lines for number, lines in wrapped.items()})
-        yield "─" * (sum(self.widths.values()) + self.gap * (len(self.across) - 1))
+        yield "─" * min(sum(self.widths.values()) + self.gap * (len(self.across) - 1), self.width)
 
     def row(self, cells: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the lines of a row, and those below it."""

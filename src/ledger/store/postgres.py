@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -160,16 +160,30 @@ class PostgresDatabase:
     def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Hold a lock of the session: the server frees it when the connection is gone, however it went."""
         key = f"hashtextextended('{table}'::regclass::oid::text || '{name}', {_SEED})"
-        with library_errors(psycopg.Error), self.connection() as connection:
-            ((locked,),) = connection.execute(f"SELECT pg_try_advisory_lock({key})".encode()).fetchall()
+        with library_errors(psycopg.Error), ExitStack() as stack:
+            connection, locked = self._try_lock(stack, f"SELECT pg_try_advisory_lock({key})")
             if not locked:
                 yield lambda: False
                 return
             try:
                 yield lambda: _answers(connection)
             finally:
-                if not connection.closed:
+                with suppress(psycopg.OperationalError):  # without its connection the lock is gone already
                     connection.execute(f"SELECT pg_advisory_unlock({key})".encode())
+
+    def _try_lock(self, stack: ExitStack, lock: str) -> tuple[Connection[Any], bool]:
+        """Return a connection, lent on the stack, and whether it got the lock; another connection if that breaks."""
+        for again in retrying(self._timeout):
+            connection = stack.enter_context(self.connection())
+            try:
+                ((locked,),) = connection.execute(lock.encode()).fetchall()
+            except psycopg.OperationalError:
+                stack.close()
+                if not again:
+                    raise
+            else:
+                return connection, locked
+        raise AssertionError  # the last attempt returns or raises
 
     @contextmanager
     def connection(self, *, for_itself: bool = False) -> Iterator[Connection[Any]]:
