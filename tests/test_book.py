@@ -171,7 +171,7 @@ def test_every_kind_of_bad_row_is_refused_by_line_and_everything_good_is_recorde
     [
         ("opened_at", "10.04.2023", "column opened_at is '10.04.2023'; expected an instant with its offset"),
         ("price", "3,000.00", "column price is '3,000.00'; expected a plain amount"),
-        ("shares", "351000.5", "column shares is '351000.5'; expected a whole number"),
+        ("shares", "351000.5", "column shares is '351000.5'; expected a whole number in plain digits"),
         ("shares", "0", "shares is 0; expected a whole number from 1."),
         ("release", "per_unit:x", "column release is 'per_unit:x'; expected an exact rate"),
         ("release", "half", "column release is 'half'; expected per_unit:RATE, portion:FRACTION or explicit:a,b,"),

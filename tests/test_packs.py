@@ -267,6 +267,35 @@ def test_contents_that_are_not_those_of_the_pack(whole: Path, tmp_path: Path) ->
     assert made(5, b'}\n{"kind"', b'}{"kind"')[0] == "pack_line_unreadable"
 
 
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize(
+    "member",
+    [
+        *("README.md", "verify.py", "schemas/plan_opened.v1.json", "findings.jsonl"),
+        *("seal/checkpoint", "seal/tile/0/000.p/", "seal/key.pub"),
+    ],
+)
+def test_every_member_is_the_one_that_was_packed(member: str, seal: Path, tmp_path: Path, *, gone: bool) -> None:
+    """A program, a schema, a key or a tile that was replaced or taken away beside sound events is a finding."""
+    path = packed(tmp_path / "sound.zip", seal=seal)
+    assert kinds(path) == []
+
+    def change(name: str, content: bytes) -> bytes | None:
+        if not name.startswith(member):
+            return content
+        return None if gone else content + b"\n"
+
+    found = verify.verify(str(rewritten(path, tmp_path / "changed.zip", change))).findings
+    assert "pack_contents_differ" in {one.kind for one in found}
+    assert any(member.partition("/0/")[0] in one.expected for one in found)
+
+
+def test_contents_nested_without_end_are_a_finding(whole: Path, tmp_path: Path) -> None:
+    """What no reader of JSON can hold is no reason to end without a result."""
+    nested = rewritten(whole, tmp_path / "n.zip", lambda name, one: b"[" * 100_000 if name == "pack.json" else one)
+    assert set(kinds(nested)) == {"pack_contents_differ"}
+
+
 @pytest.mark.parametrize(
     "planted", [one for one in PLANTED if one.name in ("no UTF-8", "a bonus cut out")], ids=lambda one: one.name
 )

@@ -321,6 +321,11 @@ def test_a_period_limits_both_sides(tmp_path: Path, capsys: pytest.CaptureFixtur
         ("date,amount,amount\n", ("--currency", "USD"), "with the column 'amount' twice"),
         ("date,amount\n", ("--currency", "usd"), "currency is 'usd'"),
         ("date,amount,currency\n", ("--window", "-1"), "--window is -1; expected a whole number from 0"),
+        (
+            "date,amount,currency\n2023-04-10,150.00,USD\n",
+            ("--from", "2023-04-11"),
+            "from is '2023-04-11'; expected a day up to 2023-04-10, the last of the period",
+        ),
     ],
 )
 def test_what_could_not_run_ends_with_2(

@@ -297,13 +297,17 @@ def test_terms_of_single_plans_come_from_a_file(book: str, tmp_path: Path, capsy
     [
         ("plan\nP-1\n", "without the column 'plan_id'"),
         ("plan_id,grace\nP-1,3\n", "with the unknown column 'grace'"),
-        ("plan_id,grace_days\nP-1,many\n", "line 2: column grace_days is 'many'; expected a whole number."),
+        (
+            "plan_id,grace_days\nP-1,many\n",
+            "line 2: column grace_days is 'many'; expected a whole number in plain digits",
+        ),
         (
             "plan_id,grace_days\nP-1,3\nP-1,4\n",
             "line 3: column plan_id is 'P-1'; expected a plan that no line before names.",
         ),
         ("plan_id,grace_days\nP-1\n", "line 2: the line has 1 columns; expected 2."),
         ("plan_id,grace_days\n,3\n", "line 2: column plan_id is ''; expected some text."),
+        ("plan_id,grace_days\nP-nowhere,3\n", "terms is 'P-nowhere'; expected plans of this ledger only."),
     ],
 )
 def test_a_bad_file_of_terms_is_located(
@@ -316,11 +320,20 @@ def test_a_bad_file_of_terms_is_located(
     assert message in err
 
 
+def test_where_no_plan_is_open_yet_it_says_so(book: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing printed would be taken for no difference."""
+    code, out, _ = run(capsys, "--grace-days", "30", "--as-of", "1999-01-01", "--db", book)
+    assert (code, out.strip()) == (0, "No plans to compare on 1999-01-01.")
+
+
 def test_what_could_not_run_ends_with_2(tmp_path: Path, book: str, capsys: pytest.CaptureFixture[str]) -> None:
     """No terms, bad terms, no ledger."""
     assert run(capsys, "--db", book)[0] == 2
     code, _, err = run(capsys, "--grace-days", "ten", "--db", book)
-    assert (code, err) == (2, "error: --grace-days is 'ten'; expected a whole number.\n")
+    assert (code, err) == (
+        2,
+        "error: --grace-days is 'ten'; expected a whole number in plain digits, without a sign.\n",
+    )
     assert run(capsys, "--grace-days", "10000", "--db", book)[0] == 2
     assert run(capsys, "--grace-days", "1", "--db", f"sqlite:///{tmp_path}/none.db")[0] == 2
 

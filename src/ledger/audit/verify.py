@@ -431,10 +431,36 @@ def charge_back(plan: Plan, day: date, reference: str) -> None:
         left -= line.paid
         if line.settled_on is not None and line.paid < line.amount:
             reopen(plan, line, day, reference)
-    if plan.status == "completed" and any(line.settled_on is None for line in plan.lines):
+    if plan.status == "completed":
+        completion_left(plan, day, reference)
+
+
+def completion_left(plan: Plan, day: date, reference: str) -> None:
+    """The plan is active again if a line is open; money of the day may keep it completed without some bonuses (10)."""
+    if any(line.settled_on is None for line in plan.lines):
         plan.status, plan.completed_on, plan.completion_bonus = "active", None, 0
         for outcome in plan.completion_outcomes:
             end(plan, outcome, day, reference)
+    else:
+        credit_again(plan, day, reference)
+
+
+def credit_again(plan: Plan, day: date, reference: str) -> None:
+    """The bonuses of a plan that stays completed are those that completion credits without the awards that fell (7)."""
+    completed, *before = plan.completion_outcomes
+    bonuses = [(code, shares, earned_by or completed[3]) for code, shares, earned_by in completion_bonuses(plan, day)]
+    plan.completion_outcomes = [completed]
+    for outcome in before:
+        if outcome[2:] in bonuses:
+            plan.completion_outcomes.append(outcome)
+            bonuses.remove(outcome[2:])
+        else:
+            end(plan, outcome, day, reference)
+    for bonus in bonuses:
+        outcome = ("promo", day, *bonus)
+        begin(plan, outcome)
+        plan.completion_outcomes.append(outcome)
+    plan.completion_bonus = sum(outcome[3] for outcome in plan.completion_outcomes[1:])
 
 
 def reopen(plan: Plan, line: Line, day: date, reference: str) -> None:
@@ -2198,6 +2224,40 @@ def read_events(
     return offsets, streams, tree, roots
 
 
+class Digests:
+    """SHA-256 of the members beside the events: each by its name, the tiles of a seal as one, after their names."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+
+    def begin(self, name: str) -> Callable[[bytes], object]:
+        """Begin a member, in the order of names, and return the function that takes its bytes."""
+        key = TILES if name.startswith(f"{TILES}/") else name
+        digest = self.found.setdefault(key, sha256())
+        if key != name:
+            digest.update(f"{name}\n".encode())
+        take: Callable[[bytes], object] = digest.update
+        return take
+
+    def shown(self) -> dict[str, str]:
+        """The digests in hexadecimal, by name."""
+        return {name: digest.hexdigest() for name, digest in self.found.items()}
+
+
+TILES = "seal/tile"
+
+
+def digests_of(pack: Pack) -> dict[str, str]:
+    """The digests of the members of a pack, but for its events, which the root names, and what holds the digests."""
+    digests = Digests()
+    for name in sorted(pack.known - {*NEEDED}):
+        take = digests.begin(name)
+        with pack.archive.open(name) as member:
+            while part := member.read(1 << 20):
+                take(part)
+    return digests.shown()
+
+
 def check_contents(pack: Pack, result: Verification, findings: Findings) -> None:
     """The pack holds what it says that it does."""
     found = {
@@ -2208,13 +2268,19 @@ def check_contents(pack: Pack, result: Verification, findings: Findings) -> None
         "root": result.root,
     }
     try:
-        stated = json.loads(pack.archive.read("pack.json"))
-    except ValueError as error:
-        stated = {"pack.json": str(error)}
+        stated = parse(pack.archive.read("pack.json"))
+    except Wrong as wrong:
+        stated = {"pack.json": str(wrong)}
+    stated = stated if isinstance(stated, dict) else {}
     for name, value in found.items():
-        other = stated.get(name) if isinstance(stated, dict) else None
-        if other != value:
-            findings.add("pack_contents_differ", None, f"{name} {other}, as pack.json says", value)
+        if stated.get(name) != value:
+            findings.add("pack_contents_differ", None, f"{name} {stated.get(name)}, as pack.json says", value)
+    members = stated["members"] if isinstance(stated.get("members"), dict) else {}
+    digests = digests_of(pack)
+    for name in sorted(members.keys() | digests.keys()):
+        if members.get(name) != digests.get(name):
+            expected = f"{name} with the SHA-256 {members.get(name)}, as pack.json says"
+            findings.add("pack_contents_differ", None, expected, digests.get(name, "no such member"))
 
 
 def read_checkpoints(pack: Pack, findings: Findings) -> dict[str, Checkpoint]:

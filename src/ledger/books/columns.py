@@ -101,7 +101,7 @@ def optional_text(given: str) -> str | None:
 def whole(given: str) -> int:
     """Read a whole number in plain digits."""
     if not _WHOLE.fullmatch(given):
-        raise _refuse(given, "a whole number")
+        raise _refuse(given, "a whole number in plain digits, without a sign")
     return int(given)
 
 

@@ -90,6 +90,8 @@ def what_if(
 
 
 def _print(found: WhatIf, when: str) -> None:
+    if not found.comparisons:
+        rendering.say(f"No plans to compare{when}.")
     for comparison in found.comparisons:
         print_table(_totals_table(comparison, title=f"{_summary(comparison)}{when}"))
     if found.departures:

@@ -19,7 +19,7 @@ from ledger.audit.finding import Finding
 from ledger.audit.seal.leaf import leaf
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RECEIPT
-from ledger.store import EventReader, RawEvent
+from ledger.store import LAST, EventReader, RawEvent
 from ledger.telemetry import Progress
 
 _PAGE = 5_000
@@ -70,16 +70,16 @@ def _write(
     progress: Progress | None,
 ) -> tuple[int, str, int]:
     """Write all members; return the number of events, their root, and the number of findings."""
-    home = files("ledger")
-    _member(archive, "README.md", [home.joinpath("audit", "packs", "pack_readme.md").read_bytes()])
-    _member(archive, "verify.py", [home.joinpath("audit", "verify.py").read_bytes()])
+    home, digests = files("ledger"), verify.Digests()
+    _member(archive, "README.md", [home.joinpath("audit", "packs", "pack_readme.md").read_bytes()], digests)
+    _member(archive, "verify.py", [home.joinpath("audit", "verify.py").read_bytes()], digests)
     for schema in sorted(home.joinpath("events", "schemas").iterdir(), key=lambda one: one.name):
-        _member(archive, f"schemas/{schema.name}", [schema.read_bytes()])
+        _member(archive, f"schemas/{schema.name}", [schema.read_bytes()], digests)
     for name, path in sealed:
-        _member(archive, name, [_read(path)])
+        _member(archive, name, [_read(path)], digests)
     tree, events = verify.Tree(), reader.at(reader.last_sequence())  # after the seal: it has no later events
     _member(archive, "events.jsonl", _events(events, tree, progress))
-    listed = _member(archive, "findings.jsonl", map(_finding_line, findings))
+    listed = _member(archive, "findings.jsonl", map(_finding_line, findings), digests)
     root = tree.root().hex()
     contents = {
         "format": verify.FORMAT,
@@ -87,13 +87,15 @@ def _write(
         "plans": events.count(kind=PLAN),
         "receipts": events.count(kind=RECEIPT),
         "root": root,
+        "members": digests.shown(),
     }
     _member(archive, "pack.json", [_encode(contents) + b"\n"])
     return tree.size, root, listed
 
 
-def _member(archive: ZipFile, name: str, parts: Iterable[bytes]) -> int:
+def _member(archive: ZipFile, name: str, parts: Iterable[bytes], digests: verify.Digests | None = None) -> int:
     """Write a member part by part, with nothing in its header that depends on place or time; return their number."""
+    take = None if digests is None else digests.begin(name)
     info = ZipInfo(name)  # of 1980-01-01
     info.create_system = 3  # Unix, on every system
     info.external_attr = _MODE
@@ -101,20 +103,22 @@ def _member(archive: ZipFile, name: str, parts: Iterable[bytes]) -> int:
     with archive.open(info, "w", force_zip64=True) as member:
         for part in parts:
             member.write(part)
+            if take is not None:
+                take(part)
             number += 1
     return number
 
 
 def _events(reader: EventReader, tree: verify.Tree, progress: Progress | None) -> Iterator[bytes]:
     """Yield the lines of the events in the order of sequence; each becomes a leaf of the tree."""
-    last, after = reader.last_sequence(), 0
+    last, after = reader.last_sequence(), -LAST  # one below 1 was written by hand
     while page := reader.raw_events(after=after, limit=_PAGE):
         for event in page:
             tree.add(sha256(b"\0" + leaf(event)).digest())
         yield b"".join(map(_event_line, page))
         after = page[-1].sequence
         if progress is not None:
-            progress(after, last)
+            progress(max(0, after), last)
 
 
 def _event_line(event: RawEvent) -> bytes:

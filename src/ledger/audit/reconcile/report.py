@@ -11,6 +11,7 @@ from ledger.audit.reconcile.bank import BankRow, MalformedRow
 from ledger.audit.reconcile.ledger_side import Booked, booked
 from ledger.audit.reconcile.matching import Kind, Matched, match
 from ledger.dates import Known
+from ledger.errors import InvalidArgument
 from ledger.money import Money
 from ledger.store import EventReader
 
@@ -60,13 +61,17 @@ def reconcile(
     """Compare the rows of a bank with a ledger; the period is that of the rows, unless it is stated.
 
     Rows outside a stated period are left out. Money outside it is not missing there, but may match a row by reference,
-    or within the window of days. Memory grows with the statement, not with the ledger. Raises `CorruptHistory`: money
-    that cannot be read would look like money that is missing.
+    or within the window of days. Memory grows with the statement, not with the ledger. Raises `InvalidArgument` for a
+    period that ends before it begins, and `CorruptHistory`: money that cannot be read would look like money that is
+    missing.
     """
     first = from_on or min((row.on for row in rows), default=None)
     last = through_on or max((row.on for row in rows), default=None)
     if first is None or last is None:
         return _report((), malformed, (), (), window=window, period=(first, last))
+    if first > last:  # to compare nothing would look like a match
+        expected = f"a day up to {last}, the last of the period"
+        raise InvalidArgument(argument="from", given=str(first), expected=expected)
     rows = [row for row in rows if first <= row.on <= last]
     references = {row.reference for row in rows}
     earliest, latest = _shifted(first, -window), _shifted(last, window)
