@@ -2268,7 +2268,7 @@ def check_contents(pack: Pack, result: Verification, findings: Findings) -> None
         "root": result.root,
     }
     try:
-        stated = parse(pack.archive.read("pack.json"))
+        stated: Any = parse(pack.archive.read("pack.json"))
     except Wrong as wrong:
         stated = {"pack.json": str(wrong)}
     stated = stated if isinstance(stated, dict) else {}
