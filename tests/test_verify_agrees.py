@@ -176,6 +176,28 @@ def test_a_voiding_that_is_wrong_for_what_was_reported_before_ends_no_reading() 
     assert versions & {version for _, _, version in by_audit(events)}
 
 
+def test_an_outcome_that_was_moved_after_its_voiding_is_named() -> None:
+    """Settled in February and charged back in the same month: dated in March it never held, and is named all the same."""
+    terms = PlanTerms(price=Money(50_000, "USD"), shares=1_000, installments=5, release=PerUnit("0"), timezone="UTC")
+    events = stored(
+        record(
+            pay(date(2023, 1, 2), "bank-1", 2),
+            charge_back(date(2023, 2, 16), "bank-1"),
+            pay(date(2023, 1, 1), "bank-3"),
+            pay(date(2023, 2, 2), "bank-4", 2),
+            terms=terms,
+            opened_on=date(2023, 1, 1),
+        )
+    )
+    edited = json.loads(events[18].state)
+    assert edited["event"]["effective_on"] == "2023-02-02"
+    edited["event"]["effective_on"] = "2023-03-14"
+    events[18] = events[18]._replace(state=encoded(edited))
+    place = ("outcome_differs", "P-1", 19)
+    assert place in by_verify(events)
+    assert place in by_audit(events)
+
+
 @one_in(2)
 @given(history=histories(), data=st.data())
 def test_both_say_the_same_of_a_changed_history(history: History, data: st.DataObject) -> None:

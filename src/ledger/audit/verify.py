@@ -1349,8 +1349,8 @@ class Item:
 
     @property
     def held(self) -> bool:
-        """Whether it holds, or did for a day."""
-        return self.until != self.event.on
+        """Whether it holds, or did for a day; one that is voided from a day before its own was moved after it."""
+        return self.void is None or self.void.on != self.event.on
 
 
 @dataclass
