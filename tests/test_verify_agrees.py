@@ -177,7 +177,7 @@ def test_a_voiding_that_is_wrong_for_what_was_reported_before_ends_no_reading() 
 
 
 def test_an_outcome_that_was_moved_after_its_voiding_is_named() -> None:
-    """Settled in February and charged back in the same month: dated in March it never held, and is named all the same."""
+    """Settled in February and charged back in the same month: dated in March it never held, and is named."""
     terms = PlanTerms(price=Money(50_000, "USD"), shares=1_000, installments=5, release=PerUnit("0"), timezone="UTC")
     events = stored(
         record(
