@@ -15,11 +15,18 @@ _REMEDY = "install installment-ledger in an environment without it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 1, with the culprit's name, if `ledger` is not this library."""
-    if (problem := import_problem()) is not None:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    return run(arguments)
+    """Run the command line and return its exit code: 1, with the culprit's name, if `ledger` is not this library.
+
+    130 if it is interrupted.
+    """
+    try:
+        if (problem := import_problem()) is not None:
+            print(f"error: {problem}", file=sys.stderr)
+            return 1
+        return run(arguments)
+    except KeyboardInterrupt:  # before the command line itself was there
+        print("interrupted: nothing was begun", file=sys.stderr)
+        return 130
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
