@@ -15,16 +15,13 @@ _REMEDY = "install installment-ledger in an environment without it"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 1, with the culprit's name, if `ledger` is not this library.
-
-    130 if it is interrupted.
-    """
+    """Run the command line and return its exit code: 1, with the culprit's name, if `ledger` is not this library."""
     try:
         if (problem := import_problem()) is not None:
             print(f"error: {problem}", file=sys.stderr)
             return 1
         return run(arguments)
-    except KeyboardInterrupt:  # before the command line itself was there
+    except KeyboardInterrupt:  # while the program is loaded: a command says more
         print("interrupted: nothing was begun", file=sys.stderr)
         return 130
 

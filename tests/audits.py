@@ -27,7 +27,7 @@ from ledger.events import (
     PlanReinstated,
     RecordedEvent,
 )
-from ledger.events.codec import Codec
+from ledger.events.codec import Codec, intact
 from ledger.store import RawEvent
 
 CODEC = Codec()
@@ -41,15 +41,9 @@ def stored(events: Iterable[RecordedEvent]) -> list[RawEvent]:
     ]
 
 
-def decode(raw: RawEvent) -> RecordedEvent:
-    """Return a stored event."""
-    sequence, kind, stream_id, version, tag, state = raw
-    return CODEC.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
-
-
 def audited(raw: Sequence[RawEvent]) -> PlanAudit:
     """Return the audit of a plan."""
-    return audit_plan("P-1", raw, decode)
+    return audit_plan("P-1", raw, CODEC.decode_all)
 
 
 def kinds(raw: Sequence[RawEvent]) -> list[tuple[str, int | None]]:
@@ -63,7 +57,7 @@ def could_be_recorded(raw: Sequence[RawEvent]) -> bool:
     The referee of the audit: it knows nothing of findings, and decides each command from the start.
     """
     try:
-        return stored(_recorded_again([decode(one) for one in raw])) == [*raw]
+        return stored(_recorded_again(list(intact(CODEC.decode_all(raw))))) == [*raw]
     except (LedgerError, ValueError, KeyError, OverflowError):
         return False
 

@@ -6,12 +6,13 @@ from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 
 from ledger import (
+    Database,
     EveryDays,
     ExplicitSchedule,
     InvalidArgument,
@@ -270,6 +271,36 @@ def test_junk_for_many_commands_is_a_bad_argument(junk: Any, books: Ledger, *, a
     with pytest.raises(InvalidArgument, match="expected"):
         books.execute_all(junk, atomic=atomic)
     assert len(list(books.events())) == 3
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        lambda no: Ledger.open("memory://", create=no),
+        lambda no: Ledger.open("memory://", catch_up=no),
+        lambda no: Database.open("memory://", create=no),
+        lambda no: Database.open("memory://").ledger(catch_up=no),
+    ],
+    ids=["create", "catch_up", "create of a database", "catch_up of a database"],
+)
+def test_an_option_of_opening_is_true_or_false(opening: Any) -> None:
+    """A text such as "no" would create a ledger."""
+    with pytest.raises(InvalidArgument, match="is 'no'; expected True or False"):
+        opening("no")
+
+
+def test_a_follower_is_stopped_by_an_event(books: Ledger) -> None:
+    """What cannot be asked, or waited for, is refused before anything is followed."""
+    for junk in (None, True, object()):
+        with pytest.raises(InvalidArgument, match="expected an Event of threading or multiprocessing"):
+            books.follow(stop=cast(Any, junk))
+
+
+@pytest.mark.parametrize("option", ["atomic", "dry_run"])
+def test_an_option_of_many_commands_is_true_or_false(option: Any, books: Ledger) -> None:
+    """A text such as "no" would count as true."""
+    with pytest.raises(InvalidArgument, match=f"{option} is 'no'; expected True or False"):
+        books.execute_all([], **{option: cast(Any, "no")})
 
 
 def test_metadata_of_many_commands_is_as_plain_as_that_of_one(books: Ledger) -> None:

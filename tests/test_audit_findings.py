@@ -261,6 +261,12 @@ def cut_off(books: Books) -> Found:
     return "sequence_counter", None, None
 
 
+def removed_plan(books: Books) -> Found:
+    for version in reversed(range(1, books.last("P-2") + 1)):
+        books.delete("P-2", version)
+    return "sequence_gap", None, None
+
+
 def recorded_ahead(books: Books) -> Found:
     version = books.versions("P-1", "payment_made")[2]
     books.edit("P-1", version, "recorded_at", to=f"{DUE[2] - DAY}T12:00:00Z")
@@ -479,7 +485,8 @@ CONSEQUENCES: dict[Plant, set[str]] = {
 PLANTS: Sequence[Plant] = [
     *(unreadable_outcome, unreadable_fact, unreadable_opening, unreadable_voiding, padded, newer, unknown_stream),
     *(key_of_a_fact, key_of_an_opening, key_of_an_outcome, key_of_a_closing, another_actor, deleted_outcome),
-    *(deleted_fact, deleted_opening, second_opening, earlier_instant, swapped_sequences, cut_off, recorded_ahead),
+    *(deleted_fact, deleted_opening, second_opening, earlier_instant, swapped_sequences, cut_off, removed_plan),
+    recorded_ahead,
     *(closed_ahead, before_the_opening, another_instant, another_instant_of_opening, strange_zone, another_due_date),
     *(another_release, reference_again, reversal_of_nothing, reversed_on_another_day, other_money, too_much),
     *(paid_when_cancelled, paid_when_completed, closed_policy, approved_by_the_clerk, outcome_cut_off),

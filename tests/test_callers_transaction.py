@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, create_engine, text
+from sqlalchemy import Engine, MetaData, create_engine, text
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -133,18 +134,28 @@ def test_a_version_that_is_taken_leaves_the_transaction_usable(service: Service)
         service.ledger.history("P-2")
 
 
-def test_a_version_taken_after_the_callers_snapshot_is_a_conflict(postgres_url: str, name: str) -> None:
-    """In `REPEATABLE READ` the transaction cannot see the event that took the version: a conflict all the same."""
+@pytest.mark.parametrize("level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE])
+def test_a_version_taken_after_the_callers_snapshot_ends_at_once(
+    level: psycopg.IsolationLevel, postgres_url: str, name: str
+) -> None:
+    """The transaction cannot see the event that took the version: no second attempt, and it stays usable."""
     with Ledger.open(postgres_url, name=name) as ledger, psycopg.connect(postgres_url) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.isolation_level = level
         open_plan(ledger)
         inside = ledger.within(connection)
         assert len(inside.history("P-1")) == 1
         paid = pay(ledger, OPENED_ON, "bank-1")
         opened = [attrs.evolve(event, sequence=0, stream_id="P-2") for event in ledger.history("P-1")[:1]]
+        old = "another connection has written since the transaction began; roll it back, and begin another"
         for late in (paid, [*opened, *paid]):
-            with pytest.raises(ConcurrentChange):
+            with pytest.raises(StoreUnavailable, match=old):
                 inside._store.append(late)
+        appends: list[int] = []
+        append = inside._store.append
+        inside._store.append = lambda events, **more: appends.append(1) or append(events, **more)  # type: ignore[method-assign, func-returns-value]
+        with pytest.raises(StoreUnavailable, match=old):
+            pay(inside, OPENED_ON, "bank-2")
+        assert appends == [1]
         inside._store.append(opened)
         connection.commit()
         assert [event.version for event in ledger.history("P-2")] == [1]
@@ -209,14 +220,72 @@ def test_lists_are_asked_outside(service: Service) -> None:
         memory.within(None)
 
 
-def test_a_connection_that_commits_by_itself_is_refused(postgres_url: str, name: str) -> None:
+def test_a_connection_that_commits_by_itself_is_refused(service: Service) -> None:
     """Without a transaction there is nothing to record together."""
-    with Ledger.open(postgres_url, name=name) as ledger, psycopg.connect(postgres_url, autocommit=True) as connection:
-        with pytest.raises(StoreUnavailable, match="begin a transaction first"):
-            open_plan(ledger.within(connection))
-        with connection.transaction():
-            assert len(open_plan(ledger.within(connection))) == 1
-        assert len(ledger.history("P-1")) == 1
+    with service.connect() as connection:
+        inside = service.ledger.within(connection)
+        if isinstance(connection, psycopg.Connection):
+            connection.autocommit = True
+        else:
+            connection.isolation_level = None
+        with pytest.raises(InvalidArgument, match="begin a transaction first"):
+            pay(inside, OPENED_ON, "bank-1")
+        connection.execute("BEGIN")
+        assert len(pay(inside, OPENED_ON, "bank-1")) == 2
+        connection.execute("COMMIT")
+    assert len(service.ledger.history("P-1")) == 3
+
+
+def test_a_ledger_of_the_same_name_elsewhere_is_refused(shared_url: str, name: str, tmp_path: Path) -> None:
+    """A connection to another database, such as that of the tests, neither answers nor records."""
+    with ExitStack() as opened:
+        if shared_url.startswith("sqlite"):
+            other = f"{tmp_path}/other.db"
+            opened.enter_context(Ledger.open(f"sqlite:///{other}", name=name))
+            connection: Any = opened.enter_context(closing(sqlite3.connect(other)))
+        else:
+            connection = opened.enter_context(closing(psycopg.connect(shared_url)))
+            connection.execute(f"CREATE SCHEMA {name}_other; SET search_path = {name}_other; COMMIT")
+            in_schema = f"{shared_url}&options=-csearch_path%3D{name}_other"
+            opened.enter_context(Ledger.open(in_schema, name=name))
+        ledger = opened.enter_context(Ledger.open(shared_url, name=name))
+        open_plan(ledger)
+        for call in (open_plan, lambda inside: inside.position("P-1")):
+            with pytest.raises(InvalidArgument, match="one to the database of this ledger"):
+                call(ledger.within(connection))
+
+
+def test_a_transaction_that_is_too_old_or_broken_says_so(service: Service) -> None:
+    """In SQLite one that has read before another's commit, in PostgreSQL one with a failed statement."""
+    with service.connect() as connection:
+        inside = service.ledger.within(connection)
+        if isinstance(connection, psycopg.Connection):
+            with suppress(psycopg.Error):
+                connection.execute("SELECT 1 / 0")
+            expected = "an earlier statement of the transaction failed; roll it back, and begin another"
+        else:
+            connection.execute("BEGIN")
+            connection.execute("SELECT * FROM sqlite_master").fetchall()
+            expected = "another connection has written since the transaction began; roll it back, and begin another"
+        pay(service.ledger, OPENED_ON, "bank-other")
+        with pytest.raises(StoreUnavailable, match=expected):
+            pay(inside, OPENED_ON, "bank-1")
+        connection.rollback()
+        pay(inside, OPENED_ON, "bank-1")
+        connection.commit()
+    assert service.ledger.history("P-1")[-1].key == "bank-1"
+
+
+def test_rows_are_read_as_text_whatever_the_caller_reads(tmp_path: Path) -> None:
+    """A connection with factories of its own keeps them."""
+    with Ledger.open(f"sqlite:///{tmp_path}/books.db") as ledger:
+        open_plan(ledger)
+        with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
+            connection.row_factory, connection.text_factory = sqlite3.Row, bytes
+            paid = pay(ledger.within(connection), OPENED_ON, "bank-1")
+            assert connection.execute("SELECT 'x'").fetchone()[0] == b"x"
+            connection.commit()
+        assert ledger.history("P-1")[1:] == paid
 
 
 def test_a_sqlalchemy_session_lends_its_connection(shared_url: str, name: str) -> None:
@@ -236,6 +305,28 @@ def test_a_sqlalchemy_session_lends_its_connection(shared_url: str, name: str) -
         with Session(engine) as session:
             assert session.execute(text(f"SELECT * FROM {name}_orders")).fetchall() == [("order-1",)]
         assert [event.key for event in ledger.history("P-1")] == ["P-1", "bank-1", "bank-1"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("opened", [Session, Engine.connect])
+def test_sqlalchemy_commits_what_only_the_ledger_has_begun(shared_url: str, name: str, opened: Any) -> None:
+    """Its `commit` does nothing outside a transaction of its own: the ledger begins one, again after each commit."""
+    engine = create_engine(shared_url.replace("postgresql://", "postgresql+psycopg://"))
+    with Ledger.open(shared_url, name=name) as ledger:
+        open_plan(ledger)
+        with opened(engine) as lending:
+            inside = ledger.within(lending)
+            for number, end in enumerate((lending.commit, lending.rollback, lending.commit)):
+                pay(inside, OPENED_ON, f"bank-{number}", amount="1.00")
+                end()
+            assert [event.key for event in ledger.history("P-1")] == ["P-1", "bank-0", "bank-2"]
+            pay(inside, OPENED_ON, "bank-3", amount="1.00")
+            with lending.begin_nested() as savepoint:
+                pay(inside, OPENED_ON, "bank-4", amount="1.00")
+                savepoint.rollback()
+            pay(inside, OPENED_ON, "bank-4", amount="2.00")
+            lending.commit()
+        assert ledger.position("P-1", as_of=OPENED_ON).paid == usd("5.00")
     engine.dispose()
 
 

@@ -1,16 +1,18 @@
 """Chargebacks (RULES.md section 10): history before the date stands, from it on the money left settles oldest first."""
 
 from datetime import date
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import Ledger, PaymentRefused
+from ledger.audit import verify as reference_model
 from ledger.decide import decide
-from ledger.events import InstallmentSettled, OutcomeVoided, PaymentMissed
+from ledger.events import InstallmentSettled, OutcomeVoided, PaymentMissed, PromoApplied
 from ledger.plan import Plan
-from ledger.terms import EveryDays
+from ledger.terms import DoublePayment, EveryDays, PackageBonus
 from tests import examples
 from tests.examples import OPENED_ON, open_plan, usd
 from tests.plans import (
@@ -28,7 +30,8 @@ from tests.plans import (
     recorded_by_last,
     reverse,
 )
-from tests.strategies import METADATA, History, days, histories, one_in
+from tests.reference_words import facts_of, report_of, terms_of
+from tests.strategies import METADATA, History, days, histories, one_in, opened_in
 
 YEARLY, WEEKLY = agreed(4, schedule=EveryDays(365)), agreed(4, schedule=EveryDays(7))
 MONTHLY = agreed(4)
@@ -261,3 +264,53 @@ def test_a_payment_stops_the_clock_of_the_installment_that_it_settles(
     position = plan.position(date(2023, 6, day))
     assert overdue_figures(position) == expected
     assert position.settled == (1 if day >= 20 else 0)
+
+
+@pytest.mark.parametrize(
+    ("stacking", "before", "fallen", "instead"),
+    [
+        ("additive", [("double", "bank-1"), ("double", "bank-3"), ("spring", "bank-3")], [("double", 680)], []),
+        ("exclusive", [("double", "bank-1")], [("double", 680)], [("double", 680, "bank-3")]),
+        (
+            "compound",
+            [("double", "bank-1"), ("double", "bank-3"), ("spring", "bank-3")],
+            [("double", 680), ("spring", 748)],
+            [("spring", 714, "bank-3")],
+        ),
+    ],
+)
+def test_an_award_falls_with_its_payment_where_money_of_the_day_keeps_the_plan_completed(
+    stacking: Literal["additive", "exclusive", "compound"],
+    before: list[tuple[str, str]],
+    fallen: list[tuple[str, int]],
+    instead: list[tuple[str, int, str]],
+) -> None:
+    """The payment that arrived on the completed plan that day takes its place; bonuses are as if it had earned nothing.
+
+    The award goes from the day of the chargeback on, and with it what another bonus counted of it; under exclusive
+    stacking the next largest is credited in its place. The completion stands.
+    """
+    double = DoublePayment(code="double", rate_bp=500, base="package", credit="on_completion")
+    terms = agreed(4, promos=(double, PackageBonus(code="spring", rate_bp=500)), stacking=stacking)
+    on = OPENED_ON + 5 * DAY
+    commands = (
+        pay(OPENED_ON, "bank-1", 2),
+        pay(on, "bank-2", 2),
+        charge_back(on, "bank-1"),
+        pay(OPENED_ON, "bank-3", 2),
+    )
+    history = record(*commands, terms=terms)
+    plan, opened = Plan(history), opened_in(history)
+    derived = {day: plan.timeline(day) for day in (on - DAY, on)}
+    bonuses = {day: [one for one in found.holding() if isinstance(one, PromoApplied)] for day, found in derived.items()}
+    assert [(one.code, one.payment) for one in bonuses[on - DAY]] == before
+    gone = [(one.code, one.shares) for one in bonuses[on - DAY] if one not in bonuses[on]]
+    new = [(one.code, one.shares, one.payment) for one in bonuses[on] if one not in bonuses[on - DAY]]
+    assert (gone, new) == (fallen, instead)
+    for day, found in derived.items():
+        state = found.state
+        assert (state.status, state.completed_on, state.shares_credited) == ("completed", OPENED_ON, 13_600)
+        assert state.bonus_credited == sum(one.shares for one in bonuses[day])
+        model = reference_model.derive(terms_of(opened), OPENED_ON, facts_of(history), day)
+        assert report_of(opened, found, day) == model
+    plan.check(plan.timeline(plan.horizon))

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+import installment_ledger
 import ledger as public
 from ledger import InvalidArgument, Ledger, Money, PerUnit, PlanTerms, TermsRefused, schedule
 from ledger.cli.app import main
 from ledger.store import back_up
-from tests.examples import OPENED_ON, TERMS, open_plan, pay
+from tests.examples import OPENED_ON, TERMS, open_plan, pay, usd
 
 TERMS_OPTIONS = (
     *("--price", "3000.00", "--currency", "USD", "--shares", "351000", "--installments", "20"),
@@ -97,6 +98,25 @@ def test_a_plan_from_opening_to_reinstatement(books: str, capsys: pytest.Capture
     assert "PlanReinstated" in _kinds(books)
 
 
+def test_money_is_found_whatever_became_of_it(books: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A payment by its reference in any plan, with its reversal; a receipt and its events, also if nothing remains."""
+    with Ledger.open(books) as ledger:
+        open_plan(ledger)
+        pay(ledger, OPENED_ON, "b-1")
+        ledger.reverse_payment("P-1", reference="b-1", cause="error", actor="ann")
+        ledger.receive_unallocated("b-2", amount=usd("5.00"), received_at=OPENED_ON, reason="unknown payer")
+        ledger.return_unallocated("b-2", amount=usd("5.00"), on=OPENED_ON, reason="sent back")
+    assert "b-1 P-1 I-7 2023-04-10 150.00 USD regular error 2023-04-10" in Run(capsys, "payments").words
+    (found,) = Run(capsys, "payments", "--reference", "b-1", "--json").json
+    assert (found["plan_id"], found["reversal"]) == ("P-1", "error")
+    assert Run(capsys, "payments", "--reference", "b-3").words.startswith("0 payments ")
+    assert "b-2" not in Run(capsys, "unallocated").words
+    assert "2023-04-10 b-2 5.00 USD 0.00 USD unknown payer" in Run(capsys, "unallocated", "--all").words
+    history = Run(capsys, "history", "b-2", "--receipt").words
+    assert "2 events of receipt b-2" in history
+    assert "MoneyReturned 5.00 USD" in history
+
+
 def test_a_dry_run_shows_the_effect_and_records_nothing(books: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Opening, payment and reversal are tried: events, and the plan before and after; the ledger stays as it is."""
     arguments = ("open", "P-1", "--investor", "I-7", "--opened-at", "2023-04-10", *TERMS_OPTIONS, "--dry-run")
@@ -130,13 +150,28 @@ def test_a_dry_run_shows_the_effect_and_records_nothing(books: str, capsys: pyte
             "--currency is 'XXX'; expected a currency",
         ),
         (["pay", "P-1", "--reference", "b", "--amount", "1,5", *PAID[2:]], 1, "--amount is '1,5'; expected a plain"),
+        (
+            ["pay", "P-1", "--reference", "b", "--amount", "-1", *PAID[2:]],
+            1,
+            "--amount is '-1'; expected an amount above",
+        ),
+        (
+            ["pay", "P-1", "--reference", "b", "--amount", "0", *PAID[2:]],
+            1,
+            "--amount is '0'; expected an amount above",
+        ),
+        (["reverse", "P-1", "--reference", "b", "--cause", "chargeback"], 2, "--on is missing: state the date of the"),
         (["pay", "P-1", "--reference", "b", *PAID[:5], "soon"], 2, "--paid-at"),
         (["pay", "P-1", "--reference", "b", *PAID[:4]], 2, "--paid-at"),
+        (["pay", "P-1", "--reference", "b", *PAID[:4], "--on", "2023-04-10"], 2, "Unknown option: --on. "),
         (["reverse", "P-1", "--reference", "b", "--cause", "whim"], 2, "--cause"),
         (["position", "P-9"], 1, "Plan P-9 is not in this ledger"),
         (["history", "P-9"], 1, "Plan P-9 is not in this ledger"),
+        (["history", "P-1", "--receipt"], 1, "No unallocated money was received under 'P-1'"),
         (["positions", "--investor", "I-9"], 1, "--investor is 'I-9'; expected the investor of a plan in this ledger"),
         (["positions", "--partner", "N-9"], 1, "--partner is 'N-9'; expected the partner of a plan in this ledger"),
+        (["payments", "--plan", "P-9"], 1, "Plan P-9 is not in this ledger"),
+        (["payments", "--investor", "I-9"], 1, "--investor is 'I-9'"),
         (["balances", "--investor", "I-9"], 1, "--investor is 'I-9'"),
         (["overdue", "--partner", "N-9"], 1, "--partner is 'N-9'"),
         (["events", "--limit", "0"], 1, "--limit is 0; expected a whole number from 1"),
@@ -354,3 +389,25 @@ def test_money_received_is_recorded_like_every_change(capsys: pytest.CaptureFixt
     ahead = Run(capsys, "receive", "r-2", *money, "--reason", "x", *db, "--recorded-at", "2999-01-01T00:00:00+00:00")
     assert ahead.code == 1
     assert "by the clock of the ledger" in ahead.error
+
+
+@pytest.mark.usefixtures("books")
+def test_an_interrupt_says_so_in_every_part_of_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 130 and one line: while a book is read, while another command works, while the program is loaded."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ledger.cli.bookkeeping.read_book", interrupted)
+    monkeypatch.setattr(Ledger, "close_books", interrupted)
+    run = Run(capsys, "import", str(tmp_path))
+    assert (run.code, run.out) == (130, "")
+    assert run.error == "interrupted: nothing is recorded yet; run the same import again\n"
+    run = Run(capsys, "close", "--through", "2023-05-31")
+    assert (run.code, run.out) == (130, "")
+    assert run.error == "interrupted: confirmed work is recorded; run the command again to continue\n"
+    monkeypatch.setattr(installment_ledger, "run", interrupted)
+    assert installment_ledger.main(["status"]) == 130
+    assert capsys.readouterr().err == "interrupted: nothing was begun\n"

@@ -97,7 +97,8 @@ def test_verifying_finds_a_row_that_was_changed_and_rebuilding_replaces_it(
     assert main(["verify", *books]) == 1
     difference, summary = capsys.readouterr().out.splitlines()
     assert "plan P-1, periods, 2023-05-11: paid is 15001, and 15000 in a replay" in difference
-    assert summary == f"periods_1: 3 plans verified up to sequence {_last(books)}, 1 difference; rebuild it."
+    verified = f"periods_1: 3 plans verified up to sequence {_last(books)}, 1 difference"
+    assert summary == f"{verified}; audit the ledger, then rebuild it."
     assert main(["rebuild", *books]) == 0
     assert capsys.readouterr().out == (
         f"periods_2: 3 plans verified up to sequence {_last(books)}, no differences; now live.\n"

@@ -71,6 +71,7 @@ QUERIES = {
     "statement": ("P-00003",),
     "position": ("P-00003",),
     "positions": ("--as-of", "2024-06-30", "--partner", "N-010"),
+    "payments": ("--plan", "P-00003"),
     "history": ("P-00003",),
     "events": ("--limit", "50"),
     "explain": ("P-00003", "shares", "--as-of", "2022-12-20"),
@@ -97,6 +98,21 @@ def test_the_overdue_list_at_60_and_80_columns(books: str) -> None:
     sixty = _plain(_in_terminal(60, "overdue", *QUERIES["overdue"], "--db", books)).splitlines()
     at = sixty.index("P-00130 I-00063  N-014   2024-06-16 2024-07-05 250.00 USD")
     assert sixty[at + 1 : at + 3] == ["  installment 13; days past due 14; days left 5;", "  shares at stake 608,250"]
+
+
+def test_a_sentence_below_a_row_keeps_to_the_width() -> None:
+    """It goes on with a deeper indent, no word of it broken; what fits stays on one line."""
+    columns = (Column("Plan"), Column("Reason", text=True, leaves=1, below="reason", narrowest=30))
+    table = Table("1 row", columns, [("P-00000000000000001", "the plan P-00000000000000001 was cancelled before")])
+    assert list(lines_of(table, width=42))[4:] == [
+        "P-00000000000000001",
+        "  reason the plan P-00000000000000001 was",
+        "    cancelled before",
+    ]
+    assert list(lines_of(table, width=54))[4:] == [
+        "P-00000000000000001   the plan P-00000000000000001 was",
+        "                      cancelled before",
+    ]
 
 
 def test_the_statement_reads_as_a_story_at_80_columns(books: str) -> None:

@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import attrs
+import numpy as np
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -105,8 +107,11 @@ class _Hostile:
         ((10**4_999,), "a tuple that cannot be shown"),
         (_Hostile(), "a _Hostile that cannot be shown"),
         (["\x1b[2J"], "['\\x1b[2J']"),
+        (HTTPStatus.OK, "<HTTPStatus.OK: 200>"),
+        (np.int64(5), "np.int64(5)"),
+        (True, "True"),
     ],
-    ids=[f"value {number}" for number in range(10)],  # pytest itself cannot write such integers
+    ids=[f"value {number}" for number in range(13)],  # pytest itself cannot write such integers
 )
 def test_a_value_of_a_stranger_is_cut_and_every_character_visible(value: object, shown: str) -> None:
     """Whatever was given, its place in a sentence is short, prints, and raises nothing."""
@@ -364,6 +369,15 @@ def test_a_url_that_cannot_be_parsed_is_never_shown(url: str, argument: str) -> 
     shown = f"{caught.value} {caught.value.given} {caught.value!r} {caught.value.__cause__!r}"
     assert "s3" not in shown
     assert "cret" not in shown
+
+
+@pytest.mark.parametrize("setting", ["sslmode", "channel_binding", "gssencmode"])
+def test_a_setting_that_is_invalid_is_named_and_its_value_is_not(setting: str) -> None:
+    """It may be a password that got into the wrong place."""
+    with pytest.raises(StoreUnavailable) as caught:
+        Ledger.open(f"postgresql://u@localhost:1/db?{setting}=s3cret", timeout=0.5).close()
+    expected = f"PostgreSQL database db at localhost: the setting {setting} in its URL is invalid; correct the URL."
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("path", ["a\0b.db", "a\ud800.db"], ids=["NUL", "surrogate"])

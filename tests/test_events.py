@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import msgspec
@@ -213,6 +213,49 @@ def test_every_event_in_any_envelope(
     )
     tag, state = CODEC.encode(recorded)
     assert CODEC.decode(tag, state, stream_id=plan_id, version=version, sequence=sequence) == recorded
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[tuple[int, str, str, int, str, bytes]]:
+    """Rows of any kind and order, some of them edited, joined with the next or cut where a line could end."""
+    found = draw(st.lists(stored_events(), min_size=1, max_size=8))
+    made: list[tuple[int, str, str, int, str, bytes]] = []
+    for number, (tag, state) in enumerate(found, 1):
+        at = draw(st.integers(0, len(state)))
+        edits = {
+            "whole": ("plan", tag, state),
+            "line": ("plan", tag, state[:at] + b"\n" + state[at:]),
+            "two": ("plan", tag, state + b"\n" + state),
+            "cut": ("plan", tag, state[:at]),
+            "digit": ("plan", tag, state.replace(b"1", b"01", 1)),
+            "tag": ("plan", draw(st.sampled_from([*CURRENT, "unknown.v1"])), state),
+            "kind": ("unknown", tag, state),
+            "text": ("plan", tag, cast("bytes", state.decode())),  # which SQLite keeps among bytes
+        }
+        kind, tag_then, edited = edits[draw(st.sampled_from(["whole", "whole", *edits]))]
+        made.append((number, kind, "P-7", number, tag_then, edited))
+    return made
+
+
+@given(stored=rows())
+def test_rows_decoded_together_are_those_decoded_alone(stored: list[tuple[int, str, str, int, str, bytes]]) -> None:
+    """Each row comes as it would alone, or with the error that it would have alone; no row hides behind another."""
+    assert list(map(repr, CODEC.decode_all(stored))) == [repr(_alone(row)) for row in stored]
+
+
+def _alone(row: tuple[int, str, str, int, str, bytes]) -> RecordedEvent | CorruptHistory:
+    sequence, kind, stream_id, version, tag, state = row
+    try:
+        return CODEC.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
+    except CorruptHistory as error:
+        return error
+
+
+def test_two_rows_that_swap_a_line_break_are_not_taken_for_whole_ones() -> None:
+    """Two events in one row, none in the next: as many lines as rows, and neither row is as it was written."""
+    tag, state = CODEC.encode(EVERY_KIND[1])
+    swapped = [(1, "plan", "P-7", 1, tag, state + b"\n" + state), (2, "plan", "P-7", 2, tag, b"")]
+    assert [type(one) for one in CODEC.decode_all(swapped)] == [CorruptHistory, CorruptHistory]
 
 
 @given(stored=stored_events())

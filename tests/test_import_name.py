@@ -46,19 +46,6 @@ def test_where_the_package_is_ours_the_command_runs(site: Path) -> None:
     assert (run.returncode, run.stdout) == (0, "memory: the ledger 'ledger' has schema version 3.\n")
 
 
-def test_an_interrupt_while_it_is_imported_shows_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command line is not there yet to say so."""
-
-    def interrupted(_: object) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(installment_ledger, "run", interrupted)
-    assert installment_ledger.main([]) == 130
-    assert capsys.readouterr().err == "interrupted: nothing was begun\n"
-
-
 @pytest.mark.parametrize("file", ["ledger.py", "ledger/__init__.py"])
 def test_a_package_that_hides_ours_is_named_by_its_file(tmp_path: Path, file: str) -> None:
     """A module of the name that comes first on the path is the culprit, and its file is named."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import (
+    EveryDays,
     Ledger,
     Money,
+    PartialCover,
     PaymentRefused,
     PlanTable,
     PlanTerms,
     Portion,
     Projection,
+    ReinstatementRefused,
     StoreUnavailable,
     TotalsTable,
 )
@@ -27,6 +31,7 @@ from ledger.plan import Plan
 from ledger.projections.totals import MEASURES, Total, _parted, joined
 from tests.crash_worker import renamed
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, usd
+from tests.plans import DAY
 
 LARGEST = 10**15
 PLANS = 9_300
@@ -136,4 +141,39 @@ def test_a_chargeback_at_the_end_of_the_calendar(on: date, *, accepted: bool) ->
             assert books.position("P-1", as_of=as_of).plan_id == "P-1"
             assert books.statement("P-1", as_of=as_of)
         books.close_books(through=date.max)
+        assert books.status().problems == ()
+
+
+@pytest.mark.parametrize("paid_before", [usd("100.00"), usd("200.00")])
+def test_a_reinstatement_at_the_end_of_the_calendar(paid_before: Money) -> None:
+    """The last one whose schedule, re-dated in full, ends its grace in the year 9999 is accepted, a later one refused.
+
+    A reversal known later leaves more to re-date than the decision saw, and finds a date for each.
+    """
+    now = datetime(9999, 12, 31, 12, tzinfo=UTC)
+    terms = attrs.evolve(
+        TERMS, price=usd("300.00"), installments=3, schedule=EveryDays(1), reinstatement=PartialCover(minimum=1)
+    )
+    last = date.max - timedelta(days=30 + 2 + 20)
+    with Ledger.open("memory://", clock=lambda: now) as books:
+        books.open_plan("P-1", investor="I", partner=None, terms=terms, opened_at=OPENED_ON)
+        books.record_payment("P-1", reference="before", amount=paid_before, paid_at=OPENED_ON)
+        decide = partial(
+            books.reinstate_plan,
+            reference="late",
+            amount=usd("100.00"),
+            approved_by="B",
+            reason="asked",
+            revised_shares=300_000,
+        )
+        with pytest.raises(ReinstatementRefused, match="its schedule would run beyond the year 9999"):
+            decide("P-1", on=last + DAY)
+        decide("P-1", on=last)
+        books.reverse_payment("P-1", reference="before", cause="error")
+        due = last + 30 * DAY
+        assert books.position("P-1", as_of=last).settled == 1
+        assert books.overdue(as_of=due + 19 * DAY)[0].grace_ends_on == due + 19 * DAY
+        books.close_books(through=date.max)
+        assert books.position("P-1", as_of=date.max).cancelled_on == due + 20 * DAY
+        assert books.overdue(as_of=date.max).quarantined == ()
         assert books.status().problems == ()

@@ -104,6 +104,18 @@ def test_a_payment_takes_as_many_round_trips(
     assert proxy.round_trips - before == round_trips  # by now the driver has prepared the statements
 
 
+@pytest.mark.parametrize("cut", ["after the commit", "before it arrives"])
+@pytest.mark.parametrize("text", [b"pg_try_advisory_lock", b"pg_advisory_unlock"])
+def test_a_list_whose_lock_is_cut_off_is_answered(far: Ledger, proxy: Proxy, text: bytes, cut: Cut) -> None:
+    """Taking the lock of a catch-up is tried again; a lock that cannot be given back is gone with its connection."""
+    open_plan(far)
+    proxy.arm(text, cut=cut)
+    assert [row.plan_id for row in far.positions(as_of=OPENED_ON)] == ["P-1"]
+    assert proxy.cuts == 1
+    open_plan(far, "P-2")
+    assert [row.plan_id for row in far.positions(as_of=OPENED_ON)] == ["P-1", "P-2"]
+
+
 def test_a_save_that_the_server_refuses_leaves_a_usable_connection(near: Ledger, postgres_url: str, name: str) -> None:
     """The second event meets a row whose predecessor is missing: nothing is saved, nothing stays locked or open."""
     open_plan(near)
@@ -317,7 +329,8 @@ def test_a_writer_that_stands_still_in_postgres_is_named_by_the_others(postgres_
     with Ledger.open(postgres_url, name=name, timeout=0.5) as ledger, psycopg.connect(postgres_url) as still:
         open_plan(ledger)
         still.execute(f"SELECT pg_advisory_xact_lock('{name}_events'::regclass::oid::bigint)")
-        with pytest.raises(StoreUnavailable, match="another session has held a lock .* for 0.5 seconds"):
+        held_for = "has held the lock of the ledger, .* for 0.5 seconds; end it if it stands still, or repeat"
+        with pytest.raises(StoreUnavailable, match=held_for):
             pay(ledger, OPENED_ON, "bank-1")
         still.rollback()
         assert pay(ledger, OPENED_ON, "bank-1")

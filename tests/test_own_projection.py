@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -297,3 +298,29 @@ def test_names_that_a_database_would_cut_are_refused(shared_url: str, name: str)
     """Two tables whose names begin with the same 63 characters would be one in PostgreSQL."""
     with pytest.raises(InvalidArgument, match=r"names that are shorter by \d+ letters"):
         _open(shared_url, name, _one_table("p" * 30, "t" * 30))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM {payments}",
+        " drop table {payments}",
+        "INSERT INTO {payments} SELECT * FROM {payments}",
+        "WITH gone AS (DELETE FROM {payments} RETURNING plan_id) SELECT * FROM gone",
+        "/* a note */ DELETE FROM {payments} RETURNING plan_id",
+        "SELECT 1; DELETE FROM {payments}",
+        "",
+    ],
+)
+def test_a_question_writes_nothing(url: str, name: str, statement: str) -> None:
+    """Neither in the tables of the projection nor, by their names, in those of the ledger."""
+    with _open(url, name) as ledger:
+        open_plan(ledger)
+        pay(ledger, OPENED_ON, "bank-1")
+        receipts = ledger.read_model("receipts")
+        for sql in (statement, statement.replace("{payments}", f"{name}_events")):
+            with suppress(InvalidArgument, StoreUnavailable):
+                receipts.query(sql)
+            assert receipts.query(_COUNT) == [(1,)]
+            assert len(ledger.history("P-1")) == 3
+        assert ledger.verify(projection="receipts").differences == ()

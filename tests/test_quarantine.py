@@ -110,6 +110,18 @@ def test_a_plan_that_was_in_the_lists_leaves_them(books: Ledger, damage: Damage)
     assert books.verify().differences == ()
 
 
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), None], ids=[*DAMAGES, "all events removed"])
+def test_positions_name_a_plan_that_was_damaged_since_it_was_listed(books: Ledger, damage: Damage | None) -> None:
+    """They are replayed: without its row, the answer would look whole. The other lists answer from their rows."""
+    before = [position.plan_id for position in books.positions(as_of=OPENED_ON)]
+    _edit(books, "DELETE FROM books_events WHERE stream_id = 'P-bad'" if damage is None else damage.spoil)
+    after = books.positions(as_of=OPENED_ON)
+    assert [position.plan_id for position in after] == [plan_id for plan_id in before if plan_id != "P-bad"]
+    (left_out,) = after.quarantined
+    assert left_out.plan_id == "P-bad"
+    assert damage is not None or left_out.reason == "its events are missing"
+
+
 def _next_payment(books: Ledger) -> Any:
     """Return one more event of P-bad, as a node would record it that had loaded the plan before."""
     (template, *_) = pay(books, OPENED_ON, "bank-7", plan_id="P-before")

@@ -110,6 +110,26 @@ def test_a_repetition_records_nothing_and_other_content_conflicts(ledger: Ledger
     assert len(list(ledger.events())) == 1
 
 
+def test_a_repetition_finds_what_it_repeats(ledger: Ledger) -> None:
+    """The events of money by its reference, those of one command by their key too, as those of a plan are found."""
+    open_plan(ledger, plan_id="bank-9")
+    received = receive(ledger)
+    returned = ledger.return_unallocated(
+        "bank-9", amount=usd("0.01"), on=PAID_ON, reason="sent back", return_reference="back-1"
+    )
+    assert ledger.history("bank-9", kind="receipt") == received + returned
+    assert ledger.history("bank-9", kind="receipt", after=1, limit=1) == returned
+    assert ledger.recorded("bank-9", key="bank-9", kind="receipt") == received
+    assert ledger.recorded("bank-9", key="back-1", kind="receipt") == returned
+    assert ledger.recorded("bank-9", key="bank-9") == ledger.history("bank-9") != received
+    assert ledger.wait(returned[-1].sequence) == returned[-1].sequence
+    for ask in (ledger.history, lambda reference, **of: ledger.recorded(reference, key="k", **of)):
+        with pytest.raises(ReceiptNotFound):
+            ask("bank-8", kind="receipt")
+        with pytest.raises(InvalidArgument, match="kind is 'money'; expected 'plan' or 'receipt'"):
+            ask("bank-9", kind="money")  # type: ignore[arg-type]
+
+
 def test_money_of_tomorrow_is_refused(ledger: Ledger) -> None:
     """The day before and the day of the recording are accepted, the day after is not."""
     today = RECORDED_AT.date()

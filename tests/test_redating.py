@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import LedgerError, Monthly, PartialCover
+from ledger import Monthly, PartialCover, ReinstatementRefused
 from ledger.dates import months_from
 from ledger.decide import decide
 from ledger.events import ScheduleRevised
@@ -191,10 +191,10 @@ def test_redated_lines_at_the_end_of_the_month() -> None:
 
 
 def test_a_reinstatement_beyond_the_calendar_is_refused() -> None:
-    """A decision whose new due dates would lie beyond the year 9999 is refused like every other bad one."""
+    """A decision whose new due dates, or the grace after them, would lie beyond the year 9999 is refused."""
     far = ExplicitSchedule(((D, 10_000), (D + 20 * DAY, 10_000), (date(9999, 11, 1), 10_000)))
     history = record(cancel(D), terms=agreed(3, schedule=far, release=Portion("0"), reinstatement=PartialCover(1)))
     decision = reinstate(D + 30 * DAY, "bank-1", revised_shares=10_200)
-    assert decide(history, attrs.evolve(decision, on=D + 21 * DAY), METADATA)
-    with pytest.raises(LedgerError):
-        decide(history, attrs.evolve(decision, on=D + 100 * DAY), METADATA)
+    assert decide(history, attrs.evolve(decision, on=D + 10 * DAY), METADATA)
+    with pytest.raises(ReinstatementRefused, match="its schedule would run beyond the year 9999"):
+        decide(history, attrs.evolve(decision, on=D + 11 * DAY), METADATA)

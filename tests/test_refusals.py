@@ -307,11 +307,11 @@ def test_a_revised_number_of_shares_says_what_it_can_be() -> None:
 
 
 def test_a_reinstatement_that_would_leave_the_calendar_says_so() -> None:
-    """The last of two re-dated installments would fall due in the year 10000."""
+    """The grace of the last of three installments, all re-dated as late knowledge may ask, ends in the year 9999."""
     opened_on, terms = date(9999, 8, 1), agreed(3)
     metadata = attrs.evolve(METADATA, recorded_at=datetime(9999, 12, 30, tzinfo=UTC))
     history = record(pay(opened_on), cancel(date(9999, 8, 2)), terms=terms, opened_on=opened_on, metadata=metadata)
-    for on, accepted in ((date(9999, 10, 30), True), (date(9999, 10, 31), True), (date(9999, 11, 1), False)):
+    for on, accepted in ((date(9999, 9, 10), True), (date(9999, 9, 11), True), (date(9999, 9, 12), False)):
         decision = reinstate(on, installments=2)
         if accepted:
             assert decide(history, decision, metadata)

@@ -93,7 +93,7 @@ def test_an_overdue_installment_is_covered_if_the_money_settles_it() -> None:
     terms = _terms(schedule=Monthly(), first_due_on=_day(2, 1))
     with pytest.raises(ReinstatementRefused, match="100.00 USD do not cover 1 overdue .*; pay at least 200.00 USD"):
         record(*commands, reinstate(_day(2, 1), "r2", 1), terms=_terms_with(terms, FullCover()), opened_on=FIRST)
-    with pytest.raises(ReinstatementRefused, match="do not cover 1 overdue installments; pay at least 200.00 USD"):
+    with pytest.raises(ReinstatementRefused, match="do not cover 1 overdue installment; pay at least 200.00 USD"):
         record(*commands, reinstate(_day(2, 1), "r2", 1, revised_shares=900), terms=terms, opened_on=FIRST)
     assert record(*commands, reinstate(_day(2, 1), "r2", 2), terms=terms, opened_on=FIRST)
 

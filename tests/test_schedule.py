@@ -526,6 +526,8 @@ AWARD: Mapping[str, object] = {**PART, "base": "package", "credit": "at_once"}
         (PerUnit, {"rate": "1/0"}, "rate"),
         (PerUnit, {"rate": "forty-nine"}, "rate"),
         (PerUnit, {"rate": "nan"}, "rate"),
+        (PerUnit, {"rate": "1_0"}, "rate"),
+        (PerUnit, {"rate": "\uff14\uff19"}, "rate"),
         (PerUnit, {"rate": True}, "rate"),
         (PerUnit, {"rate": "1" * 41}, "rate"),
         (Portion, {"fraction": "1001/1000"}, "fraction"),
@@ -647,3 +649,15 @@ def test_an_opening_refuses_lines_that_no_terms_produce(
             PlanOpened(terms=agreed, lines=lines, **fields)
     else:
         assert PlanOpened(terms=agreed, lines=lines, **fields).lines == lines
+
+
+@pytest.mark.parametrize(
+    "agreed", [Monthly(), EveryDays(1), ExplicitSchedule(((date.min, 10_000), (date.min + DAY, 20_000)))]
+)
+def test_the_first_installment_can_fall_due_on_the_first_day_of_all(agreed: Schedule) -> None:
+    """A plan can be opened, and its first installment fall due, on 1 January of year 1: no date need come before."""
+    terms = package(count=2, price="300.00", shares=30_000, schedule=agreed)
+    lines = lines_of(terms, date.min)
+    assert lines[0].due_on == date.min
+    opened = PlanOpened(effective_on=date.min, investor="I-1", partner=None, terms=terms, lines=lines, opened_at=None)
+    assert opened.lines == lines

@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
-from ledger import Ledger
+from ledger import CorruptHistory, Ledger
 from tests import workers
 from tests.examples import OPENED_ON, open_plan, pay
 from tests.processes import forked, until
@@ -91,7 +91,37 @@ def test_a_plan_that_goes_into_quarantine_is_an_error_in_the_log(
             ledger.overdue()
             ledger.overdue()
     (record,) = [record for record in caplog.records if record.name.startswith("ledger")]
-    assert (record.levelname, "periods_1 leaves out plan P-bad, version 1" in record.message) == ("ERROR", True)
+    assert (record.levelname, "periods_1 leaves out plan P-bad, version 1 (plan_opened.v9)") == (
+        "ERROR",
+        record.message,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ('"minor":15000', '"minor":-77123', "amount is not a whole number from 1"),
+        ('"reference":"bank-1"', '"reference":" Ann Lee"', "reference is not 1 to 200 printable characters"),
+        ('"minor":15000', '"minor":"77123"', "Expected `int`, got `str`"),
+    ],
+)
+def test_no_value_of_an_event_reaches_the_log_or_the_status(
+    before: str, after: str, fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one who asks for the plan is told the value; whoever watches is told the plan, the event and the fault."""
+    with Ledger.open(f"sqlite:///{tmp_path}/books.db", name="books") as ledger, caplog.at_level(logging.DEBUG):
+        open_plan(ledger)
+        pay(ledger, OPENED_ON, "bank-1")
+        edited = "UPDATE books_events SET state = CAST(replace(CAST(state AS TEXT), ?, ?) AS BLOB) WHERE version = 2"
+        change(ledger, edited, before, after)
+        listed, health = ledger.overdue(), ledger.status()
+        assert fault in listed.quarantined[0].reason
+        assert fault in health.problems[0]
+        for said in (caplog.text, *health.problems, listed.quarantined[0].reason):
+            assert "77123" not in said
+            assert "Ann Lee" not in said
+        with pytest.raises(CorruptHistory):
+            ledger.position("P-1")
 
 
 def test_a_follower_whose_database_is_away_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -259,8 +259,10 @@ def bonuses() -> Iterator[Case]:
 
 Base = Literal["package", "released"]
 Credit = Literal["at_once", "on_completion"]
+Stacking = Literal["additive", "exclusive", "compound"]
 BASES: tuple[Base, ...] = ("package", "released")
 CREDITS: tuple[Credit, ...] = ("at_once", "on_completion")
+STACKINGS: tuple[Stacking, ...] = ("additive", "exclusive", "compound")
 
 
 def earned() -> Iterator[Case]:
@@ -304,8 +306,7 @@ def stacking() -> Iterator[Case]:
         PackageBonus("spring", rate_bp=1_000),
         DoublePayment("double", rate_bp=700, base="package", credit="on_completion"),
     )
-    ways: tuple[Literal["additive", "exclusive", "compound"], ...] = ("additive", "exclusive", "compound")
-    for way, order in product(ways, permutations(promos)):
+    for way, order in product(STACKINGS, permutations(promos)):
         terms = attrs.evolve(FOUR, promos=order, stacking=way)
         story = told(terms).pays("200.00", on=DUE).pays("200.00", on="2023-07-10")
         codes = "-".join(promo.code.replace("_", "-") for promo in order)
@@ -510,6 +511,13 @@ def chargebacks() -> Iterator[Case]:
     around = tuple(date(2023, 6, day) for day in (19, 20, 21, 29, 30))
     yield Case("charged-back-two-clocks", "10", title, reopened.pays("100.00", on="2023-06-20"), around)
     yield Case("charged-back-on-time", "7", "Settled for the last time after its due date.", again)
+    for stacking in STACKINGS:
+        promos = (DoublePayment("double", rate_bp=500, base="package", credit="on_completion"),)
+        agreed = attrs.evolve(FOUR, promos=(*promos, PackageBonus("spring", rate_bp=500)), stacking=stacking)
+        story = told(agreed).pays("200.00", on=OPENED).pays("200.00", on=DUE)
+        kept = story.reverses("bank-1", cause="chargeback", on=DUE).pays("200.00", on=OPENED)
+        title = f"Money of the day keeps the plan completed; the award falls all the same, {stacking}."
+        yield Case(f"charged-back-completed-{stacking}", "10", title, kept, (DUE - DAY, DUE))
 
 
 def requests() -> Iterator[Case]:

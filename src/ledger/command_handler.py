@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, count, islice
 from threading import Lock
 
-from ledger import telemetry
+from ledger import garbage, telemetry
 from ledger.commands import AllocateUnallocated, AnyCommand, Metadata, ReceiptCommand, ReverseAllocation
 from ledger.dates import CLOCKS_DIFFER
 from ledger.decide import Decider
@@ -83,7 +83,10 @@ class CommandHandler:
         with telemetry.span("ledger.command", command=kind, commands=len(commands)):
             for attempt in count(1):
                 try:
-                    with self._turn if self._keep else nullcontext():  # deciders change as they decide
+                    with (
+                        self._turn if self._keep else nullcontext(),  # deciders change as they decide
+                        garbage.paused() if len(commands) > 1 else nullcontext(),
+                    ):
                         return self._attempt(groups, dry_run=dry_run)
                 except ConcurrentChange as error:
                     if attempt == _ATTEMPTS:

@@ -5,6 +5,8 @@ Nothing here knows a clock, a store or a rule: a command that can be made is wel
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
+from typing import Any
 
 import attrs
 
@@ -41,6 +43,11 @@ def _through(value: object) -> date:
     return civil_date("through", value)
 
 
+@cache
+def _fields(command: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(command))
+
+
 @attrs.frozen(kw_only=True)
 class Metadata:
     """Data recorded beside the events of a command: the instant of recording, the actor, the correlation id.
@@ -72,7 +79,7 @@ class Command:
     plan_id: str
 
     def __attrs_post_init__(self) -> None:
-        arguments.make_plain(self, *(field.name for field in attrs.fields(type(self))))
+        arguments.make_plain(self, *_fields(type(self)))  # type: ignore[arg-type]  # a class is hashable
         arguments.text("plan_id", self.plan_id)
 
     @property
@@ -187,7 +194,7 @@ class ReceiptCommand:
     reference: str
 
     def __attrs_post_init__(self) -> None:
-        arguments.make_plain(self, *(field.name for field in attrs.fields(type(self))))
+        arguments.make_plain(self, *_fields(type(self)))  # type: ignore[arg-type]  # a class is hashable
         arguments.text("reference", self.reference)
 
     @property

@@ -116,6 +116,8 @@ def civil_date(name: str, value: object) -> date:
 
 def instant(name: str, value: object) -> datetime:
     """Return an aware datetime as plain UTC; raise `InvalidArgument` for a naive one and for anything else."""
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgument(argument=name, given=value, expected="a datetime with a time zone")
     try:

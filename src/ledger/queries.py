@@ -13,8 +13,8 @@ from typing import TypeVar
 import attrs
 
 from ledger.dates import EndOfDay, Known, day_in, known_by, may_still_change
-from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound, arguments
-from ledger.events import PLAN, RECEIPT, RecordedEvent
+from ledger.errors import CommandRefused, NotCaughtUp, PlanNotFound, ReceiptNotFound, arguments
+from ledger.events import KINDS, PLAN, RECEIPT, RecordedEvent
 from ledger.money import Money
 from ledger.plan import Plan, known
 from ledger.projections.balances import BalanceRow, balance_rows
@@ -68,21 +68,28 @@ class Queries:
 
     # ---- one plan
 
-    def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> list[RecordedEvent]:
-        """Return up to `limit` of a plan's events with a version above `after`, oldest first. Raises `PlanNotFound`."""
-        plan_id = arguments.plain(arguments.instance("plan_id", plan_id, str, "a plan's id"))
+    def history(
+        self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int | None = None
+    ) -> list[RecordedEvent]:
+        """Return up to `limit` of the events of a plan, or of a receipt, with a version above `after`, oldest first.
+
+        Raises `PlanNotFound`, `ReceiptNotFound`.
+        """
+        of_plan = arguments.one_of("kind", kind, KINDS) == PLAN
+        names = ("plan_id", "a plan's id") if of_plan else ("reference", "the reference of a receipt")
+        stream_id = arguments.plain(arguments.instance(names[0], stream_id, str, names[1]))
         arguments.whole("after", after, minimum=0, maximum=LAST)
         limit = LAST if limit is None else arguments.whole("limit", limit, minimum=1, maximum=LAST)
-        if plan_id.isprintable():  # no id holds anything else
-            history = self._store.history(plan_id, after=after, limit=limit)
-            if history or (after and self._store.history(plan_id, limit=1)):
+        if stream_id.isprintable():  # no id holds anything else
+            history = self._store.history(stream_id, kind=kind, after=after, limit=limit)
+            if history or (after and self._store.history(stream_id, kind=kind, limit=1)):
                 return history
-        raise PlanNotFound(plan_id=plan_id)
+        raise PlanNotFound(plan_id=stream_id) if of_plan else ReceiptNotFound(reference=stream_id)
 
-    def recorded(self, plan_id: str, key: str) -> list[RecordedEvent]:
-        """Return the events of a plan that were recorded under an idempotency key, oldest first."""
+    def recorded(self, stream_id: str, key: str, *, kind: str) -> list[RecordedEvent]:
+        """Return the events of a plan or a receipt that were recorded under an idempotency key, oldest first."""
         arguments.text("key", key)
-        return [recorded for recorded in self.history(plan_id) if recorded.key == key]
+        return [recorded for recorded in self.history(stream_id, kind=kind) if recorded.key == key]
 
     def position(self, plan_id: str, *, as_of: date | None, known_at: Known | None) -> Position:
         """Return the position of a plan. Raises `PlanNotFound`, also for a date before the opening."""
@@ -204,9 +211,16 @@ class Queries:
         selected = self._select(question, by=("plan_id",), at_one_sequence=True)
         periods, following = question.page.cut(selected.periods, lambda item: (item[0].plan_id,))
         reader, days = self._store.at(selected.through), {period.plan_id: day for period, day in periods}
-        pages = _pages(reader, list(days), question.known_at)
-        found = [one.plan.position(days[one.plan_id]) for page in pages for one in page if one.plan]
-        return Listing(found, quarantined=selected.quarantined, next=following)
+        found, left_out, gone = list[Position](), list(selected.quarantined), dict.fromkeys(days)
+        for page in _pages(reader, list(days), question.known_at):
+            for one in page:
+                del gone[one.plan_id]
+                if one.plan is not None:
+                    found.append(one.plan.position(days[one.plan_id]))
+                elif one.error is not None:  # somebody has edited its events since its rows were derived
+                    left_out.append(Quarantined.of(one.error))
+        left_out += [Quarantined(plan_id, 1, "plan_opened", "its events are missing") for plan_id in gone]
+        return Listing(found, quarantined=left_out, next=following)
 
     def payments(
         self, page: Page, *, reference: str | None, plan_id: str | None, investor: str | None

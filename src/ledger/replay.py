@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ledger.dates import Known
 from ledger.errors import CorruptHistory
 from ledger.events import PLAN, RECEIPT
+from ledger.events.codec import intact
 from ledger.plan import Plan, known
 from ledger.receipt import Receipt
 from ledger.store import WHOLE, EventReader, Partition, RawEvent
@@ -59,7 +60,7 @@ def replay_one(
 ) -> Replayed | None:
     """Return the plan with this history, oldest event first; None if nothing of it was known by then."""
     try:
-        events = known(map(reader.decode, history), known_at)
+        events = known(intact(reader.decoded(history)), known_at)
         return Replayed(plan_id, Plan(events), None) if events else None
     except CorruptHistory as error:
         return Replayed(plan_id, None, error)
@@ -75,7 +76,7 @@ def replay_receipts(
         found = reader.raw_histories(references, kind=RECEIPT)
         for reference in references:
             try:
-                if events := known(map(reader.decode, found[reference]), known_at):
+                if events := known(intact(reader.decoded(found[reference])), known_at):
                     receipts.append(Receipt(events))
             except CorruptHistory as error:
                 errors.append(error)

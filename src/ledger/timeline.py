@@ -92,7 +92,8 @@ class Derivation:
         self._funds = Funds()
         self._log = OutcomeLog()
         self._settlements: list[InstallmentSettled] = []  # of the settled lines
-        self._completion: list[Outcome] = []  # and the bonuses that it credited
+        self._completion: PlanCompleted | None = None
+        self._on_completion: list[PromoApplied] = []  # the bonuses that it credited
         self._at_once: dict[str, list[tuple[Award, Outcome]]] = {}  # by payment
         self._waiting: list[Award] = []  # earned, to be credited on completion
         self._bonuses_wait = True  # until a reinstatement
@@ -210,9 +211,9 @@ class Derivation:
 
     def _complete(self, on: date, payment: str) -> None:
         """Credit the completion tranche, then the bonuses that wait for it. Source: RULES.md section 8."""
-        completed = PlanCompleted(on, self._package - self._released[-1], payment)
-        self._log.add(completed)
-        self._completion = [completed, *(self._credit(on, award) for award in self._completion_bonuses(payment))]
+        self._completion = PlanCompleted(on, self._package - self._released[-1], payment)
+        self._log.add(self._completion)
+        self._on_completion = [self._credit(on, award) for award in self._completion_bonuses(payment)]
         self._status, self._completed_on = "completed", on
 
     def _credit(self, on: date, award: Award) -> PromoApplied:
@@ -243,9 +244,21 @@ class Derivation:
             insort(self._clocks, (max(self._lines[i].due_on, fact.effective_on), i))
             late = self._lines[i] if self._lines[i].due_on < fact.effective_on else late
         self._late = self._late or late
-        if self._status == "completed" and len(self._settlements) < len(self._lines):
-            self._end(self._completion, by=fact)
-            self._status, self._completed_on = "active", None
+        if self._completion is not None and len(self._settlements) < len(self._lines):
+            self._end([self._completion, *self._on_completion], by=fact)
+            self._status, self._completed_on, self._completion = "active", None, None
+        elif self._completion is not None:
+            self._credit_again(self._completion, by=fact)
+
+    def _credit_again(self, completion: PlanCompleted, *, by: PaymentReversed) -> None:
+        """Credit what completion credits without the awards that fell, where money of the day keeps it completed."""
+        awards = {
+            (award.promo.code, award.shares, award.payment): award
+            for award in self._completion_bonuses(completion.payment)
+        }
+        kept = [one for one in self._on_completion if awards.pop((one.code, one.shares, one.payment), None)]
+        self._end([one for one in self._on_completion if one not in kept], by=by)
+        self._on_completion = [*kept, *(self._credit(by.effective_on, award) for award in awards.values())]
 
     def _end(self, outcomes: Iterable[Outcome], *, by: PaymentReversed) -> None:
         for outcome in outcomes:

@@ -16,6 +16,7 @@ KINDS: Mapping[str, str] = {
     "time_decreasing": "An event was recorded before the one that precedes it in its stream.",
     "sequence_order": "An event has a lower sequence than the one that precedes it in its stream.",
     "sequence_counter": "The last sequence is not the last one that the database has given out.",
+    "sequence_gap": "Sequences are missing in a database that leaves none out.",
     "dated_ahead": "A fact or a closing is dated after the day of its recording.",
     "dated_before_opening": "An event is effective before the opening of its plan, or the reception of its money.",
     "date_mismatch": "The date of a fact is not the day of its instant in the time zone of the plan.",

@@ -431,10 +431,36 @@ def charge_back(plan: Plan, day: date, reference: str) -> None:
         left -= line.paid
         if line.settled_on is not None and line.paid < line.amount:
             reopen(plan, line, day, reference)
-    if plan.status == "completed" and any(line.settled_on is None for line in plan.lines):
+    if plan.status == "completed":
+        completion_left(plan, day, reference)
+
+
+def completion_left(plan: Plan, day: date, reference: str) -> None:
+    """The plan is active again if a line is open; money of the day may keep it completed without some bonuses (10)."""
+    if any(line.settled_on is None for line in plan.lines):
         plan.status, plan.completed_on, plan.completion_bonus = "active", None, 0
         for outcome in plan.completion_outcomes:
             end(plan, outcome, day, reference)
+    else:
+        credit_again(plan, day, reference)
+
+
+def credit_again(plan: Plan, day: date, reference: str) -> None:
+    """The bonuses of a plan that stays completed are those that completion credits without the awards that fell (7)."""
+    completed, *before = plan.completion_outcomes
+    bonuses = [(code, shares, earned_by or completed[3]) for code, shares, earned_by in completion_bonuses(plan, day)]
+    plan.completion_outcomes = [completed]
+    for outcome in before:
+        if outcome[2:] in bonuses:
+            plan.completion_outcomes.append(outcome)
+            bonuses.remove(outcome[2:])
+        else:
+            end(plan, outcome, day, reference)
+    for bonus in bonuses:
+        outcome = ("promo", day, *bonus)
+        begin(plan, outcome)
+        plan.completion_outcomes.append(outcome)
+    plan.completion_bonus = sum(outcome[3] for outcome in plan.completion_outcomes[1:])
 
 
 def reopen(plan: Plan, line: Line, day: date, reference: str) -> None:

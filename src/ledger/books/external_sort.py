@@ -3,14 +3,21 @@
 import heapq
 import pickle
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any, Generic, TypeVar
+
+from ledger.errors import StoreUnavailable
 
 T = TypeVar("T")
 
 _IN_MEMORY = 20_000
 """Items kept in memory; when there are so many, they are written to a file as a sorted run."""
+
+
+_BLOCK = 100
+"""Items written together: what they share is written once. So many of each run are in memory when it is read."""
 
 
 class ExternalSort(Collection[T], Generic[T]):
@@ -24,15 +31,17 @@ class ExternalSort(Collection[T], Generic[T]):
         self._count = 0
 
     def add(self, item: T) -> None:
-        """Add an item."""
+        """Add an item. Raises `StoreUnavailable` if the temporary folder is full."""
         self._latest.append(item)
         self._count += 1
         if len(self._latest) >= self._in_memory:
             self._latest.sort(key=self._key)
-            run = TemporaryFile()  # noqa: SIM115 - open as long as the collection
-            for kept in self._latest:
-                pickle.dump(kept, run)
-            self._runs.append(run)
+            with temporary_files():
+                run = TemporaryFile()  # noqa: SIM115 - open as long as the collection
+                self._runs.append(run)
+                for block in chunks(self._latest, _BLOCK):
+                    pickle.dump(block, run)
+                run.flush()
             self._latest = []
 
     def __len__(self) -> int:
@@ -49,11 +58,30 @@ class ExternalSort(Collection[T], Generic[T]):
     def close(self) -> None:
         """Remove the files."""
         for run in self._runs:
-            run.close()
+            with suppress(OSError):  # a full folder: what could not be written goes with the file
+                run.close()
         self._runs, self._latest, self._count = [], [], 0
 
     def __del__(self) -> None:
         self.close()
+
+
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Raise an error of the temporary folder as `StoreUnavailable`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        remedy = "free space in it, or name another one in TMPDIR"
+        raise StoreUnavailable(store=f"Temporary folder {_temporary_folder()}", reason=reason, remedy=remedy) from error
+
+
+def _temporary_folder() -> str:
+    try:
+        return gettempdir()
+    except OSError:
+        return "of the system"
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -67,6 +95,6 @@ def _read(run: IO[bytes]) -> Iterator[Any]:
     run.seek(0)
     while True:
         try:
-            yield pickle.load(run)  # noqa: S301 - this process wrote it
+            yield from pickle.load(run)  # noqa: S301 - this process wrote it
         except EOFError:
             return

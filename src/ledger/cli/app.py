@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Sequence[Callable[..., object] | str]] = {
     ),
     "Queries": (
         *(queries.overdue, queries.balances, queries.portfolio),
-        *(queries.statement, queries.position, queries.positions, queries.history, queries.events),
+        *(queries.statement, queries.position, queries.positions, queries.payments, queries.history, queries.events),
     ),
     "Money not applied": (
         receipts.unallocated,
@@ -76,12 +76,14 @@ app = App(
     help="The ledger of packages of shares that are bought in installments.",
     version=version("installment-ledger"),
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `main` says what was kept
 )
 for heading, commands in COMMANDS.items():
     group = Group.create_ordered(heading)
     for command in commands:
         app.command(command, group=group)
 app.meta.group_parameters = Group.create_ordered("Database")
+app.meta.suppress_keyboard_interrupt = False
 app["--help"].group = app["--version"].group = Group.create_ordered("Other")
 
 
@@ -122,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app.resolved_commands()  # `--help` lists every command with its sentence
         code = app.meta(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, UsageError, UnusableFile) as error:
-        return _failed(error, 2)
+        return _failed(_with_unknown_option(error), 2)
     except LedgerError as error:
         return _failed(error, 1)
     except Interrupted as interrupted:
@@ -154,6 +156,14 @@ def _command(arguments: Sequence[str]) -> str | None:
         elif not word.startswith("-"):
             return word
     return None
+
+
+def _with_unknown_option(error: Exception) -> Exception:
+    """Return the error; with the unknown option first where one was given instead of the option that is missing."""
+    tokens = error.unused_tokens if isinstance(error, CycloptsError) else None
+    options = (token for token in tokens or () if token.startswith("--"))
+    unknown = next((option for option in options if option not in str(error)), None)
+    return error if unknown is None else UsageError(f"Unknown option: {unknown}. {error}")
 
 
 def _failed(error: Exception, code: int) -> int:

@@ -82,8 +82,11 @@ def import_(
         Print JSON instead of text.
     """
     _check_rejected(rejected)
-    with progress_bar(f"Reading {folder}") as progress:
-        book = read_book(folder, progress=progress)
+    try:
+        with progress_bar(f"Reading {folder}") as progress:
+            book = read_book(folder, progress=progress)
+    except KeyboardInterrupt:
+        raise Interrupted("nothing is recorded yet; run the same import again") from None
     for name in book.not_read:
         rendering.say(f"not read: {name}, which is no file of a book", file=sys.stderr)
     report = _record(location, book, keep_refused=keep_refused, title=f"Recording {folder}")

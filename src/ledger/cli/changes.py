@@ -7,7 +7,16 @@ from collections.abc import Callable, Sequence
 from datetime import date
 
 from ledger.cli import rendering
-from ledger.cli.options import RECORDED_NOW, AsJson, Day, DayOrInstant, Location, Recording, RecordingOptions
+from ledger.cli.options import (
+    RECORDED_NOW,
+    AsJson,
+    Day,
+    DayOrInstant,
+    Location,
+    Recording,
+    RecordingOptions,
+    UsageError,
+)
 from ledger.cli.rendering import counted
 from ledger.cli.tables import print_table
 from ledger.cli.terms_options import Terms, money
@@ -115,6 +124,8 @@ def reverse(
     on
         The date of a chargeback.
     """
+    if cause == "chargeback" and on is None:
+        raise UsageError("--on is missing: state the date of the chargeback")
     _execute(
         location,
         plan,

@@ -75,7 +75,9 @@ def verify(*, json: AsJson = False, location: Location) -> int:
     """
     with location.open() as ledger, progress_bar("Verifying") as progress:
         found = ledger.verify(progress=progress)
-    return _show(found, passed="; the events themselves are not checked", failed="; rebuild it", json=json)
+    return _show(
+        found, passed="; the events themselves are not checked", failed="; audit the ledger, then rebuild it", json=json
+    )
 
 
 def _show(found: Verification, *, passed: str, failed: str, json: bool) -> int:

@@ -13,7 +13,7 @@ from ledger.cli.options import AsJson, Interrupted, Location, progress_bar
 from ledger.cli.rendering import counted
 from ledger.store import EventReader
 
-_OF_A_DATABASE = ("sequence_counter", "sequence_order")
+_OF_A_DATABASE = ("sequence_counter", "sequence_gap", "sequence_order")
 """Findings about sequences, which no pack holds."""
 
 

@@ -11,6 +11,7 @@ from ledger.cli.rendering import counted
 from ledger.cli.tables import Table, print_table
 from ledger.errors import InvalidArgument
 from ledger.errors.arguments import whole
+from ledger.events import PLAN, RECEIPT, StreamKind
 from ledger.readmodel.listing import Listing
 from ledger.service import Ledger
 from ledger.state import Status
@@ -80,7 +81,7 @@ def position(plan: str, *, asked: Asked = NOW, location: Location) -> None:
         rendering.print_json(found)
     else:
         of = f"Plan {plan} of investor {found.investor}" + (f", partner {found.partner}" if found.partner else "")
-        print_table(rendering.position_table([found], headings=[str(found.price)], title=of))
+        print_table(rendering.position_table([found], headings=[f"{found.price:,}"], title=of))
 
 
 def positions(
@@ -110,22 +111,58 @@ def positions(
     show(rows, rendering.positions_table, counted(len(rows), "plan"), asked)
 
 
-def history(plan: str, *, json: AsJson = False, location: Location) -> None:
+def payments(
+    *,
+    reference: str | None = None,
+    plan: str | None = None,
+    investor: str | None = None,
+    json: AsJson = False,
+    location: Location,
+) -> None:
+    """List recorded payments, whatever became of them: those with a reference in any plan, of a plan or an investor.
+
+    Parameters
+    ----------
+    reference
+        Only payments with this reference.
+    plan
+        Only payments of this plan.
+    investor
+        Only payments of this investor's plans.
+    json
+        Print JSON instead of a table.
+    """
+    with location.open() as ledger:
+        rows = ledger.payments(reference=reference, plan_id=plan, investor=investor)
+        if not rows and plan is not None:
+            ledger.history(plan, limit=1)  # raises `PlanNotFound`
+        _check_known(ledger, rows, investor=investor)
+    if json:
+        rendering.print_json(rows)
+    else:
+        print_table(rendering.payments_table(rows, title=counted(len(rows), "payment")))
+    _name_left_out(rows)
+
+
+def history(plan: str, *, receipt: bool = False, json: AsJson = False, location: Location) -> None:
     """List a plan's events, oldest first, with both times, actor, correlation and key.
 
     Parameters
     ----------
     plan
-        The plan's id.
+        The plan's id; with --receipt the reference of money that was received.
+    receipt
+        List the events of money that was received and not applied.
     json
         Print JSON instead of a table.
     """
+    kind: StreamKind = RECEIPT if receipt else PLAN
     with location.open() as ledger:
-        found = ledger.history(plan)
+        found = ledger.history(plan, kind=kind)
     if json:
         rendering.print_json(found)
     else:
-        title = f"{counted(len(found), 'event')} of plan {plan}"
+        title = f"{counted(len(found), 'event')} of {kind} {plan}"
         print_table(rendering.events_table(found, title=title, plans=False))
 
 
@@ -178,6 +215,11 @@ def show(rows: Sequence[T], table: Callable[..., Table], subject: str, asked: Qu
         rendering.print_json(rows)
     else:
         print_table(table(rows, title=f"{subject}{asked.when()}"))
+    _name_left_out(rows)
+
+
+def _name_left_out(rows: Sequence[object]) -> None:
+    """Name on standard error the plans that a list leaves out."""
     for plan in rows.quarantined if isinstance(rows, Listing) else ():
         left_out = f"left out: plan {plan.plan_id}, version {plan.version} ({plan.event}): {plan.reason}"
         rendering.say(left_out, file=sys.stderr)

@@ -1,6 +1,9 @@
 """The commands for money that no plan takes: list, receive, allocate to a plan and take that back, return."""
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from ledger.cli import rendering
 from ledger.cli.options import NOW, RECORDED_NOW, Asked, Day, Location, Recording, RecordingOptions
@@ -10,11 +13,19 @@ from ledger.cli.terms_options import money
 from ledger.events import MoneyAllocated, RecordedEvent
 
 
-def unallocated(*, asked: Asked = NOW, location: Location) -> None:
-    """List money that was received and neither allocated to a plan nor returned."""
+def unallocated(*, all_: Annotated[bool, Parameter("--all")] = False, asked: Asked = NOW, location: Location) -> None:
+    """List money that was received and neither allocated to a plan nor returned.
+
+    Parameters
+    ----------
+    all_
+        All money that was received like this, whatever became of it.
+    """
     with location.open() as ledger:
-        rows = ledger.unallocated(as_of=asked.as_of, known_at=asked.known)
-    show(rows, rendering.receipts_table, f"{counted(len(rows), 'receipt')} with money not allocated", asked)
+        ask = ledger.receipts if all_ else ledger.unallocated
+        rows = ask(as_of=asked.as_of, known_at=asked.known)
+    subject = counted(len(rows), "receipt") + ("" if all_ else " with money not allocated")
+    show(rows, rendering.receipts_table, subject, asked)
 
 
 def receive(

@@ -14,6 +14,7 @@ from ledger.events import RecordedEvent
 from ledger.money import Money
 from ledger.projections.balances import BalanceRow
 from ledger.projections.overdue import OverdueRow
+from ledger.projections.payments import PaymentRow
 from ledger.projections.portfolio import PortfolioRow
 from ledger.projections.statement import StatementLine
 from ledger.receipt import ReceiptRow
@@ -154,6 +155,37 @@ def receipts_table(rows: Sequence[ReceiptRow], *, title: str) -> Table:
                 f"{row.received:,}",
                 f"{row.remaining:,}",
                 row.reason,
+            )
+            for row in rows
+        ],
+    )
+
+
+def payments_table(rows: Sequence[PaymentRow], *, title: str) -> Table:
+    """Return payments, with how and when each was taken back."""
+    columns = (
+        Column("Reference"),
+        Column("Plan"),
+        Column("Investor"),
+        Column("Date"),
+        Column("Amount", number=True),
+        Column("Kind", leaves=1, below="kind"),
+        Column("Reversal", leaves=3, below="reversal"),
+        Column("Reversed on", leaves=2, below="reversed on"),
+    )
+    return Table(
+        title,
+        columns,
+        [
+            (
+                row.reference,
+                row.plan_id,
+                row.investor,
+                str(row.effective_on),
+                f"{row.amount:,}",
+                row.kind.replace("_", " "),
+                row.reversal or "",
+                str(row.reversed_on or ""),
             )
             for row in rows
         ],

@@ -112,13 +112,14 @@ class _Layout:
         wrapped = {number: wrap(self.columns[number].heading, self.widths[number]) or [""] for number in self.across}
         height = max(map(len, wrapped.values()))
         yield from self._rows({number: [""] * (height - len(lines)) + lines for number, lines in wrapped.items()})
-        yield "─" * (sum(self.widths.values()) + self.gap * (len(self.across) - 1))
+        yield "─" * min(sum(self.widths.values()) + self.gap * (len(self.across) - 1), self.width)
 
     def row(self, cells: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the lines of a row, and those below it."""
         across = list(self._rows({number: self._cell(number, cells[number]) for number in self.across}))
         items = [(self.columns[number], cells[number]) for number in self.below if cells[number]]
-        return across, list(_joined([f"{column.below or column.heading} {cell}" for column, cell in items], self.width))
+        named = [f"{column.below or column.heading} {cell}" for column, cell in items]
+        return across, list(_joined(named, [column.text for column, _ in items], self.width))
 
     def _cell(self, number: int, text: str) -> list[str]:
         if not self.columns[number].text:
@@ -176,14 +177,20 @@ def _widen(columns: Sequence[Column], cells: Sequence[Sequence[str]], widths: di
             free -= widths[number] - width
 
 
-def _joined(items: Sequence[str], width: int) -> Iterator[str]:
-    """Yield items on indented lines, as many on each as fit, none broken."""
+def _joined(items: Sequence[str], texts: Sequence[bool], width: int) -> Iterator[str]:
+    """Yield items on indented lines, as many on each as fit, none broken but a text that fits on no line."""
     line = ""
-    for number, item in enumerate(items, 1):
+    for number, (item, text) in enumerate(zip(items, texts, strict=True), 1):
         longer = f"{line}; {item}" if line else _INDENT + item
-        if line and cell_len(longer) + (number < len(items)) > width:  # with the semicolon before the next
+        end = ";" if number < len(items) else ""
+        if line and cell_len(longer + end) > width:
             yield f"{line};"
             longer = _INDENT + item
         line = longer
+        if text and cell_len(line + end) > width:
+            yield from wrap(
+                line + end, width, subsequent_indent=2 * _INDENT, break_on_hyphens=False, break_long_words=False
+            )
+            line = ""
     if line:
         yield line

@@ -23,9 +23,12 @@ def read(option: str, given: str, reader: Callable[[str], T]) -> T:
 
 
 def money(option: str, amount: str, currency: str) -> Money:
-    """Return an amount in major units of a currency. Raises `InvalidArgument`."""
+    """Return an amount above zero in major units of a currency. Raises `InvalidArgument`."""
     code = read("--currency", currency, lambda given: Money(0, given).currency)
-    return read(option, amount, lambda given: Money.of(given, code))
+    given = read(option, amount, lambda given: Money.of(given, code))
+    if given.minor <= 0:
+        raise InvalidArgument(argument=option, given=amount, expected="an amount above zero")
+    return given
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 They judge facts and not commands, so that an audit can ask the same of what is recorded.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ledger.dates import day_in
 from ledger.errors import (
@@ -118,22 +118,25 @@ def _refuse_reinstatement(fact: PlanReinstated, plan: Plan, before: Snapshot, ac
     """Refuse a decision that the policy or the plan does not allow. Source: RULES.md section 9."""
     terms: PlanTerms = plan.opened.terms
     policy, unsettled = terms.reinstatement, before.lines[before.settled :]
+    if before.completed_on is not None:
+        raise _refusal(fact, plan, f"it was completed on {before.completed_on}", "nothing is left to pay")
+    if before.cancelled_on is None:
+        reason = f"it is not cancelled on {fact.effective_on}"
+        raise _refusal(fact, plan, reason, "record the money as an ordinary payment")
     if isinstance(policy, Closed):
         raise _refusal(fact, plan, "its terms do not allow a reinstatement", "leave it cancelled")
     if fact.approved_by == actor:
         raise _refusal(fact, plan, f"{actor!r} cannot approve what {actor!r} records", "let somebody else approve it")
-    if before.cancelled_on is None:
-        reason = f"it is not cancelled on {fact.effective_on}"
-        raise _refusal(fact, plan, reason, "record the money as an ordinary payment")
     overdue = [count for count, line in enumerate(unsettled, 1) if line.due_on < fact.effective_on]
     demanded = min(policy.minimum, len(overdue)) if isinstance(policy, PartialCover) else len(overdue)
     if demanded and fact.amount.minor < (needed := _cost(before, overdue[demanded - 1])):
-        reason = f"{fact.amount} do not cover {demanded} overdue installments"
+        reason = f"{fact.amount} do not cover {demanded} overdue installment{'s' * (demanded > 1)}"
         raise _refusal(fact, plan, reason, f"pay at least {Money(needed, terms.price.currency)}")
     covered = not overdue or fact.amount.minor >= _cost(before, overdue[-1])
     _refuse_revision(fact, plan, before, covered=covered)
-    try:
-        redated(unsettled, terms.schedule, reinstated_on=fact.effective_on)
+    try:  # all lines: what is known later may reopen those that are settled
+        last = redated(before.lines, terms.schedule, reinstated_on=fact.effective_on)[-1].due_on
+        _ = last + timedelta(days=terms.grace_days + 1)
     except OverflowError:
         reason = "its schedule would run beyond the year 9999"
         raise _refusal(fact, plan, reason, "leave it cancelled") from None

@@ -224,6 +224,14 @@ class CorruptHistory(LedgerError):
     reason: str
     remedy: str = "stop, and compare the stored history with a backup"
 
+    @property
+    def fault(self) -> str:
+        """The reason without the value that caused it, as `status` and logs show it: no name, no amount."""
+        cause = self.__cause__
+        while cause is not None and not isinstance(cause, InvalidArgument):
+            cause = cause.__cause__
+        return self.reason if cause is None else f"{cause.argument} is not {cause.expected}"
+
     def __str__(self) -> str:
         subject = f"Plan {named(self.plan_id)}, version {self.version} ({named(self.event)})"
         return f"{subject}: {sentence(self.reason)}; {self.remedy}."

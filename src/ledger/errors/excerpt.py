@@ -1,5 +1,7 @@
 """Values of others in sentences: never longer than a line or two, and every character visible."""
 
+from numbers import Integral
+
 _LONGEST = 200
 """Characters of a value that are shown whole: as many as an id or a reference may have."""
 
@@ -12,13 +14,17 @@ _MAX_BITS = 600
 
 
 def excerpt(value: object) -> str:
-    """Return a value for a sentence: text quoted, everything else as it prints, cut where it is long."""
+    """Return a value for a sentence: text quoted, everything else as it prints, cut where it is long.
+
+    A whole number of another class than `int`, as of an enumeration or an array, shows its class.
+    """
     if isinstance(value, str):
         return _cut(value, quoted=True)
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         return f"a whole number of {value.bit_length():,} bits"
     try:
-        return _cut(str(value), quoted=False)
+        another = isinstance(value, Integral) and type(value) not in {int, bool}
+        return _cut(repr(value) if another else str(value), quoted=False)
     except Exception:  # noqa: BLE001 - whatever the value of a stranger does, the error that names it is raised
         return f"a {type(value).__name__} that cannot be shown"
 

@@ -25,3 +25,4 @@ from ledger.events.recorded import PLAN as PLAN
 from ledger.events.recorded import RECEIPT as RECEIPT
 from ledger.events.recorded import Event as Event
 from ledger.events.recorded import RecordedEvent as RecordedEvent
+from ledger.events.recorded import StreamKind as StreamKind

@@ -4,10 +4,11 @@ An event is decoded through its constructor and must re-encode to the very bytes
 truncated or padded one is refused and named. Keys are sorted; dates are ISO 8601, instants UTC; rates are strings.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -53,6 +54,9 @@ NOT_CANONICAL = "its bytes are not those that this ledger writes"
 
 E = TypeVar("E")
 
+Row: TypeAlias = tuple[int, str, str, int, str, bytes]
+"""An event as it is stored: sequence, kind of stream, stream, version, tag and state."""
+
 
 class Stored(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """The stored form: the envelope and the event. Plan, version, sequence and tag have columns."""
@@ -68,9 +72,10 @@ def _part_of_terms(base: type[Any], value: Any) -> Any:
     """Decode a part of terms by its kind: msgspec knows no unions of attrs classes."""
     if not isinstance(value, dict):
         raise TypeError(f"expected an object with the kind of {base.__name__.lower()}")
-    if any(isinstance(item, list) for item in value.values()):
-        return _part(base, value)  # explicit lines and releases are too varied to be kept
-    return _known_part(base, tuple(value.items()))  # type: ignore[arg-type]  # a class is hashable
+    try:
+        return _known_part(base, tuple(value.items()))  # type: ignore[arg-type]  # a class is hashable
+    except TypeError:
+        return _part(base, value)  # it has a list: explicit lines and releases are too varied to be kept
 
 
 @lru_cache(maxsize=1024)
@@ -98,6 +103,14 @@ def recorded_at_of(state: bytes) -> str:
     return found.removesuffix(b'"}').decode(errors="replace")
 
 
+def intact(decoded: Iterable[RecordedEvent | CorruptHistory]) -> Iterator[RecordedEvent]:
+    """Yield events up to the first that could not be decoded. Raises its error."""
+    for one in decoded:
+        if isinstance(one, CorruptHistory):
+            raise one
+        yield one
+
+
 class Codec:
     """Encodes recorded events, and decodes stored ones of every version that was ever written."""
 
@@ -109,7 +122,8 @@ class Codec:
             tag: msgspec.json.Decoder(Stored[shape], dec_hook=_part_of_terms)  # type: ignore[valid-type]  # at run time
             for tag, shape in shapes.items()
         }
-        self._encode = msgspec.json.Encoder(order="sorted").encode
+        encoder = msgspec.json.Encoder(order="sorted")
+        self._encode, self._encode_lines = encoder.encode, encoder.encode_lines
 
     def encode(self, recorded: RecordedEvent) -> tuple[str, bytes]:
         """Return the tag of the event and its stored form."""
@@ -152,6 +166,52 @@ class Codec:
         except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
             raise CorruptHistory(plan_id=stream_id, version=version, event=tag, reason=reason) from error
+
+    def decode_all(self, rows: Sequence[Row]) -> list[RecordedEvent | CorruptHistory]:
+        """Return for each stored event what `decode` returns or raises.
+
+        The states of one tag are decoded together, and encoded again together, as lines. Encoded lines hold no line
+        break, so equal bytes in as many lines prove every state. Where they differ, each is decoded alone.
+        """
+        decoded: list[RecordedEvent | CorruptHistory | None] = [None] * len(rows)
+        by_tag: dict[str, list[int]] = {}
+        for index, row in enumerate(rows):
+            by_tag.setdefault(row[4], []).append(index)
+        for tag, indexes in by_tag.items():
+            with suppress(ValueError, TypeError):  # of an envelope
+                for index, stored in zip(indexes, self._lines(tag, [rows[one][5] for one in indexes]), strict=False):
+                    sequence, kind, stream_id, version, _, _ = rows[index]
+                    decoded[index] = RecordedEvent(
+                        kind=kind,
+                        stream_id=stream_id,
+                        version=version,
+                        sequence=sequence,
+                        recorded_at=stored.recorded_at,
+                        actor=stored.actor,
+                        correlation=stored.correlation,
+                        key=stored.key,
+                        event=stored.event,
+                    )
+        return [self._alone(row) if one is None else one for one, row in zip(decoded, rows, strict=True)]
+
+    def _alone(self, row: Row) -> RecordedEvent | CorruptHistory:
+        sequence, kind, stream_id, version, tag, state = row
+        try:
+            return self.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
+        except CorruptHistory as error:
+            return error
+
+    def _lines(self, tag: str, states: Sequence[bytes]) -> Sequence[Any]:
+        """Return the stored forms of one tag of today; none of them where one is not canonical."""
+        decoder = None if tag in self._retired else self._decoders.get(tag)
+        if decoder is None:
+            return ()
+        try:
+            text = b"\n".join((*states, b""))
+            stored = decoder.decode_lines(text)
+        except (_UnknownKind, ValueError, TypeError, RecursionError):
+            return ()
+        return stored if len(stored) == len(states) and self._encode_lines(stored) == text else ()
 
     def _decoded(self, decoder: msgspec.json.Decoder[Any], tag: str, state: bytes) -> tuple[Any, Event]:
         """Return the stored form with its event as of today: by the rules of arguments or, where these refuse, by form.

@@ -1,7 +1,7 @@
 """The envelope: in which stream, where, when, by whom and under which key an event was recorded."""
 
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import attrs
 
@@ -17,6 +17,8 @@ PLAN: Final = "plan"
 
 RECEIPT: Final = "receipt"
 """The kind of the streams that hold money received and not applied to a plan."""
+
+StreamKind = Literal["plan", "receipt"]
 
 KINDS: Final = (PLAN, RECEIPT)
 """Every kind of stream that this library writes and reads."""

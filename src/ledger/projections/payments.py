@@ -25,7 +25,7 @@ class PaymentRow:
     reference: str
     plan_id: str
     investor: str
-    kind: PaymentKind | Literal["reinstatement"]
+    kind: Literal[PaymentKind, "reinstatement"]
     effective_on: date
     amount: Money
     reversal: ReversalCause | None

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
-from ledger.errors import InvalidArgument
+from ledger.errors import InvalidArgument, arguments
 from ledger.readmodel.runner import Runner
 from ledger.readmodel.tables import Tables
 from ledger.store import Quarantined, Value, Values
+
+_WRITING = ("INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "COPY")
+"""The beginnings of statements that write; what else writes is refused by the database or taken back."""
 
 
 class ReadModel:
@@ -18,8 +21,12 @@ class ReadModel:
     def query(self, sql: str, parameters: Values = ()) -> list[tuple[Value, ...]]:
         """Return the rows of a SELECT; `{name}` stands for a table of the projection, `?` for a parameter.
 
-        Dates come as ISO text, and are compared as such. Raises `InvalidArgument` for a table that is not there.
+        Dates come as ISO text, and are compared as such. Nothing can be written. Raises `InvalidArgument` for a table
+        that is not there, and for another statement.
         """
+        words = arguments.instance("sql", sql, str, "a SELECT").split(maxsplit=1)
+        if not words or words[0].upper() in _WRITING:
+            raise InvalidArgument(argument="sql", given=sql, expected="a SELECT")
         names = [table.name for table in self._runner.projection.all_tables()]
 
         def ask(tables: Tables) -> list[tuple[Value, ...]]:
@@ -28,7 +35,8 @@ class ReadModel:
             except (KeyError, ValueError, IndexError):
                 expected = f"a SELECT in which {{name}} is one of the tables {', '.join(names)}"
                 raise InvalidArgument(argument="sql", given=sql, expected=expected) from None
-            return tables.query(filled, parameters)
+            with tables.snapshot() as reading:
+                return reading.query(filled, parameters)
 
         return self._runner.ask(ask, catch_up=self._catch_up)
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import attrs
 
-from ledger import telemetry
+from ledger import garbage, telemetry
 from ledger.errors import InvalidArgument, NotCaughtUp, StoreUnavailable
 from ledger.events import PLAN
 from ledger.plan import Plan
@@ -229,7 +229,8 @@ class Runner:
         known = [plan_id for plan_id, events in histories.items() if events[0].version > 1]
         after = attrs.evolve(generation, reached=batch[-1].sequence).marked(batch[-1].mark)
         reader = self._store.at(after.reached)
-        with telemetry.span("ledger.catch_up", events=len(batch), plans=len(histories), reached=after.reached):
+        attributes = {"events": len(batch), "plans": len(histories), "reached": after.reached}
+        with telemetry.span("ledger.catch_up", **attributes), garbage.paused():
             histories |= reader.raw_histories(known)
             replayed = [replay_one(reader, plan_id, history) for plan_id, history in histories.items()]
             return self._move(generation, after, [one for one in replayed if one], replaced=known)
@@ -266,7 +267,7 @@ class Runner:
             moved = advance()
         if moved:
             for one in unreadable:
-                _log.error("%s leaves out plan %s, version %s: %s", after.name, one.plan_id, one.version, one.reason)
+                _log.error("%s leaves out plan %s, version %s (%s)", after.name, one.plan_id, one.version, one.event)
             if not unreadable and not release:
                 return after
         found = self._found(before)
@@ -342,7 +343,7 @@ class Runner:
             after = attrs.evolve(generation, reached=target, filled="", target=0).marked(self._store.head(target).mark)
             self._views.advance(generation, after, changes=())
             return 0
-        with telemetry.span("ledger.catch_up", plans=len(page), reached=target):
+        with telemetry.span("ledger.catch_up", plans=len(page), reached=target), garbage.paused():
             replayed = replay_plans(self._store.at(target), page)
             after = attrs.evolve(generation, filled=page[-1], target=target).marked(self._store.head(target).mark)
             self._move(generation, after, replayed, replaced=())
@@ -373,10 +374,11 @@ class Runner:
     def rebuild(self, progress: Progress | None = None) -> Verification:
         """Build the next generation beside the live one, which answers on; verify it; promote it if nothing differs.
 
-        A rebuild that was cut off goes on where it stopped.
+        A rebuild that was cut off goes on where it stopped. Raises `StoreUnavailable` where the live one is of a newer
+        version, or has read events which the ledger does not have: it is the evidence, until a new epoch begins.
         """
         live = self._live()
-        if live is not None and (found := self._misfit(live)) and found.cause == "newer":
+        if live is not None and (found := self._misfit(live)) and found.cause in ("newer", "checkpoint"):
             raise StoreUnavailable(store=f"Read model {live.name}", reason=found.reason, remedy=found.remedy)
         head = self._store.head(0)
         built = self._build(self._next(live, head), head.last, progress)

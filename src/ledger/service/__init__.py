@@ -26,7 +26,7 @@ from ledger.commands import (
 )
 from ledger.dates import Known, civil_date, instant
 from ledger.errors import CorruptHistory, InvalidArgument, LedgerError, NotCaughtUp, StoreUnavailable, arguments
-from ledger.events import RecordedEvent
+from ledger.events import PLAN, RecordedEvent, StreamKind
 from ledger.events.facts import PaymentKind, ReversalCause
 from ledger.money import Money
 from ledger.projections.balances import BalanceRow
@@ -91,7 +91,7 @@ class Ledger:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._open_store: Store | None = store
-        self._catch_up = catch_up
+        self._catch_up = arguments.instance("catch_up", catch_up, bool, "True or False")
         self._clock = _checked(clock)
         self._lock = Lock()
         self._process = os.getpid()
@@ -167,7 +167,8 @@ class Ledger:
         connection over one. Commands, positions, statements and histories see what the transaction has recorded so far;
         lists are answered by the ledger itself, after the commit. An error leaves the transaction as it was before the
         call. In PostgreSQL the first command locks the ledger for other writers until the transaction ends: keep it
-        short. Raises `InvalidArgument` for another kind of connection.
+        short. Raises `InvalidArgument` for another kind of connection; so do commands on one that commits by itself, or
+        that leads to another ledger of this name.
         """
         return type(self)(self._store.within(connection), catch_up=self._catch_up, clock=self._clock)
 
@@ -366,6 +367,8 @@ class Ledger:
         Raises `InvalidArgument`, `ConcurrentChange`, `StoreUnavailable`.
         """
         commands = check_commands(commands)
+        for name, value in (("atomic", atomic), ("dry_run", dry_run)):
+            arguments.instance(name, value, bool, "True or False")
         if not atomic:
             return self.command_handler().execute(commands, dry_run=dry_run)
         (decided,) = self.command_handler().execute_groups([commands], dry_run=dry_run)
@@ -492,21 +495,25 @@ class Ledger:
         page = Page(limit, after)
         return self._open_queries.payments(page, reference=reference, plan_id=plan_id, investor=investor)
 
-    def history(self, plan_id: str, *, after: int = 0, limit: int | None = None) -> tuple[RecordedEvent, ...]:
+    def history(
+        self, plan_id: str, *, kind: StreamKind = PLAN, after: int = 0, limit: int | None = None
+    ) -> tuple[RecordedEvent, ...]:
         """Return up to `limit` of a plan's recorded events with a version above `after`, oldest first.
 
-        Raises `PlanNotFound`.
+        With `kind="receipt"`: those of money that was received, whose reference takes the place of the plan's id.
+        Raises `PlanNotFound`, `ReceiptNotFound`.
         """
-        return tuple(self._open_queries.history(plan_id, after=after, limit=limit))
+        return tuple(self._open_queries.history(plan_id, kind=kind, after=after, limit=limit))
 
-    def recorded(self, plan_id: str, *, key: str) -> tuple[RecordedEvent, ...]:
+    def recorded(self, plan_id: str, *, key: str, kind: StreamKind = PLAN) -> tuple[RecordedEvent, ...]:
         """Return the events that a plan's commands with an idempotency key have recorded, oldest first.
 
         So a repeat, which records nothing, learns what it repeats, and with `wait` up to the last sequence it reads
-        what was written. A payment and its reversal share a key. Empty if nothing was recorded under it. Raises
-        `PlanNotFound`.
+        what was written. A payment and its reversal share a key. With `kind="receipt"`: the events of money that was
+        received, whose reference takes the place of the plan's id. Empty if nothing was recorded under the key. Raises
+        `PlanNotFound`, `ReceiptNotFound`.
         """
-        return tuple(self._open_queries.recorded(plan_id, key))
+        return tuple(self._open_queries.recorded(plan_id, key, kind=kind))
 
     def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Return an iterator over up to `limit` recorded events with a sequence above `after`, in their order.
@@ -550,6 +557,8 @@ class Ledger:
         A plan whose history cannot be read goes into quarantine and stops nothing; `status` names it.
         """
         arguments.interval("every", every)
+        if not (callable(getattr(stop, "is_set", None)) and callable(getattr(stop, "wait", None))):
+            raise InvalidArgument(argument="stop", given=stop, expected="an Event of threading or multiprocessing")
         follow(self._store, list(self._runners.values()), stop=stop, every=every, progress=progress)
 
     def begin_epoch(self) -> None:
@@ -563,7 +572,9 @@ class Ledger:
     def rebuild(self, *, projection: str = PERIODS.name, progress: Progress | None = None) -> Verification:
         """Derive a read model again, beside the one that answers meanwhile; promote it if verification finds nothing.
 
-        A rebuild that was cut off goes on where it stopped. A generation with differences is dropped again.
+        A rebuild that was cut off goes on where it stopped. A generation with differences is dropped again. Raises
+        `StoreUnavailable` where the live one has read events which the ledger does not have: audit it, or begin an
+        epoch.
         """
         return self._runner(projection).rebuild(progress)
 

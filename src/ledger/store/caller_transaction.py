@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import ismethod
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 from ledger.errors import InvalidArgument, StoreUnavailable
 from ledger.store.port import Generation, Query, Value, Values
+
+C = TypeVar("C")
 
 
 class NoViews:
@@ -62,16 +64,41 @@ class NoViews:
 
 
 def driver_connection(connection: object) -> object:
-    """Return the driver's own connection behind SQLAlchemy's session, connection or pool proxy; else the same."""
+    """Return the driver's own connection behind SQLAlchemy's session, connection or pool proxy; else the same.
+
+    SQLAlchemy's own transaction is begun where there is none: it commits no other.
+    """
     if ismethod(lend := getattr(connection, "connection", None)):
-        connection = lend()  # a session
+        connection = lend()  # a session, which has begun
+    if ismethod(begin := getattr(connection, "begin", None)) and not cast(Any, connection).in_transaction():
+        begin()
     proxy = getattr(connection, "connection", connection)
     return getattr(proxy, "driver_connection", proxy)
 
 
-def checked(connection: object, kind: type[Any], expected: str) -> Any:
-    """Return the driver's own connection. Raises `InvalidArgument` where it is not of the ledger's database."""
-    found = driver_connection(connection)
-    if not isinstance(found, kind):
-        raise InvalidArgument(argument="connection", given=type(connection).__qualname__, expected=expected)
-    return found
+def lender(connection: object, kind: type[C], expected: str) -> Callable[[], C]:
+    """Return a function that returns the driver's own connection of the caller's transaction at that time.
+
+    A session of SQLAlchemy has another one after each commit. Raises `InvalidArgument` where it is not of that kind.
+    """
+
+    def lend() -> C:
+        found = driver_connection(connection)
+        if not isinstance(found, kind):
+            raise refused(connection, expected)
+        return found
+
+    lend()
+    return lend
+
+
+def refused(connection: object, expected: str) -> InvalidArgument:
+    """Return the error for a connection that is not as expected: it is named by its class."""
+    kind = type(connection)
+    given = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    return InvalidArgument(argument="connection", given=given, expected=expected)
+
+
+def commits_by_itself(connection: object) -> InvalidArgument:
+    """Return the error for a connection in no transaction, which would commit each statement by itself."""
+    return refused(connection, "one in a transaction; this one commits by itself: begin a transaction first")

@@ -25,6 +25,8 @@ _CAUSES = (
         "check the path, and the permissions of its folder",
     ),
     (r"readonly database", "it may not be written", "give this user the permission to write the file and its folder"),
+    (r"permission denied for (\w+) (\S+)", "permission denied for {1} {2}", "grant this role the right to it"),
+    (r"read-only transaction", "this session or server may only read", "connect to a server that is written to"),
     (r"Permission denied", "permission denied", "give this user the permission to read and write the file"),
     (r"Is a directory", "SQLite is unable to open it: it is a folder", "name a file in it"),
     (r"the folder (.+) does not exist", "the folder {1} does not exist", "create the folder, or check the path"),
@@ -44,6 +46,14 @@ _CAUSES = (
         "a number in a read model has more than 64 bits",
         "let its projection count in larger units",
     ),
+    (
+        r"snapshot of the transaction is old",
+        "another connection has written since the transaction began",
+        "roll it back, and begin another; in SQLite with BEGIN IMMEDIATE",
+    ),
+    (r"transaction is aborted", "an earlier statement of the transaction failed", "roll it back, and begin another"),
+    (r"another (?:session has held|process was) .*", "{0}", "end it if it stands still, or repeat the call"),
+    (r"invalid (\w+) (?:value|number): ", "the setting {1} in its URL is invalid", "correct the URL"),
     (r"could not translate host|failed to resolve host", "connection failed: the host is unknown", "check the host"),
 )
 """Words of a driver's message, the cause that they stand for, and the remedy. Groups are numbered from 1."""

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self
 
 import attrs
 from eventsourcing.persistence import IntegrityError
 
-from ledger.errors import ConcurrentChange, InvalidArgument, StoreUnavailable
+from ledger import garbage
+from ledger.errors import ConcurrentChange, CorruptHistory, InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
-from ledger.events.codec import Codec
-from ledger.store.caller_transaction import NoViews
+from ledger.events.codec import Codec, intact
+from ledger.store.caller_transaction import NoViews, refused
 from ledger.store.errors import unavailable
 from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
 from ledger.store.sql import StoredRow
-
-T = TypeVar("T")
 
 _FILE = "sqlite:///"
 
@@ -111,10 +111,9 @@ class RecorderEvents:
             raise InvalidArgument(argument="url", given=self._url, expected="a database that another process can open")
         return ReaderAddress(_absolute(self._url), self._name, self.through)
 
-    def decode(self, raw: StoredRow) -> RecordedEvent:
-        """Return a stored event. Raises `CorruptHistory`."""
-        sequence, kind, stream_id, version, tag, state = raw
-        return self._codec.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)
+    def decoded(self, stored: Sequence[StoredRow]) -> list[RecordedEvent | CorruptHistory]:
+        """Return stored events, or the error of each that cannot be read."""
+        return self._codec.decode_all(stored)
 
     def history(self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = LAST) -> list[RecordedEvent]:
         """Return up to `limit` of a stream's events with a version above `after`, oldest first."""
@@ -122,7 +121,7 @@ class RecorderEvents:
             rows = self._recorder.stream(kind, stream_id, through=self.through, after=after, limit=limit)
         for row in rows:
             self._check(row, kind, stream_id)
-        return list(map(self.decode, rows))
+        return list(intact(self.decoded(rows)))
 
     def _check(self, row: StoredRow, kind: str, *asked: str) -> None:
         """Check that a row is of a stream that was asked for: never answer with another plan's money."""
@@ -132,25 +131,25 @@ class RecorderEvents:
 
     def histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RecordedEvent]]:
         """Return the events of several streams, each oldest first."""
-        return self._histories(stream_ids, kind, self.decode)
+        raw = self.raw_histories(stream_ids, kind=kind)
+        decoded = intact(self.decoded([*chain.from_iterable(raw.values())]))
+        return {stream_id: list(islice(decoded, len(stored))) for stream_id, stored in raw.items()}
 
     def raw_histories(self, stream_ids: Sequence[str], *, kind: str = PLAN) -> dict[str, list[RawEvent]]:
         """Return the events of several streams as they are stored."""
-        return self._histories(stream_ids, kind, RawEvent._make)
-
-    def _histories(self, stream_ids: Sequence[str], kind: str, read: Callable[[StoredRow], T]) -> dict[str, list[T]]:
-        found: dict[str, list[T]] = {stream_id: [] for stream_id in stream_ids}
+        found: dict[str, list[RawEvent]] = {stream_id: [] for stream_id in stream_ids}
         with unavailable(self.label):
             rows = self._recorder.streams(kind, stream_ids, through=self.through)
         for row in rows:
             if row[1] != kind or row[2] not in found:
                 self._check(row, kind, *stream_ids)
-            found[row[2]].append(read(row))
+            found[row[2]].append(RawEvent._make(row))
         return found
 
     def events(self, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to `limit` events with a sequence above `after`."""
-        return list(map(self.decode, self._log(after=after, limit=limit)))
+        with garbage.paused():
+            return list(intact(self.decoded(self._log(after=after, limit=limit))))
 
     def raw_events(self, *, after: int, limit: int) -> list[RawEvent]:
         """Return up to `limit` events with a sequence above `after` as they are stored."""
@@ -232,6 +231,7 @@ class RecorderStore(RecorderEvents):
         self.views = views
         self.close = close
         self._schema = schema
+        self._identity = ""  # read when it is first needed
 
     def append(self, events: Sequence[RecordedEvent], *, stamp: Stamp | None = None) -> tuple[RecordedEvent, ...]:
         """Record the events, all or none, and return them with their sequences."""
@@ -260,9 +260,14 @@ class RecorderStore(RecorderEvents):
 
     def within(self, connection: object) -> "RecorderStore":
         """Return a store of the same ledger in the caller's transaction; it has no views."""
+        recorder = self._recorder.within(connection)
+        if not self._identity:
+            self._identity = self.head(0).ledger
+        another = refused(connection, f"one to the database of this ledger, {self.label}")
         label = f"{self.label}, in a caller's transaction"
-        recorder, views = self._recorder.within(connection), NoViews(label, self.views.prefix)
-        return RecorderStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
+        views = NoViews(label, self.views.prefix)
+        made = _CallersStore(label, self._url, self._name, recorder, views, schema=self._schema, close=lambda: None)
+        return made.of(self._identity, another)
 
     def begin_epoch(self) -> None:
         """Begin a new epoch: views that were filled before are filled again."""
@@ -272,6 +277,30 @@ class RecorderStore(RecorderEvents):
     def schema_version(self) -> int:
         """Return the version of the ledger's tables."""
         return self._schema
+
+
+class _CallersStore(RecorderStore):
+    """A store in the caller's transaction, on a connection that leads to the same ledger."""
+
+    def of(self, identity: str, another: InvalidArgument) -> Self:
+        """Take the identity of the ledger, and the error for a connection to another one of the same name."""
+        self._identity, self._another, self._is_the_same = identity, another, False
+        return self
+
+    def history(self, stream_id: str, *, kind: str = PLAN, after: int = 0, limit: int = LAST) -> list[RecordedEvent]:
+        self._refuse_another_ledger()
+        return super().history(stream_id, kind=kind, after=after, limit=limit)
+
+    def append(self, events: Sequence[RecordedEvent], *, stamp: Stamp | None = None) -> tuple[RecordedEvent, ...]:
+        self._refuse_another_ledger()
+        return super().append(events, stamp=stamp)
+
+    def _refuse_another_ledger(self) -> None:
+        """Raise `InvalidArgument` where the connection leads to another database, with a ledger of the same name."""
+        if not self._is_the_same:
+            if self.head(0).ledger != self._identity:
+                raise self._another
+            self._is_the_same = True
 
 
 def _absolute(url: str) -> str:

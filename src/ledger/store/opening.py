@@ -30,6 +30,7 @@ class OpenDatabase:
     ) -> None:
         arguments.whole("connections", connections, minimum=2, maximum=_MANY)
         arguments.interval("timeout", timeout)
+        arguments.instance("create", create, bool, "True or False")
         self._url = url
         self._create = create
         self._timeout = timeout

@@ -138,8 +138,8 @@ class EventReader(Protocol):
         """Return the same events as they are stored."""
         ...
 
-    def decode(self, raw: RawEvent) -> RecordedEvent:
-        """Return a stored event. Raises `CorruptHistory`."""
+    def decoded(self, stored: Sequence[RawEvent]) -> list[RecordedEvent | CorruptHistory]:
+        """Return stored events, or the error of each that cannot be read."""
         ...
 
     def stream_ids(self, *, kind: str = PLAN, within: Partition = WHOLE, limit: int) -> list[str]:
@@ -258,8 +258,8 @@ class Quarantined:
 
     @classmethod
     def of(cls, error: CorruptHistory) -> Self:
-        """Return the plan whose history is corrupt."""
-        return cls(error.plan_id, error.version, error.event, error.reason)
+        """Return the plan whose history is corrupt; none of its values goes with it."""
+        return cls(error.plan_id, error.version, error.event, error.fault)
 
 
 @attrs.frozen

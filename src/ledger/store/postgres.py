@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -10,17 +10,20 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, OperationalError
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import LockNotAvailable, SerializationFailure
+from psycopg.errors import LockNotAvailable, SerializationFailure, UniqueViolation
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from ledger.errors import InvalidArgument
-from ledger.store.caller_transaction import checked
+from ledger.store.caller_transaction import commits_by_itself, lender
 from ledger.store.errors import shown, unavailable
 from ledger.store.pool import Pool, retrying
 from ledger.store.port import LAST, Batch, Counter, RawEvent
 from ledger.store.sql import Connected, Cursor, SqlRecorder, library_errors
+
+_WRITERS_LOCK = "the lock of the ledger, which its writers hold in turn,"
+_OTHER_LOCK = "a lock of a table or row that this call needs"
 
 T = TypeVar("T")
 
@@ -126,11 +129,11 @@ class PostgresDatabase:
             with _begun(cursor.connection, lock):
                 return change(cursor, lambda: _committing(cursor.connection))
 
-        return self.run(transaction, writing=True, cut_off=cut_off)
+        return self.run(transaction, writing=True, lock=_WRITERS_LOCK, cut_off=cut_off)
 
     def settle(self, lock: str) -> None:
         """Wait for the transactions that hold a lock, which the statement `lock` shares until it ends."""
-        self.run(lambda cursor: cursor.execute(lock.encode()))
+        self.run(lambda cursor: cursor.execute(lock.encode()), lock=_WRITERS_LOCK)
 
     def create(self, change: Callable[[Cursor], T]) -> T:
         def alone(cursor: Cursor) -> T:
@@ -157,16 +160,30 @@ class PostgresDatabase:
     def exclusive(self, name: str, *, table: str) -> Iterator[Callable[[], bool]]:
         """Hold a lock of the session: the server frees it when the connection is gone, however it went."""
         key = f"hashtextextended('{table}'::regclass::oid::text || '{name}', {_SEED})"
-        with library_errors(psycopg.Error), self.connection() as connection:
-            ((locked,),) = connection.execute(f"SELECT pg_try_advisory_lock({key})".encode()).fetchall()
+        with library_errors(psycopg.Error), ExitStack() as stack:
+            connection, locked = self._try_lock(stack, f"SELECT pg_try_advisory_lock({key})")
             if not locked:
                 yield lambda: False
                 return
             try:
                 yield lambda: _answers(connection)
             finally:
-                if not connection.closed:
+                with suppress(psycopg.OperationalError):  # without its connection the lock is gone already
                     connection.execute(f"SELECT pg_advisory_unlock({key})".encode())
+
+    def _try_lock(self, stack: ExitStack, lock: str) -> tuple[Connection[Any], bool]:
+        """Return a connection, lent on the stack, and whether it got the lock; another connection if that breaks."""
+        for again in retrying(self._timeout):
+            connection = stack.enter_context(self.connection())
+            try:
+                ((locked,),) = connection.execute(lock.encode()).fetchall()
+            except psycopg.OperationalError:
+                stack.close()
+                if not again:
+                    raise
+            else:
+                return connection, locked
+        raise AssertionError  # the last attempt returns or raises
 
     @contextmanager
     def connection(self, *, for_itself: bool = False) -> Iterator[Connection[Any]]:
@@ -194,11 +211,17 @@ class PostgresDatabase:
         return [name for (name,) in self.query(sql, (len(prefix), prefix))]
 
     def run(
-        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+        self,
+        task: Callable[[Cursor], T],
+        *,
+        writing: bool = False,
+        lock: str = _OTHER_LOCK,
+        cut_off: Callable[[], None] | None = None,
     ) -> T:
         """Run a task on a connection, and again on another if that broke, as when the server restarts.
 
-        `cut_off` is told of each time: what was cut off may have been committed nevertheless.
+        `cut_off` is told of each time: what was cut off may have been committed nevertheless. `lock` names the one that
+        the task may wait for.
         """
         held = self._pool.held
         reading = held is not None and not (
@@ -213,7 +236,7 @@ class PostgresDatabase:
                     with lend() as lent:
                         return task(lent.cursor(binary=True))
                 except LockNotAvailable as error:
-                    reason = f"another session has held a lock that this call needs for {self._timeout:g} seconds"
+                    reason = f"another session has held {lock} for {self._timeout:g} seconds"
                     raise OperationalError(reason) from error
                 except psycopg.OperationalError:
                     if (reading and not writing) or not again or (lent is not None and not lent.closed):
@@ -270,25 +293,36 @@ def _answers(connection: Connection[Any]) -> bool:
 class CallersPostgres(PostgresDatabase):
     """A connection of the caller's, who ends the transaction."""
 
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._callers = connection
+    def __init__(self, lend: Callable[[], Connection[Any]]) -> None:
+        self._lend = lend
 
     def run(
-        self, task: Callable[[Cursor], T], *, writing: bool = False, cut_off: Callable[[], None] | None = None
+        self,
+        task: Callable[[Cursor], T],
+        *,
+        writing: bool = False,
+        lock: str = _OTHER_LOCK,
+        cut_off: Callable[[], None] | None = None,
     ) -> T:
         """Run a task in a savepoint: an error leaves the caller's transaction as it was. Nothing is repeated."""
+        callers = self._lend()
         with library_errors(psycopg.Error):
-            if self._callers.info.transaction_status == TransactionStatus.IDLE:
-                if self._callers.autocommit:
-                    raise psycopg.ProgrammingError("the connection commits by itself: begin a transaction first")
-                self._callers.execute("SELECT 1")  # begins one: the block below would commit its own
+            if callers.info.transaction_status == TransactionStatus.IDLE:
+                if callers.autocommit:
+                    raise commits_by_itself(callers)
+                callers.execute("SELECT 1")  # begins one: the block below would commit its own
             try:
-                with self._callers.transaction():
-                    return task(self._callers.cursor(binary=True, row_factory=tuple_row))
-            except SerializationFailure as error:  # a version that was taken after the caller's snapshot
-                if not writing:
-                    raise
-                raise _taken() from error
+                with callers.transaction():
+                    return task(callers.cursor(binary=True, row_factory=tuple_row))
+            except (SerializationFailure, UniqueViolation, IntegrityError) as error:
+                if writing and self._reads_a_snapshot(callers):  # a version was taken after it: no attempt can succeed
+                    raise psycopg.OperationalError("the snapshot of the transaction is old") from error
+                raise
+
+    @staticmethod
+    def _reads_a_snapshot(callers: Connection[Any]) -> bool:
+        level: Any = callers.cursor(row_factory=tuple_row).execute("SHOW transaction_isolation").fetchone()
+        return level[0] in {"repeatable read", "serializable"}
 
     def write_locking(
         self, lock: str, change: Callable[[Cursor, Committing], T], *, cut_off: Callable[[], None] | None = None
@@ -364,8 +398,8 @@ class PostgresRecorder(SqlRecorder):
         self._reserve = f"SELECT nextval(pg_get_serial_sequence('{events}', 'sequence')) FROM generate_series(1, %s)"
 
     def within(self, connection: object) -> "PostgresRecorder":
-        callers = checked(connection, Connection, "a psycopg.Connection to the ledger's database")
-        return PostgresRecorder(CallersPostgres(callers), self.prefix)
+        lend = lender(connection, Connection, "a psycopg.Connection to the ledger's database")
+        return PostgresRecorder(CallersPostgres(lend), self.prefix)
 
     def counter(self) -> Counter:
         counted = f"pg_get_serial_sequence('{self.events_table}', 'sequence')"
@@ -394,7 +428,7 @@ class PostgresRecorder(SqlRecorder):
         try:
             if ordered or not _is_of_one_stream(make().raw):
                 return self.database.write_locking(self._lock, save_locked, cut_off=cut_off)
-            return self.database.run(save, writing=True, cut_off=cut_off)
+            return self.database.run(save, writing=True, lock=_WRITERS_LOCK, cut_off=cut_off)
         except IntegrityError:
             for batch in unsure:
                 if sequences := self._saved_before(batch.raw):

@@ -7,12 +7,13 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import OperationalError
 
-from ledger.store.caller_transaction import checked
+from ledger.store.caller_transaction import commits_by_itself, lender
 from ledger.store.errors import unavailable
 from ledger.store.group_commit import GroupCommit, Pending
 from ledger.store.pool import Pool, retrying
@@ -92,7 +93,7 @@ class SqliteDatabase(SqliteReading):
         self._timeout = timeout
         self._label = label
         size, busy = 1 if path is None else connections, "all its connections were used"
-        self._readers = self._pool(self._connect, size=size, busy=busy)
+        self._readers = self._pool(partial(self._connect, reading=path is not None), size=size, busy=busy)
         self._writers = self._readers
         if path is not None:
             busy = "other threads of this process were writing to it"
@@ -119,7 +120,7 @@ class SqliteDatabase(SqliteReading):
             busy=busy,
         )
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, reading: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             ":memory:" if self._path is None else self._path,
             timeout=self._timeout,
@@ -129,6 +130,7 @@ class SqliteDatabase(SqliteReading):
         ((mode,),) = connection.execute("PRAGMA journal_mode").fetchall()
         self._logs_ahead = mode == "wal"
         connection.execute("PRAGMA cache_size = -32000")  # KiB at most; 2,000 thrash where rows are millions
+        connection.execute(f"PRAGMA query_only = {reading:d}")  # whatever the statement
         return connection
 
     def read_only(self, prefix: str) -> bool:
@@ -246,27 +248,33 @@ def _make(cursor: sqlite3.Cursor, one: Pending, *, savepoint: bool) -> None:
 
 
 class CallersSqlite(SqliteDatabase):
-    """A connection of the caller's, who ends the transaction; one is begun where there is none."""
+    """A connection of the caller's, who ends the transaction.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    One is begun where there is none, unless the connection commits by itself.
+    """
+
+    def __init__(self, lend: Callable[[], sqlite3.Connection]) -> None:
+        self._lend = lend
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with library_errors(sqlite3.Error):
-            return self._plain_cursor().execute(sql, parameters).fetchall()
+        with library_errors(sqlite3.Error), _plain_cursor(self._lend()) as cursor:
+            return cursor.execute(sql, parameters).fetchall()
 
     def write(self, change: Callable[[Cursor], T], *, durable: bool = True) -> T:
         """Make a change in a savepoint: an error leaves the caller's transaction as it was."""
         del durable  # the caller commits
-        with library_errors(sqlite3.Error):
-            cursor = self._plain_cursor()
-            if not self._connection.in_transaction:
+        with library_errors(sqlite3.Error), _plain_cursor(connection := self._lend()) as cursor:
+            if not connection.in_transaction:
+                if _commits_by_itself(connection):
+                    raise commits_by_itself(connection)
                 cursor.execute("BEGIN IMMEDIATE")  # a savepoint alone would commit when it is released
             cursor.execute("SAVEPOINT installment_ledger")
             try:
                 return change(cursor)
-            except BaseException:
+            except BaseException as error:
                 cursor.execute("ROLLBACK TO installment_ledger")
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY_SNAPSHOT:
+                    raise sqlite3.OperationalError("the snapshot of the transaction is old") from error
                 raise
             finally:
                 cursor.execute("RELEASE installment_ledger")
@@ -274,13 +282,26 @@ class CallersSqlite(SqliteDatabase):
     def settle(self) -> None:
         """Wait for nobody: the transaction sees what it sees."""
 
-    def _plain_cursor(self) -> sqlite3.Cursor:
-        cursor = self._connection.cursor()
-        cursor.row_factory = None  # tuples, whatever the caller reads
-        return cursor
-
     def close(self) -> None:
         """The caller closes the connection."""
+
+
+@contextmanager
+def _plain_cursor(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """Yield a cursor that reads tuples and text, whatever the caller reads."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    callers, connection.text_factory = connection.text_factory, str
+    try:
+        yield cursor
+    finally:
+        connection.text_factory = callers
+
+
+def _commits_by_itself(connection: sqlite3.Connection) -> bool:
+    """Return whether nothing begins a transaction but a statement of the caller's; `autocommit` is of Python 3.12."""
+    mode = getattr(connection, "autocommit", None)
+    return mode if isinstance(mode, bool) else connection.isolation_level is None
 
 
 class SqliteRecorder(SqlRecorder):
@@ -306,8 +327,8 @@ class SqliteRecorder(SqlRecorder):
         self._insert = f"INSERT INTO {self.events_table} ({columns}) VALUES (?, ?, ?, ?, ?)"
 
     def within(self, connection: object) -> "SqliteRecorder":
-        callers = checked(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
-        return SqliteRecorder(CallersSqlite(callers), self.prefix)
+        lend = lender(connection, sqlite3.Connection, "a sqlite3.Connection to the ledger's file")
+        return SqliteRecorder(CallersSqlite(lend), self.prefix)
 
     def counter(self) -> Counter:
         found = self.database.query("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.events_table,))

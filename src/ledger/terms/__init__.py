@@ -24,7 +24,7 @@ _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
 """The form of a time zone's name."""
 
 _LONGEST_RATE = 40
-_LARGE_EXPONENT = re.compile(r"[eE][-+]?[0-9_]{3,}")
+_LARGE_EXPONENT = re.compile(r"[eE][-+]?[0-9]{3,}")
 _MAX_RATE_BITS = 128
 
 _MAX_BONUS = 2**62
@@ -46,9 +46,13 @@ def _rate(value: str | int | Fraction) -> str:
 
 
 def _is_short(value: object) -> bool:
-    """Return whether a rate can be computed with, judged before anything is: `1e9999999` is short text only."""
+    """Return whether a rate can be computed with, judged before anything is: `1e9999999` is short text only.
+
+    Digits are those of ASCII, with nothing between them: `1_0` is rather a slip than ten.
+    """
     if isinstance(value, str):
-        return len(value) <= _LONGEST_RATE and not _LARGE_EXPONENT.search(value)
+        plain = value.isascii() and "_" not in value
+        return plain and len(value) <= _LONGEST_RATE and not _LARGE_EXPONENT.search(value)
     if isinstance(value, bool) or not isinstance(value, (int, Fraction)):
         return False
     return max(value.numerator.bit_length(), value.denominator.bit_length()) <= _MAX_RATE_BITS

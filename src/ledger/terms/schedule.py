@@ -131,11 +131,11 @@ def _released(terms: PlanTerms, amounts: Sequence[int]) -> tuple[int, ...]:
 def problems(lines: Sequence[Installment], terms: PlanTerms) -> Iterator[str]:
     """Yield the faults of recorded lines that no terms can have produced."""
     amount = shares = 0
-    last = date.min
+    last: date | None = None
     for number, line in enumerate(lines, 1):
         if line.number != number or number > terms.installments:
             yield "the installments are not numbered from 1 to the number of installments"
-        if line.due_on <= last:
+        if last is not None and line.due_on <= last:
             yield "the due dates do not increase"
         if line.amount <= 0 or line.shares < 0:
             yield "an installment has no amount, or negative shares"

@@ -67,8 +67,11 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> Mapping[str, Any]:  # noq
     if get_origin(kind) is Literal:
         return {"enum": list(get_args(kind))}
     if get_origin(kind) in (UnionType, Union):
-        options = [_schema(option, definitions) for option in get_args(kind) if option is not NoneType]
-        return {"anyOf": [*options, {"type": "null"}]}
+        return {
+            "anyOf": [
+                {"type": "null"} if option is NoneType else _schema(option, definitions) for option in get_args(kind)
+            ]
+        }
     if get_origin(kind) is tuple:
         return _list(get_args(kind), definitions)
     if kind in KINDS:

@@ -6,6 +6,7 @@ payment, which are kept in a temporary file until the end: memory does not grow 
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import reduce
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from zlib import crc32
 
 import attrs
 
+from ledger.books.external_sort import temporary_files
 from ledger.events import PlanOpened
 
 BUCKETS = 64
@@ -131,7 +133,8 @@ class UsageInFile:
     """The usage of any number of plans, in a temporary file."""
 
     def __init__(self) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 - open as long as this
+        with temporary_files():
+            self._file = TemporaryFile()  # noqa: SIM115 - open as long as this
         self._profiles: dict[Profile, list[tuple[int, int]]] = defaultdict(list)
         self._buckets: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
         self._counts: Counter[Profile] = Counter()
@@ -154,8 +157,11 @@ class UsageInFile:
                 bucket.append(self._write(lines))
 
     def _write(self, text: str) -> tuple[int, int]:
-        at, data = self._file.seek(0, 2), text.encode()
-        self._file.write(data)
+        data = text.encode()
+        with temporary_files():
+            at = self._file.seek(0, 2)
+            self._file.write(data)
+            self._file.flush()
         return at, len(data)
 
     def _lines(self, places: Sequence[tuple[int, int]]) -> Iterator[str]:
@@ -202,7 +208,8 @@ class UsageInFile:
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        with suppress(OSError):  # a full folder: what could not be written goes with the file
+            self._file.close()
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, str] = {
     "time_decreasing": _1,
     "sequence_order": _1,
     "sequence_counter": _1,
+    "sequence_gap": _1,
     "dated_ahead": _1,
     "dated_before_opening": _5,
     "date_mismatch": _1,

@@ -73,7 +73,7 @@ def _plans(reader: EventReader, plan_ids: list[str]) -> PartAudit:
         events += len(stored)
         if not stored:
             continue
-        plan = audit_plan(plan_id, stored, reader.decode)
+        plan = audit_plan(plan_id, stored, reader.decoded)
         findings += plan.findings
         acts += plan.acts
         usage.add(plan_id, None if plan.opening is None else opened_by(plan.opening), plan.references)
@@ -88,7 +88,7 @@ def _plans(reader: EventReader, plan_ids: list[str]) -> PartAudit:
 
 def _receipts(reader: EventReader, references: list[str]) -> PartAudit:
     stored = reader.raw_histories(references, kind=RECEIPT)
-    read = [read_receipt(reference, events, reader.decode) for reference, events in stored.items() if events]
+    read = [read_receipt(reference, events, reader.decoded) for reference, events in stored.items() if events]
     payments = payments_of(reader, sorted({plan_id for _, slots in read for plan_id in plans_in(slots)}))
     found = [finding for findings, slots in read for finding in audit_receipt(findings, slots, payments)]
     return PartAudit(

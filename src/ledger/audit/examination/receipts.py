@@ -36,17 +36,16 @@ class Payments:
 
 def payments_of(reader: EventReader, plan_ids: Sequence[str]) -> dict[str, Payments]:
     """Return the payments of these plans; a plan that is not there has none."""
-    return {plan_id: _payments(stored, reader.decode) for plan_id, stored in reader.raw_histories(plan_ids).items()}
+    return {plan_id: _payments(stored, reader.decoded) for plan_id, stored in reader.raw_histories(plan_ids).items()}
 
 
 def _payments(stored: Sequence[RawEvent], decode: Decode) -> Payments:
     made: dict[str, PaymentMade | PlanReinstated] = {}
     taken_back: set[str] = set()
-    for raw in stored:
-        try:
-            event = decode(raw).event
-        except CorruptHistory:
+    for decoded in decode(stored):
+        if isinstance(decoded, CorruptHistory):
             continue  # reported with its plan
+        event = decoded.event
         if isinstance(event, (PaymentMade, PlanReinstated)):
             made.setdefault(event.reference, event)
         elif isinstance(event, PaymentReversed) and event.cause == "error":

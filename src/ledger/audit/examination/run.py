@@ -106,7 +106,7 @@ def examine(
         with workers_for(reader, processes=processes, workers=workers) as chosen:
             yield from auditing.parts(chosen)
         yield from auditing.count(check_kinds(reader, auditing.events))
-        yield from auditing.count(check_counter(store, reader.through, auditing.unchecked))
+        yield from auditing.count(check_counter(store, reader.through, auditing.unchecked, missed=auditing.missed))
         yield from auditing.count(_read_models(store, auditing))
         for check in checks:
             yield from auditing.count(check(reader))
@@ -160,6 +160,11 @@ class _Auditing:
                 done = sum(self._streams.values())
                 self._progress(done, max(done, total))
 
+    @property
+    def missed(self) -> int:
+        """The number of findings that say that an event is missing from its stream."""
+        return sum(self._found[kind] for kind in _MISSING)
+
     def acts(self) -> Iterator[Item]:
         """Yield the acts in the streams: after all findings."""
         yield from self.count(self._kept)
@@ -191,6 +196,9 @@ class _Auditing:
             read_models=tuple(self.read_models),
             unchecked=tuple(self.unchecked),
         )
+
+
+_MISSING = ("version_gap", "outcome_missing", "voiding_missing")
 
 
 def _place(act: DiscretionaryAct) -> tuple[str, int]:

@@ -11,7 +11,8 @@ from ledger.events import RecordedEvent
 from ledger.events.codec import NOT_CANONICAL
 from ledger.store import RawEvent
 
-Decode = Callable[[RawEvent], RecordedEvent]
+Decode = Callable[[Sequence[RawEvent]], Sequence[RecordedEvent | CorruptHistory]]
+"""Decodes stored events, and has the error of each that cannot be read in its place."""
 
 
 _LOST_IN_GAPS = 10_000
@@ -39,19 +40,19 @@ def read_stream(stored: Sequence[RawEvent], decode: Decode, findings: Findings) 
         _check_id(stored[0], findings)
     slots: list[Slot] = []
     following, room = 1, _LOST_IN_GAPS
-    for raw in stored:
+    for raw, decoded in zip(stored, decode(stored), strict=True):
         if raw.version > following:
             _report_gap(raw, first=following, findings=findings)
             lost = max(1, min(raw.version - following, room))
             room -= lost
             slots += [Lost(version, None) for version in range(following, following + lost)]
         following = max(following, raw.version + 1)
-        try:
-            slots.append(decode(raw))
-        except CorruptHistory as error:
-            _report_unreadable(raw, error, findings)
-            if raw.version >= 1:
-                slots.append(Lost(raw.version, raw.tag))
+        if not isinstance(decoded, CorruptHistory):
+            slots.append(decoded)
+            continue
+        _report_unreadable(raw, decoded, findings)
+        if raw.version >= 1:
+            slots.append(Lost(raw.version, raw.tag))
     return slots
 
 

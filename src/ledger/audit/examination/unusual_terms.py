@@ -12,6 +12,7 @@ from ledger.audit.examination.plan import opened_by
 from ledger.dates import day_in
 from ledger.errors import CorruptHistory, InvalidArgument, TermsRefused
 from ledger.events import PlanOpened, RecordedEvent
+from ledger.events.codec import intact
 from ledger.plan import Plan
 from ledger.store import EventReader, RawEvent
 from ledger.terms.schedule import installments
@@ -34,7 +35,7 @@ def acts_of_own_terms(reader: EventReader, usage: UsageInFile) -> Iterator[Discr
             stored = found[one.plan_id]
             opening = _opening(reader, stored)
             try:
-                plan: Plan | None = Plan(map(reader.decode, stored))
+                plan: Plan | None = Plan(intact(reader.decoded(stored)))
             except CorruptHistory:
                 plan = None  # reported with its plan
             usual = {_TERMS[name]: _example(reader, name, plan_id, examples) for name, plan_id in one.usual.items()}
@@ -43,7 +44,8 @@ def acts_of_own_terms(reader: EventReader, usage: UsageInFile) -> Iterator[Discr
 
 def _opening(reader: EventReader, stored: Sequence[RawEvent]) -> RecordedEvent:
     """Return the opening of a plan, which was read before; an event that somebody placed before it is no version."""
-    return reader.decode(next(raw for raw in stored if raw.version == 1))
+    (opening,) = intact(reader.decoded([next(raw for raw in stored if raw.version == 1)]))
+    return opening
 
 
 def _example(reader: EventReader, name: str, plan_id: str, examples: dict[str, Any]) -> Any:

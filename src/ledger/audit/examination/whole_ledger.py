@@ -25,10 +25,11 @@ def check_kinds(reader: EventReader, audited: Mapping[str, int]) -> Iterator[Fin
             yield _finding("stream_unknown", expected, f"{events:,}")
 
 
-def check_counter(reader: EventReader, last: int, unchecked: list[str]) -> Iterator[Finding]:
+def check_counter(reader: EventReader, last: int, unchecked: list[str], *, missed: int) -> Iterator[Finding]:
     """Yield a finding if `last`, the highest sequence, is not the last one that the database has given out.
 
-    Where somebody has written meanwhile it cannot be told.
+    Another one if more events than the `missed` ones are missing before it, where only events use sequences up. Where
+    somebody has written meanwhile it cannot be told.
     """
     counter = reader.counter()
     if reader.last_sequence() != last:
@@ -38,6 +39,8 @@ def check_counter(reader: EventReader, last: int, unchecked: list[str]) -> Itera
     elif counter.last < last or (counter.exact and counter.last > last):
         expected = f"{counter.last}, the last sequence that the database has given out"
         yield _finding("sequence_counter", expected, f"{last} is the highest", sequence=last or None)
+    if counter.exact and (events := sum(reader.kinds().values())) < last - missed:
+        yield _finding("sequence_gap", f"{last:,} events, one for each sequence up to {last}", f"{events:,}")
 
 
 def compare_read_models(store: Store, compared: list[str], unchecked: list[str]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from ledger.audit.exports.accounts import Amounts
 from ledger.audit.exports.entries import Entry, plan_entries, receipt_entries
 from ledger.dates import Known
 from ledger.events import PLAN, RECEIPT, MoneyReceived, PaymentReversed, PlanOpened
+from ledger.events.codec import intact
 from ledger.plan import Plan, known
 from ledger.replay import id_pages
 from ledger.state import State
@@ -49,7 +50,7 @@ def streams(
             found = reader.raw_histories(ids, kind=kind)
             for stream_id in ids:
                 raw = found[stream_id]
-                history = known(map(reader.decode, raw), known_at)
+                history = known(intact(reader.decoded(raw)), known_at)
                 if not history:
                     continue
                 states = {one.version: one.state for one in raw}

@@ -8,6 +8,7 @@ from ledger.audit.restate.new_facts import NOTHING, Learning, learn
 from ledger.dates import Known, civil_date
 from ledger.errors import CorruptHistory, InvalidArgument
 from ledger.events import PLAN, RECEIPT, PlanOpened, RecordedEvent
+from ledger.events.codec import intact
 from ledger.plan import Plan
 from ledger.projections.periods import period_on
 from ledger.projections.totals import total
@@ -82,7 +83,7 @@ def _learnings(
         found = reader.raw_histories(page, kind=kind)
         for stream_id in page:
             try:
-                events = list(map(reader.decode, found[stream_id]))
+                events = list(intact(reader.decoded(found[stream_id])))
                 if kind == RECEIPT:
                     yield _of_receipt(events, first, then, as_of)
                 elif _is_of(events, *of):
