@@ -2267,15 +2267,15 @@ def check_contents(pack: Pack, result: Verification, findings: Findings) -> None
         "receipts": result.receipts,
         "root": result.root,
     }
-    stated: dict[str, Any] = {}
-    with suppress(Wrong):  # then it states nothing
-        value = parse(pack.archive.read("pack.json"))
-        stated = value if isinstance(value, dict) else {}
+    try:
+        stated: Any = parse(pack.archive.read("pack.json"))
+    except Wrong as wrong:
+        stated = {"pack.json": str(wrong)}
+    stated = stated if isinstance(stated, dict) else {}
     for name, value in found.items():
         if stated.get(name) != value:
             findings.add("pack_contents_differ", None, f"{name} {stated.get(name)}, as pack.json says", value)
-    said = stated.get("members")
-    members: dict[str, Any] = said if isinstance(said, dict) else {}
+    members = stated["members"] if isinstance(stated.get("members"), dict) else {}
     digests = digests_of(pack)
     for name in sorted(members.keys() | digests.keys()):
         if members.get(name) != digests.get(name):
