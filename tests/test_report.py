@@ -9,11 +9,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ledger import Ledger
+from ledger import Ledger, Money
 from ledger.audit import audit
 from ledger.audit.language import Code, language
 from ledger.audit.report.figures import BUCKETS, Figure, Figures, figures, month_end, month_ends
@@ -23,7 +24,7 @@ from ledger.books.importer import import_book
 from ledger.books.reader import EXAMPLE, read_book
 from ledger.cli.app import main
 from ledger.replay import replay
-from tests.examples import OPENED_ON, open_plan
+from tests.examples import OPENED_ON, TERMS, open_plan
 
 AS_OF = date(2024, 6, 17)
 
@@ -262,6 +263,18 @@ def test_an_accessibility_checker_finds_nothing(browser: Browser, address: str, 
     found = Axe().run(page)
     assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
     assert heard == [address]
+
+
+def test_two_currencies_have_landmarks_of_their_own(browser: Browser, tmp_path: Path) -> None:
+    """Whoever goes from section to section hears of which currency each is."""
+    with Ledger.open("memory://") as opened:
+        open_plan(opened, "P-1")
+        open_plan(opened, "P-2", terms=attrs.evolve(TERMS, price=Money(300_000, "EUR")))
+        text = page_of_report(opened.store, audit=audit(opened), as_of=OPENED_ON, language=language("en"))
+    (tmp_path / "report.html").write_text(text, encoding="utf-8")
+    page, _ = opened_page(browser, (tmp_path / "report.html").as_uri())
+    found = Axe().run(page)
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
 
 
 def test_on_a_phone_nothing_hangs_over(browser: Browser, address: str) -> None:

@@ -8,7 +8,8 @@ KINDS: Mapping[str, str] = {
     "event_unreadable": "The stored bytes are no event of their tag.",
     "event_not_canonical": "The stored bytes say what an event says, in another form than the ledger writes.",
     "event_of_newer_version": "The event, or a part of its terms, is unknown to this version of the library.",
-    "stream_unknown": "Events stand in a stream that is neither a plan nor a receipt.",
+    "stream_unknown": "Events stand in a stream that is neither a plan nor a receipt, "
+    "or has an id that neither can have.",
     "key_mismatch": "The idempotency key is not that of the event's content, or of its command.",
     "command_split": "Events of one command differ in instant, actor or correlation.",
     "version_gap": "A version of the stream is missing.",
@@ -19,7 +20,8 @@ KINDS: Mapping[str, str] = {
     "sequence_gap": "Sequences are missing in a database that leaves none out.",
     "dated_ahead": "A fact or a closing is dated after the day of its recording.",
     "dated_before_opening": "An event is effective before the opening of its plan, or the reception of its money.",
-    "date_mismatch": "The date of a fact is not the day of its instant in the time zone of the plan.",
+    "date_mismatch": "The date of a fact is not the day of its instant in the time zone of the plan, "
+    "or an instant has no day there.",
     "zone_unknown": "The time zone is not in this machine's database, so dates cannot be checked.",
     "schedule_mismatch": "The due dates or amounts of the schedule do not follow from the terms.",
     "release_mismatch": "The shares that installments release do not follow from the terms.",
