@@ -1,20 +1,23 @@
 """One contract for all stores, with real files, a real server and real processes."""
 
 import multiprocessing
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ledger import InvalidArgument, Ledger, PlanNotFound, StoreUnavailable
-from ledger.commands import ClosePlan, Metadata, RecordPayment
+from ledger.commands import ClosePlan, Metadata, OpenPlan, RecordPayment
 from ledger.decide import decide
+from ledger.store import Partition
 from tests.examples import OPENED_ON, RECORDED_AT, TERMS, open_plan, pay, usd
 
 
@@ -116,6 +119,36 @@ def test_services_that_start_at_once_on_an_empty_database_all_come_up(shared_url
 
 
 # ---- doors
+
+
+def test_ids_of_a_range_are_read_without_those_after_it(tmp_path: Path) -> None:
+    """SQLite takes as many steps for the first five of a thousand plans as for five in the middle."""
+    with Ledger.open(f"sqlite:///{tmp_path}/books.db") as ledger:
+        ledger.execute_all(
+            [
+                (
+                    OpenPlan(plan_id=f"P-{number:04}", investor="I-7", partner=None, terms=TERMS, opened_at=OPENED_ON),
+                    Metadata(),
+                )
+                for number in range(1_000)
+            ]
+        )
+        store = cast("Any", ledger._store)
+        statement: str = store._recorder._ids_up_to
+        for limit in (3, 500):
+            assert (
+                store.stream_ids(within=Partition("P-0099", "P-0104"), limit=limit)
+                == [f"P-{number:04}" for number in range(100, 105)][:limit]
+            )
+    steps: list[int] = []
+    with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
+        connection.set_progress_handler(lambda: steps.append(1), 1)
+        taken: list[int] = []
+        for first in (0, 500):
+            steps.clear()
+            connection.execute(statement, ("plan", f"P-{first:04}", f"P-{first + 5:04}", 500)).fetchall()
+            taken.append(len(steps))
+    assert taken[0] == taken[1]
 
 
 @pytest.mark.parametrize(

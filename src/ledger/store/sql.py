@@ -144,9 +144,9 @@ class SqlRecorder(ABC):
         self._stream = f"{select} kind = ? AND stream_id = ? AND sequence <= ? AND version > ? ORDER BY version LIMIT ?"
         self._streams = f"{select} kind = ? AND {among} AND sequence <= ? ORDER BY stream_id, version"
         self._log = f"{select} sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
-        ids = f"SELECT DISTINCT stream_id FROM {table} WHERE kind = ? AND stream_id > ?{self.with_text_ids}"
-        self._ids = f"{ids} ORDER BY stream_id LIMIT ?"
-        self._ids_up_to = f"{ids} AND stream_id <= ? ORDER BY stream_id LIMIT ?"
+        ids = f"SELECT DISTINCT stream_id FROM {table} WHERE kind = ? AND stream_id > ?"
+        self._ids = f"{ids}{self.with_text_ids} ORDER BY stream_id LIMIT ?"
+        self._ids_up_to = f"{ids} AND stream_id <= ? ORDER BY stream_id LIMIT ?"  # one end, that of the index
         self._nth_id = (
             f"SELECT stream_id FROM {table} WHERE kind = ? AND version = 1 ORDER BY stream_id LIMIT 1 OFFSET ?"
         )
