@@ -122,7 +122,7 @@ def test_services_that_start_at_once_on_an_empty_database_all_come_up(shared_url
 
 
 def test_ids_of_a_range_are_read_without_those_after_it(tmp_path: Path) -> None:
-    """SQLite takes as many steps for the first five of a thousand plans as for five in the middle."""
+    """SQLite takes about as many steps for the first five of a thousand plans as for the last five."""
     with Ledger.open(f"sqlite:///{tmp_path}/books.db") as ledger:
         ledger.execute_all(
             [
@@ -144,11 +144,11 @@ def test_ids_of_a_range_are_read_without_those_after_it(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
         connection.set_progress_handler(lambda: steps.append(1), 1)
         taken: list[int] = []
-        for first in (0, 500):
+        for first in (0, 994):
             steps.clear()
             connection.execute(statement, ("plan", f"P-{first:04}", f"P-{first + 5:04}", 500)).fetchall()
             taken.append(len(steps))
-    assert taken[0] == taken[1]
+    assert max(taken) < 2 * min(taken)
 
 
 @pytest.mark.parametrize(
