@@ -22,12 +22,13 @@ from ledger.events import (
     Outcome,
     OutcomeVoided,
     PlanCompleted,
+    PlanReinstated,
     PromoApplied,
     RecordedEvent,
 )
 from ledger.money import Money
 from ledger.plan import Plan
-from ledger.terms import PerUnit
+from ledger.terms import PartialCover, PerUnit
 from ledger.timeline import timeline
 from tests.attempts import attempts_with_closings
 from tests.examples import OPENED_ON
@@ -275,3 +276,25 @@ def test_facts_from_which_no_outcomes_can_follow_are_corrupt_history() -> None:
             ask()
         assert str(error.value) == said
     assert plan.position(on - DAY).status == "cancelled"
+
+
+def test_a_decision_that_was_moved_to_the_end_of_the_calendar_is_corrupt_history() -> None:
+    """What is left to pay would fall due beyond the year 9999: no question ends with an error of another kind."""
+    on = D + 90 * DAY
+    events = record(reinstate(on, revised_shares=10_000), terms=agreed(3, reinstatement=PartialCover(1)))
+    history = [
+        attrs.evolve(one, event=attrs.evolve(one.event, effective_on=date(9999, 12, 20)))
+        if isinstance(one.event, PlanReinstated)
+        else one
+        for one in events
+    ]
+    plan = Plan(history)
+    asked: list[Callable[[], object]] = [
+        lambda: plan.position(date.max),
+        lambda: plan.grounds(date.max),
+        lambda: [*plan.steps(date.max)],
+        lambda: decide(history, pay(on, "late"), METADATA),
+    ]
+    for ask in asked:
+        with pytest.raises(CorruptHistory, match="no outcomes can follow from the facts"):
+            ask()

@@ -201,6 +201,39 @@ def test_an_outcome_that_was_moved_after_its_voiding_is_named() -> None:
     assert place in by_audit(events)
 
 
+def test_a_decision_whose_effect_cannot_be_derived_ends_no_audit() -> None:
+    """Fewer shares were written than the installments release: without another decision nothing can follow from it."""
+    days = [date(2023, month, day) for month, day in ((1, 1), (1, 2), (1, 11), (3, 12), (3, 13), (3, 14))]
+    terms = PlanTerms(
+        price=Money(7, "USD"),
+        shares=1_000,
+        installments=6,
+        release=PerUnit("100000/21"),
+        timezone="UTC",
+        schedule=ExplicitSchedule(tuple(zip(days, (1, 1, 1, 1, 2, 1), strict=True))),
+        grace_days=0,
+        reinstatement=FullCover(),
+    )
+    events = stored(
+        record(
+            reinstate(date(2023, 1, 2), "bank-1", minor=1 - 10_000),
+            charge_back(date(2023, 4, 12), "bank-1"),
+            pay(date(2023, 1, 1), "bank-3", minor=2 - 10_000),
+            reinstate(date(2023, 3, 13), "bank-4", minor=2 - 10_000),
+            reinstate(date(2023, 4, 13), "bank-5", minor=2 - 10_000, revised_shares=330),
+            terms=terms,
+            opened_on=days[0],
+        )
+    )
+    index = max(number for number, event in enumerate(events) if event.tag == "plan_reinstated.v1")
+    edited = json.loads(events[index].state)
+    edited["event"]["revised_shares"] = 329
+    events[index] = events[index]._replace(state=encoded(edited))
+    place = ("reinstatement_forbidden", "P-1", index + 1)
+    assert place in by_verify(events)
+    assert place in by_audit(events)
+
+
 @one_in(2)
 @given(history=histories(), data=st.data())
 def test_both_say_the_same_of_a_changed_history(history: History, data: st.DataObject) -> None:

@@ -145,7 +145,7 @@ class Plan:
         """Within, outcomes are derived from the recorded facts. Raises `CorruptHistory` where none can follow."""
         try:
             yield
-        except InvalidArgument as error:
+        except (InvalidArgument, OverflowError) as error:
             raise self._corrupt(f"no outcomes can follow from the facts: {str(error).removesuffix('.')}") from error
 
     def _check_opened(self, as_of: date) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 import attrs
 
 from ledger.dates import DAY, day_in
+from ledger.errors import InvalidArgument
 from ledger.events import (
     CancellationRequested,
     Fact,
@@ -128,14 +129,26 @@ def _back_dated(plan: Plan, known: Sequence[Fact], recorded: RecordedEvent) -> I
     assert isinstance(fact, PaymentMade), fact
     today = day_in(opened.terms.timezone, recorded.recorded_at)
     in_time = attrs.evolve(fact, effective_on=today)
-    stated, late = (timeline(opened, [*known, one], today).state for one in (fact, in_time))
-    if _comparable(stated) == _comparable(late):
+    states = _states(opened, [*known, fact], [*known, in_time], today)
+    if states is not None and _comparable(states[0]) == _comparable(states[1]):
         return
     as_of = max(plan.horizon, today)
     moved = [in_time if one is fact else one for one in plan.facts if one.reference != fact.reference or one is fact]
     kept = [one for one in plan.facts if one.reference != fact.reference or one is fact]
-    with_it, without = (timeline(opened, facts, as_of).state for facts in (kept, moved))
-    yield _described("back_dated", plan, recorded, fact, effect(plan, as_of, with_it, without))
+    yield _described("back_dated", plan, recorded, fact, _difference(plan, kept, moved, as_of))
+
+
+def _states(opened: PlanOpened, facts: Sequence[Fact], others: Sequence[Fact], as_of: date) -> list[State] | None:
+    """Return the states of two sets of facts; None where no outcomes can follow, as from an edited history."""
+    try:
+        return [timeline(opened, some, as_of).state for some in (facts, others)]
+    except (InvalidArgument, OverflowError):
+        return None
+
+
+def _difference(plan: Plan, facts: Sequence[Fact], others: Sequence[Fact], as_of: date) -> Effect | None:
+    states = _states(plan.opened, facts, others, as_of)
+    return None if states is None else effect(plan, as_of, *states)
 
 
 def _comparable(state: State) -> tuple[object, ...]:
@@ -150,11 +163,12 @@ def _act(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact) -> Disc
         others = [one for one in plan.facts if one is not fact]
     else:
         others = [one for one in plan.facts if one.reference != fact.reference]
-    with_it, without = (timeline(plan.opened, facts, plan.horizon).state for facts in (plan.facts, others))
-    return _described(kind, plan, recorded, fact, effect(plan, plan.horizon, with_it, without))
+    return _described(kind, plan, recorded, fact, _difference(plan, plan.facts, others, plan.horizon))
 
 
-def _described(kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact, difference: Effect) -> DiscretionaryAct:
+def _described(
+    kind: ActKind, plan: Plan, recorded: RecordedEvent, fact: Fact, difference: Effect | None
+) -> DiscretionaryAct:
     return DiscretionaryAct(
         kind=kind,
         plan_id=plan.plan_id,
