@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger import Ledger, LedgerError, StoreUnavailable
-from ledger.store.sql import StoredRow
+from ledger.events.codec import StoredRow
 from tests.examples import OPENED_ON, open_plan, pay
 
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.audit import KINDS, audit, verify
+from ledger.audit.examination.commands import FACTS
 from ledger.audit.examination.kinds import SECTIONS
-from ledger.events import CancellationRequested, PaymentMade, PaymentReversed, PlanReinstated
+from ledger.events import PaymentMade
 from ledger.money import Money
 from ledger.store import RawEvent, open_store
 from ledger.terms import ExplicitSchedule, FullCover, PerUnit, PlanTerms
@@ -26,8 +27,6 @@ from tests.strategies import History, histories, one_in
 
 OF_THE_AUDIT = ("package_not_conserved", "money_not_conserved")
 """Findings that only the audit has: they follow from the outcomes, which both derive."""
-
-FACTS = (PaymentMade, PaymentReversed, CancellationRequested, PlanReinstated)
 
 Place = tuple[str, str | None, int | None]
 

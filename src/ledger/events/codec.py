@@ -54,7 +54,7 @@ NOT_CANONICAL = "its bytes are not those that this ledger writes"
 
 E = TypeVar("E")
 
-Row: TypeAlias = tuple[int, str, str, int, str, bytes]
+StoredRow: TypeAlias = tuple[int, str, str, int, str, bytes]
 """An event as it is stored: sequence, kind of stream, stream, version, tag and state."""
 
 
@@ -167,7 +167,7 @@ class Codec:
             reason = str(error).replace(". - at ", " - at ").rstrip(".")
             raise CorruptHistory(plan_id=stream_id, version=version, event=tag, reason=reason) from error
 
-    def decode_all(self, rows: Sequence[Row]) -> list[RecordedEvent | CorruptHistory]:
+    def decode_all(self, rows: Sequence[StoredRow]) -> list[RecordedEvent | CorruptHistory]:
         """Return for each stored event what `decode` returns or raises.
 
         The states of one tag are decoded together, and encoded again together, as lines. Encoded lines hold no line
@@ -194,7 +194,7 @@ class Codec:
                     )
         return [self._alone(row) if one is None else one for one, row in zip(decoded, rows, strict=True)]
 
-    def _alone(self, row: Row) -> RecordedEvent | CorruptHistory:
+    def _alone(self, row: StoredRow) -> RecordedEvent | CorruptHistory:
         sequence, kind, stream_id, version, tag, state = row
         try:
             return self.decode(tag, state, kind=kind, stream_id=stream_id, version=version, sequence=sequence)

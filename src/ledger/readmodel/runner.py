@@ -21,7 +21,7 @@ from ledger.events import PLAN
 from ledger.plan import Plan
 from ledger.projections.projection import Projection
 from ledger.readmodel.compatibility import Misfit, misfit
-from ledger.readmodel.tables import PlanRows, Tables
+from ledger.readmodel.tables import PlanRows, Tables, derived_rows, without_rows
 from ledger.readmodel.verification import Verification, verify
 from ledger.replay import Replayed, replay_one, replay_plans
 from ledger.store import LAST, Generation, Head, Partition, Quarantined, RawEvent, Store, dropped
@@ -263,7 +263,7 @@ class Runner:
                 raise
             for plan in too_large:
                 del rows[plan]
-                unreadable.append(self._left_out(plan, "a number has more than 64 bits"))
+                unreadable.append(without_rows(self.projection, plan, "a number has more than 64 bits"))
             moved = advance()
         if moved:
             for one in unreadable:
@@ -275,9 +275,6 @@ class Runner:
             raise dropped(before)  # or will be at once: another one answers
         return found
 
-    def _left_out(self, plan: Plan, reason: str) -> Quarantined:
-        return Quarantined(plan.plan_id, plan.version, f"projection {self.projection.name}", reason)
-
     def _derive(self, replayed: Iterable[Replayed]) -> tuple[dict[Plan, PlanRows], list[Quarantined]]:
         """Return the rows of plans, and the plans that have none since they cannot be read or derived."""
         rows: dict[Plan, PlanRows] = {}
@@ -287,11 +284,11 @@ class Runner:
                 unreadable.append(Quarantined.of(error))
             if plan is None:
                 continue
-            try:
-                rows[plan] = self.projection.rows(plan)
-            except Exception as failure:  # noqa: BLE001 - a function of the user's own: it stops one plan, not all
-                reason = " ".join(f"{type(failure).__name__}: {failure}".split())
-                unreadable.append(self._left_out(plan, reason))
+            derived = derived_rows(self.projection, plan)
+            if isinstance(derived, Quarantined):
+                unreadable.append(derived)
+            else:
+                rows[plan] = derived
         return rows, unreadable
 
     def _found(self, generation: Generation) -> Generation:

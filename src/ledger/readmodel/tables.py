@@ -7,8 +7,20 @@ from datetime import date
 from operator import add, sub
 from typing import Any, Self, cast
 
+from ledger.plan import Plan
 from ledger.projections.projection import Cell, PlanTable, Projection, Row, TotalsTable, sql_type
-from ledger.store import LAST, Generation, Insert, Query, Statement, TableChange, Value, Values, ViewStore
+from ledger.store import (
+    LAST,
+    Generation,
+    Insert,
+    Quarantined,
+    Query,
+    Statement,
+    TableChange,
+    Value,
+    Values,
+    ViewStore,
+)
 
 _AT_ONCE = 500
 """Plans that one statement asks for."""
@@ -18,6 +30,19 @@ PlanRows = Mapping[str, Sequence[Row]]
 
 Totals = dict[tuple[Cell, ...], list[int]]
 """Sums by the key of a totals table."""
+
+
+def derived_rows(projection: Projection, plan: Plan) -> PlanRows | Quarantined:
+    """Return the rows of a plan or, where none can be derived, the plan as it is left out."""
+    try:
+        return projection.rows(plan)
+    except Exception as failure:  # noqa: BLE001 - a function of the user's own: it stops one plan, not all
+        return without_rows(projection, plan, " ".join(f"{type(failure).__name__}: {failure}".split()))
+
+
+def without_rows(projection: Projection, plan: Plan, reason: str) -> Quarantined:
+    """Return a plan that has no rows of a projection, with the reason."""
+    return Quarantined(plan.plan_id, plan.version, f"projection {projection.name}", reason)
 
 
 class Tables:

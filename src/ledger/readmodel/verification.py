@@ -1,6 +1,6 @@
 """Verification: the tables of a generation against a replay of the events that they have applied."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -8,7 +8,7 @@ import attrs
 from ledger.errors import CorruptHistory
 from ledger.plan import Plan
 from ledger.projections.projection import PlanTable, Row
-from ledger.readmodel.tables import Tables, Totals
+from ledger.readmodel.tables import Tables, Totals, derived_rows
 from ledger.replay import PAGE, replay
 from ledger.store import EventReader, Generation, Quarantined, Store
 from ledger.telemetry import Progress
@@ -96,8 +96,9 @@ class _Comparison:
         for plan in plans:
             self.plans += 1
             self.differences += _discrepancies(plan) if self._outcomes else ()
-            expected = self._rows(plan)
-            if expected is None:
+            expected = derived_rows(self._projection, plan)
+            if isinstance(expected, Quarantined):
+                self.leave_out([expected])
                 continue
             for table in self._projection.tables:
                 rows = expected.get(table.name, ())
@@ -105,15 +106,6 @@ class _Comparison:
                 stored = found[plan.plan_id].get(table.name, [])
                 self.differences += _compare(plan.plan_id, table, rows, stored)
             self._tables.add_totals(self._totals, expected)
-
-    def _rows(self, plan: Plan) -> Mapping[str, Sequence[Row]] | None:
-        """Return the rows of a plan; None for one of which none can be derived, which is left out."""
-        try:
-            return self._projection.rows(plan)
-        except Exception as failure:  # noqa: BLE001 - as in a catch-up: it stops one plan, not all
-            reason = f"{type(failure).__name__}: {failure}"
-            self.leave_out([Quarantined(plan.plan_id, plan.version, f"projection {self._projection.name}", reason)])
-            return None
 
     def leave_out(self, quarantined: Sequence[Quarantined]) -> None:
         """Record plans whose history cannot be read, or of which no rows can be derived: they must have none."""
@@ -125,11 +117,12 @@ class _Comparison:
 
     def compare_whole(self, reader: EventReader, left_out: int) -> None:
         """Compare the numbers of rows, the plans left out, and the totals."""
-        for table, count in self._tables.counts().items():
+        counts = self._tables.counts()
+        for table, count in counts.items():
             if count != self._counts[table]:
                 text = f"{table} has {count:,} rows; a replay has {self._counts[table]:,}"
                 self.differences.append(Difference(None, text))
-        if self._tables.counts() != self._counts:
+        if counts != self._counts:
             self.differences += self._without_events(reader)
         if left_out != len(self.quarantined):
             text = f"{left_out} plans are in quarantine; {len(self.quarantined)} cannot be read"

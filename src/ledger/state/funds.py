@@ -49,10 +49,7 @@ class Funds:
 
     def _end_days_before(self, on: date) -> None:
         if on != self._on:
-            held = self.paid + self.unapplied
-            if held > self._most[0]:
-                self._most = held, self._on
-            self._on = on
+            self._most, self._on = self.most_held(), on
 
     def apply_waiting(self) -> Iterator[str]:
         """Apply the unapplied payments in order of arrival, yielding each one's reference once it is applied."""

@@ -12,11 +12,10 @@ from eventsourcing.persistence import IntegrityError
 from ledger import garbage
 from ledger.errors import ConcurrentChange, CorruptHistory, InvalidArgument, StoreUnavailable
 from ledger.events import PLAN, RecordedEvent
-from ledger.events.codec import Codec, intact
+from ledger.events.codec import Codec, StoredRow, intact
 from ledger.store.caller_transaction import NoViews, refused
 from ledger.store.errors import unavailable
 from ledger.store.port import LAST, WHOLE, Batch, Counter, Head, Partition, RawEvent, ReaderAddress, Stamp, ViewStore
-from ledger.store.sql import StoredRow
 
 _FILE = "sqlite:///"
 

@@ -12,8 +12,9 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from ledger.errors import InvalidArgument
+from ledger.events.codec import StoredRow
 from ledger.store.port import LAST, Batch, Counter, Head, Partition, RawEvent
-from ledger.store.sql import StoredRow, poller
+from ledger.store.sql import poller
 
 _POLL_INTERVAL = 0.01
 """Seconds between two looks at the list that is waited for."""

@@ -15,12 +15,10 @@ from uuid import uuid4
 
 from eventsourcing import persistence
 
+from ledger.events.codec import StoredRow
 from ledger.store.port import LAST, Batch, Counter, Head, Partition, RawEvent
 
 T = TypeVar("T")
-
-StoredRow = tuple[int, str, str, int, str, bytes]
-"""The columns of a `RawEvent`."""
 
 _COLUMNS = "sequence, kind, stream_id, version, tag, state"
 

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from ledger.dates import DAY, day_in
-from ledger.errors import InvalidArgument
+from ledger.errors import CorruptHistory
 from ledger.events import (
     CancellationRequested,
     Fact,
@@ -129,7 +129,7 @@ def _back_dated(plan: Plan, known: Sequence[Fact], recorded: RecordedEvent) -> I
     assert isinstance(fact, PaymentMade), fact
     today = day_in(opened.terms.timezone, recorded.recorded_at)
     in_time = attrs.evolve(fact, effective_on=today)
-    states = _states(opened, [*known, fact], [*known, in_time], today)
+    states = _states(plan, [*known, fact], [*known, in_time], today)
     if states is not None and _comparable(states[0]) == _comparable(states[1]):
         return
     as_of = max(plan.horizon, today)
@@ -138,16 +138,17 @@ def _back_dated(plan: Plan, known: Sequence[Fact], recorded: RecordedEvent) -> I
     yield _described("back_dated", plan, recorded, fact, _difference(plan, kept, moved, as_of))
 
 
-def _states(opened: PlanOpened, facts: Sequence[Fact], others: Sequence[Fact], as_of: date) -> list[State] | None:
+def _states(plan: Plan, facts: Sequence[Fact], others: Sequence[Fact], as_of: date) -> list[State] | None:
     """Return the states of two sets of facts; None where no outcomes can follow, as from an edited history."""
     try:
-        return [timeline(opened, some, as_of).state for some in (facts, others)]
-    except (InvalidArgument, OverflowError):
+        with plan.deriving():
+            return [timeline(plan.opened, some, as_of).state for some in (facts, others)]
+    except CorruptHistory:
         return None
 
 
 def _difference(plan: Plan, facts: Sequence[Fact], others: Sequence[Fact], as_of: date) -> Effect | None:
-    states = _states(plan.opened, facts, others, as_of)
+    states = _states(plan, facts, others, as_of)
     return None if states is None else effect(plan, as_of, *states)
 
 

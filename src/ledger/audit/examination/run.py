@@ -105,8 +105,13 @@ def examine(
         auditing = _Auditing(reader, usage, acts, progress)
         with workers_for(reader, processes=processes, workers=workers) as chosen:
             yield from auditing.parts(chosen)
-        yield from auditing.count(check_kinds(reader, auditing.events))
-        yield from auditing.count(check_counter(store, reader.through, auditing.unchecked, missed=auditing.missed))
+        stored = reader.kinds()
+        yield from auditing.count(check_kinds(stored, auditing.events))
+        yield from auditing.count(
+            check_counter(
+                store, reader.through, auditing.unchecked, events=sum(stored.values()), missed=auditing.missed
+            )
+        )
         yield from auditing.count(_read_models(store, auditing))
         for check in checks:
             yield from auditing.count(check(reader))

@@ -15,9 +15,9 @@ from ledger.store import EventReader, Store
 _PROJECTIONS = {projection.name: projection for projection in (PERIODS, PAYMENTS)}
 
 
-def check_kinds(reader: EventReader, audited: Mapping[str, int]) -> Iterator[Finding]:
+def check_kinds(events_of: Mapping[str, int], audited: Mapping[str, int]) -> Iterator[Finding]:
     """Yield a finding for events that stand in no stream which an audit reaches."""
-    for kind, events in reader.kinds().items():
+    for kind, events in events_of.items():
         if kind not in KINDS:
             yield _finding("stream_unknown", f"a stream of the kind {' or '.join(KINDS)}", f"{events:,} of {kind!r}")
         elif events != audited.get(kind, 0):
@@ -25,11 +25,13 @@ def check_kinds(reader: EventReader, audited: Mapping[str, int]) -> Iterator[Fin
             yield _finding("stream_unknown", expected, f"{events:,}")
 
 
-def check_counter(reader: EventReader, last: int, unchecked: list[str], *, missed: int) -> Iterator[Finding]:
+def check_counter(
+    reader: EventReader, last: int, unchecked: list[str], *, events: int, missed: int
+) -> Iterator[Finding]:
     """Yield a finding if `last`, the highest sequence, is not the last one that the database has given out.
 
-    Another one if more events than the `missed` ones are missing before it, where only events use sequences up. Where
-    somebody has written meanwhile it cannot be told.
+    Another one if more of the `events` up to it than the `missed` ones are missing, where only events use sequences up.
+    Where somebody has written meanwhile it cannot be told.
     """
     counter = reader.counter()
     if reader.last_sequence() != last:
@@ -39,7 +41,7 @@ def check_counter(reader: EventReader, last: int, unchecked: list[str], *, misse
     elif counter.last < last or (counter.exact and counter.last > last):
         expected = f"{counter.last}, the last sequence that the database has given out"
         yield _finding("sequence_counter", expected, f"{last} is the highest", sequence=last or None)
-    if counter.exact and (events := sum(reader.kinds().values())) < last - missed:
+    if counter.exact and events < last - missed:
         yield _finding("sequence_gap", f"{last:,} events, one for each sequence up to {last}", f"{events:,}")
 
 
