@@ -103,6 +103,21 @@ def recorded_at_of(state: bytes) -> str:
     return found.removesuffix(b'"}').decode(errors="replace")
 
 
+def _enveloped(row: StoredRow, stored: Stored[Any], event: Event) -> RecordedEvent:
+    sequence, kind, stream_id, version, _, _ = row
+    return RecordedEvent(
+        kind=kind,
+        stream_id=stream_id,
+        version=version,
+        sequence=sequence,
+        recorded_at=stored.recorded_at,
+        actor=stored.actor,
+        correlation=stored.correlation,
+        key=stored.key,
+        event=event,
+    )
+
+
 def intact(decoded: Iterable[RecordedEvent | CorruptHistory]) -> Iterator[RecordedEvent]:
     """Yield events up to the first that could not be decoded. Raises its error."""
     for one in decoded:
@@ -150,17 +165,7 @@ class Codec:
             raise WrittenByNewerVersion(plan_id=stream_id, version=version, event=tag, reason=reason)
         try:
             stored, event = self._decoded(decoder, tag, state)
-            return RecordedEvent(
-                kind=kind,
-                stream_id=stream_id,
-                version=version,
-                sequence=sequence,
-                recorded_at=stored.recorded_at,
-                actor=stored.actor,
-                correlation=stored.correlation,
-                key=stored.key,
-                event=event,
-            )
+            return _enveloped((sequence, kind, stream_id, version, tag, state), stored, event)
         except _UnknownKind as error:
             raise WrittenByNewerVersion(plan_id=stream_id, version=version, event=tag, reason=str(error)) from None
         except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors too
@@ -180,18 +185,7 @@ class Codec:
         for tag, indexes in by_tag.items():
             with suppress(ValueError, TypeError):  # of an envelope
                 for index, stored in zip(indexes, self._lines(tag, [rows[one][5] for one in indexes]), strict=False):
-                    sequence, kind, stream_id, version, _, _ = rows[index]
-                    decoded[index] = RecordedEvent(
-                        kind=kind,
-                        stream_id=stream_id,
-                        version=version,
-                        sequence=sequence,
-                        recorded_at=stored.recorded_at,
-                        actor=stored.actor,
-                        correlation=stored.correlation,
-                        key=stored.key,
-                        event=stored.event,
-                    )
+                    decoded[index] = _enveloped(rows[index], stored, stored.event)
         return [self._alone(row) if one is None else one for one, row in zip(decoded, rows, strict=True)]
 
     def _alone(self, row: StoredRow) -> RecordedEvent | CorruptHistory:
